@@ -1,0 +1,189 @@
+// What a protocol may ask of the broker, and what it must be able to do for it. Everything here is protocol-neutral; nothing
+// in the broker knows a packet, a frame or a socket.
+//
+// The order of calls is the promise: a positive outcome reaches a protocol only when what it acknowledges is as durable as the
+// journal says. `Outcome.pending` means "not yet": the consumer is told later, with the token that came with the request.
+
+import type { Guarantee, Message } from '../message/message.ts';
+import type { Principal } from '../security/security.ts';
+
+/** What became of a request (docs/mapping.md §4). Small integers, because the hot path compares them. */
+export const Outcome = {
+  /** Stored, or handed to everyone who listens. */
+  accepted: 0,
+  /** Fine, but nobody listens. */
+  noSubscribers: 1,
+  /** The answer comes later by the token. */
+  pending: 2,
+  notAuthorized: 3,
+  topicInvalid: 4,
+  filterInvalid: 5,
+  payloadFormatInvalid: 6,
+  tooLarge: 7,
+  /** A queue is full and its policy is to reject, or a quota is used up. */
+  quotaExceeded: 8,
+  /** The store cannot take it now, or the node is draining. */
+  unavailable: 9,
+  /** Shared subscriptions are not possible here. */
+  notSupported: 10,
+  /** An unsubscribe for what was not subscribed. */
+  noSubscription: 11,
+} as const;
+export type Outcome = (typeof Outcome)[keyof typeof Outcome];
+
+/** Why the broker ends a connection. The protocol says it in its own words. */
+export type CloseReason =
+  /** Another connection took the session over. */
+  | 'takenOver'
+  /** An operator asked for it, or the principal was revoked. */
+  | 'administrative'
+  /** The node is going down. */
+  | 'shuttingDown'
+  /** The session's store failed. */
+  | 'unavailable';
+
+/** A topic as one session may publish to it: checked, authorized and routed once, used for every message. */
+export interface Address {
+  readonly topic: string;
+  /** UTF-8 of `topic`, owned by the address. */
+  readonly topicBytes: Uint8Array;
+  /** accepted, notAuthorized or topicInvalid. */
+  readonly outcome: Outcome;
+}
+
+export type SubscribeRequest = {
+  /** As the peer wrote it, with `$share/group/` or `$queue/` in front where it did. */
+  readonly filter: string;
+  readonly guarantee: Guarantee;
+  /** Do not deliver to this session what it published itself. */
+  readonly noLocal: boolean;
+  /** Deliver the retain flag as the publisher set it. */
+  readonly retainAsPublished: boolean;
+  /** Which last values to deliver now: all, only if the subscription is new, none. */
+  readonly retainHandling: 'always' | 'ifNew' | 'never';
+  /** 0: none. */
+  readonly subscriptionId: number;
+};
+
+export type Will = {
+  readonly message: Message;
+  /** How long after the connection is lost it is published. */
+  readonly delayMs: number;
+};
+
+export type AttachRequest = {
+  readonly principal: Principal;
+  /** Names the session within the tenant. Chosen by the peer, or by the protocol for it. */
+  readonly clientId: string;
+  readonly protocol: string;
+  readonly remoteAddress: string;
+  readonly listener: string;
+  /** Forget an earlier session of this name. */
+  readonly cleanStart: boolean;
+  /** How long the session outlives its connection; 0: not at all, Infinity: for ever. Above 0 the session is durable. */
+  readonly sessionExpiryMs: number;
+  readonly will: Will | undefined;
+  /** Most deliveries above at-most-once that may be unsettled at a time. 1 to 65,535. */
+  readonly receiveMaximum: number;
+  /** Messages whose encoding in the peer's protocol is larger are not sent to it; see Consumer.transfer. */
+  readonly maxPacketBytes: number;
+};
+
+/** The protocol's side of an attached session. Every method is called from the broker and must not call back into it. */
+export interface Consumer {
+  /** More deliveries now would only pile up in memory: the broker keeps them queued until `Session.resume`. */
+  readonly congested: boolean;
+
+  /**
+   * The answer to BrokerPort.attach. `session` is absent when the outcome is not `accepted`. Deliveries may follow at once,
+   * but not before this returns. A consumer whose connection ended in the meantime must detach the session here.
+   */
+  attached(outcome: Outcome, session: Session | undefined, sessionPresent: boolean): void;
+
+  /**
+   * Delivers at most once. Returns false when the message was dropped instead: the peer's output is over its limit, or the
+   * packet would be larger than the peer allows.
+   */
+  send(message: Message, retained: boolean, subscriptionIds: readonly number[] | undefined): boolean;
+
+  /**
+   * Delivers at least or exactly once; the peer's answer comes back by Session.settle with the same `deliveryId` (1 to
+   * 65,535). Returns false when the packet would be larger than the peer allows: the broker drops the message, counted.
+   */
+  transfer(
+    deliveryId: number,
+    guarantee: 1 | 2,
+    message: Message,
+    retained: boolean,
+    redelivered: boolean,
+    subscriptionIds: readonly number[] | undefined,
+  ): boolean;
+
+  /** Tells the peer that an exactly-once delivery it has received may be forgotten (MQTT PUBREL). May be repeated. */
+  releaseDelivery(deliveryId: number): void;
+
+  /** A publish that was pending is decided. */
+  published(token: number, outcome: Outcome): void;
+  /** A release of a received exactly-once message (Session.release) that was pending is durable. */
+  released(token: number): void;
+  /** Answers Session.subscribe; outcome `accepted` carries the granted guarantee. Retained messages follow afterwards. */
+  subscribed(token: number, results: readonly SubscribeResult[]): void;
+  unsubscribed(token: number, outcomes: readonly Outcome[]): void;
+
+  /** The session no longer belongs to this connection: say why to the peer and close. No call to the session may follow. */
+  detached(reason: CloseReason): void;
+}
+
+export type SubscribeResult = { readonly outcome: Outcome; readonly guarantee: Guarantee };
+
+/** What the peer says of a delivery. */
+export type Settlement =
+  /** It has the message (PUBACK below 0x80; for exactly-once: PUBCOMP). */
+  | 'accepted'
+  /** It has taken responsibility for an exactly-once message and waits for the release (PUBREC below 0x80). */
+  | 'received'
+  /** It refuses the message (reason code 0x80 or above): dropped, counted. */
+  | 'rejected';
+
+/** A peer's hold on its session: lives from `attached` to `detach` or Consumer.detached. */
+export interface Session {
+  readonly clientId: string;
+  readonly sessionExpiryMs: number;
+
+  /** Checks and routes a topic for publishing. Cheap to call again; callers cache it until `addressVersion` moves. */
+  address(topic: string, topicBytes: Uint8Array): Address;
+  /** Moves when addresses obtained earlier must be asked for again (policies changed). */
+  readonly addressVersion: number;
+
+  /**
+   * Publishes. `token` is any number the consumer wants back if the outcome is `pending`.
+   * For an exactly-once message the token is the peer's packet id and must be 1 to 65,535: the same id published again before
+   * its release is recognised as a repetition, stored once, and answered like the first.
+   */
+  publish(address: Address, message: Message, token: number): Outcome;
+
+  /** The peer releases an exactly-once message it published (PUBREL). Returns accepted, pending (see Consumer.released), or noSubscription when the id is unknown. */
+  release(token: number): Outcome;
+
+  /** Always answered by Consumer.subscribed, possibly before this returns. */
+  subscribe(requests: readonly SubscribeRequest[], token: number): void;
+  /** Always answered by Consumer.unsubscribed, possibly before this returns. */
+  unsubscribe(filters: readonly string[], token: number): void;
+
+  /** Returns false when no such delivery is outstanding in a state that this settlement fits. */
+  settle(deliveryId: number, settlement: Settlement): boolean;
+
+  /** The consumer is no longer congested. */
+  resume(): void;
+
+  /**
+   * The connection is over. `publishWill`: the peer did not say goodbye (or asked for its will). `sessionExpiryMs` replaces
+   * the one given at attach when the peer changed its mind.
+   */
+  detach(publishWill: boolean, sessionExpiryMs?: number): void;
+}
+
+export interface BrokerPort {
+  /** Opens or resumes a session; answered by Consumer.attached, possibly before this returns. */
+  attach(request: AttachRequest, consumer: Consumer): void;
+}

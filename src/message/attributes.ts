@@ -1,0 +1,37 @@
+// The fields of a message that most messages do not have (docs/mapping.md §1). Values own their bytes: none of them is a
+// view of a read buffer.
+
+/** A value with the type that its protocol gave it, so that it leaves as it came. Integers keep their width. */
+export type TypedValue =
+  | { readonly type: 'string' | 'symbol' | 'uuid'; readonly value: string }
+  | { readonly type: 'boolean'; readonly value: boolean }
+  | { readonly type: 'byte' | 'short' | 'int' | 'ubyte' | 'ushort' | 'uint'; readonly value: number }
+  | { readonly type: 'long' | 'ulong' | 'timestamp'; readonly value: bigint }
+  | { readonly type: 'float' | 'double'; readonly value: number }
+  | { readonly type: 'binary'; readonly value: Uint8Array }
+  | { readonly type: 'null'; readonly value: null };
+
+/** A user property. Their order and duplicates are kept. */
+export type Property = { readonly key: string; readonly value: TypedValue };
+
+/** An identifier of a message or of a correlation. */
+export type MessageId = Extract<TypedValue, { type: 'string' | 'symbol' | 'uuid' | 'binary' | 'ulong' }>;
+
+/** Where an answer should go. */
+export type ReplyAddress = { readonly kind: 'topic' | 'queue'; readonly name: string };
+
+export type Attributes = {
+  /** 'utf8': the sender declared the payload to be UTF-8 text. */
+  readonly payloadFormat?: 'bytes' | 'utf8';
+  readonly contentType?: string;
+  readonly contentEncoding?: string;
+  readonly properties?: readonly Property[];
+  readonly correlation?: MessageId;
+  readonly messageId?: MessageId;
+  readonly replyTo?: ReplyAddress;
+  readonly subject?: string;
+  readonly groupId?: string;
+  readonly groupSequence?: number;
+  /** What makes a delivery in the same protocol identical to what arrived; opaque to the core. */
+  readonly residue?: { readonly protocol: string; readonly bytes: Uint8Array };
+};
