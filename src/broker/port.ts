@@ -130,7 +130,16 @@ export interface Consumer {
   subscribed(token: number, results: readonly SubscribeResult[]): void;
   unsubscribed(token: number, outcomes: readonly Outcome[]): void;
 
-  /** The session no longer belongs to this connection: say why to the peer and close. No call to the session may follow. */
+  /**
+   * Hold the peer back: stop reading from it until called with false. The broker does this to publishers while the journal is
+   * behind, and lifts it by itself.
+   */
+  hold(on: boolean): void;
+
+  /**
+   * The session no longer belongs to this connection: say why to the peer and close. No call to the session may follow. May
+   * come before `attached`, which is then never called.
+   */
   detached(reason: CloseReason): void;
 }
 

@@ -14,10 +14,10 @@ export class Message {
   readonly topic: string;
   /** The topic in UTF-8; shared between messages of a topic, never written to. */
   readonly topicBytes: Uint8Array;
-  /** Holds the payload from `start` to `end`. */
-  readonly buffer: Uint8Array;
-  readonly start: number;
-  readonly end: number;
+  /** Holds the payload from `start` to `end`. Only `relocate` changes these three. */
+  buffer: Uint8Array;
+  start: number;
+  end: number;
   readonly guarantee: Guarantee;
   /** The publisher asked to set the last value of the topic. */
   readonly retain: boolean;
@@ -67,6 +67,13 @@ export class Message {
   /** A view of the payload; valid as long as `buffer` is. */
   payload(): Uint8Array {
     return this.buffer.subarray(this.start, this.end);
+  }
+
+  /** The broker has copied the payload to where it keeps it: the same bytes, stored elsewhere. */
+  relocate(buffer: Uint8Array, start: number, end: number): void {
+    this.buffer = buffer;
+    this.start = start;
+    this.end = end;
   }
 
   /** The same message on a payload of its own, which may be kept. */
