@@ -1,0 +1,7 @@
+// The MQTT codec: bytes to packets and back, for 3.1, 3.1.1 and 5.0, both sides. No state but FrameReader's.
+
+export * from "./decode-error.ts";
+export * from "./first-bytes.ts";
+export * from "./frame-reader.ts";
+export * from "./packets.ts";
+export * from "./reason-codes.ts";
