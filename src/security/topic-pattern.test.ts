@@ -7,14 +7,15 @@ import { compilePattern, coversFilter, matchesTopic, patternFault, touchesFilter
 const pump: Principal = { tenant: 'acme', id: 'pump', kind: 'device', roles: [] };
 
 // The oracle is the definition: a pattern or filter is the set of topics it matches. With an alphabet that holds one level which
-// no pattern mentions, and topics one level deeper than any pattern, enumeration decides covering and touching exactly.
+// no pattern mentions, and topics one level deeper than any pattern, enumeration decides covering and touching exactly. The empty topic counts as one,
+// though nobody can publish to it: that makes `/#` touch `+`, which only errs towards refusing.
 const mentioned = ['a', 'b', '', '$s', 'pump'];
 const fresh = ['fresh', '$fresh'];
 const maxLevels = 3;
 
 const topics: string[][] = [];
 function enumerate(prefix: string[]): void {
-  if (prefix.length > 0 && prefix.join('/') !== '') topics.push(prefix);
+  if (prefix.length > 0) topics.push(prefix);
   if (prefix.length <= maxLevels) for (const level of [...mentioned, ...fresh]) enumerate([...prefix, level]);
 }
 enumerate([]);
@@ -59,7 +60,7 @@ test('matching, covering and touching agree with enumeration', () => {
         'touches',
       );
     }),
-    { numRuns: 150 },
+    { numRuns: 1000 },
   );
 });
 
