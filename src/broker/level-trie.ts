@@ -59,7 +59,7 @@ export class Node<V> {
     }
     const at = children.indexOf(label);
     if (at !== -1) this.children = children.with(at + 1, slot);
-    else if (children.length < 2 * maxInArray) this.children = [...children, label, slot];
+    else if (children.length < 2 * maxInArray) this.children = children.concat(label, slot); // unlike a spread, without room to grow
     else {
       const map = new Map<string, Slot<V>>();
       for (let i = 0; i < children.length; i += 2) map.set(children[i] as string, children[i + 1] as Slot<V>);
