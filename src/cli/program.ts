@@ -1,0 +1,29 @@
+// The list of commands. Each stands in a file of its own, and loads what it needs only when it runs.
+
+import { Command } from 'commander';
+import { configCommand } from './config.ts';
+import { exitCodesHelp } from './exit-codes.ts';
+import { serveCommand } from './serve.ts';
+import { packageVersion } from './version.ts';
+
+export function createProgram(): Command {
+  const program = new Command('heliograph')
+    .description('A secure, durable message broker: what it has acknowledged, it does not lose.')
+    .version(packageVersion(), '-V, --version', 'show the version')
+    .helpOption('-h, --help', 'show help')
+    .helpCommand('help [command]', 'show help for a command')
+    .showHelpAfterError('(add --help for the options)')
+    .addHelpText('after', exitCodesHelp);
+  for (const command of [serveCommand(), configCommand()]) program.addCommand(command);
+  throwInsteadOfExit(program);
+  return program;
+}
+
+/** So that main() alone decides how the process ends. */
+function throwInsteadOfExit(command: Command): void {
+  command.exitOverride();
+  for (const sub of command.commands) {
+    sub.copyInheritedSettings(command);
+    throwInsteadOfExit(sub);
+  }
+}

@@ -1,0 +1,127 @@
+// heliograph serve: runs a node until it is told to stop.
+
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { exitCodes } from './exit-codes.ts';
+
+export type ServeOptions = {
+  readonly config?: string;
+  readonly data?: string;
+  readonly dev?: boolean;
+  readonly portOffset?: number;
+  readonly logLevel?: 'debug' | 'info' | 'warn' | 'error' | 'silent';
+};
+
+export function serveCommand(): Command {
+  return new Command('serve')
+    .description('run a broker')
+    .option('-c, --config <file>', 'YAML file; see "heliograph config defaults"')
+    .option('-d, --data <dir>', 'directory of everything durable (default: ./data)')
+    .option('--dev', 'for development: loopback only, anybody may do everything')
+    .option('--port-offset <n>', 'shift every port by n', wholeNumber)
+    .addOption(new Option('--log-level <level>', 'least important line to write').choices(['debug', 'info', 'warn', 'error', 'silent']))
+    .addHelpText(
+      'after',
+      `
+Without a configuration: data in ./data, a generated CA and server certificate, an admin credential printed once at the first
+start, TLS on 8883 (MQTT) and 8084 (WebSocket) on all interfaces, plain 1883 and 8083 on loopback only and with credentials.
+
+Signals:
+  SIGTERM, SIGINT  stop: no new connections, clients are told, everything is written; a second one stops at once
+  SIGHUP           read certificates and the configuration again, and say what needs a restart`,
+    )
+    .action(serve);
+}
+
+function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value)) throw new InvalidArgumentError('It must be a whole number.');
+  return value;
+}
+
+async function serve(options: ServeOptions): Promise<void> {
+  const [{ loadConfig }, { withOverrides }, { createLog }, { HeliographNode }, { banner }] = await Promise.all([
+    import('../config.ts'),
+    import('../config/overrides.ts'),
+    import('./log.ts'),
+    import('../node.ts'),
+    import('./banner.ts'),
+  ]);
+  const read = () => withOverrides(loadConfig(options.config), options);
+  const config = read();
+  const log = createLog({ node: config.node.name, ...config.log });
+  process.once('exit', () => log.flush());
+  stopOnBugs(log);
+
+  const node = new HeliographNode({ config, log, dev: options.dev ?? false });
+  // Before the start, so that a signal during a long recovery stops it in order, too.
+  const stopped = untilSignal(log);
+  await node.start();
+  process.stdout.write(banner(node, options));
+  for (const { name, kind, host, port } of node.listeners) log.info('listening', { listener: name, kind, host, port });
+  const hangUp = () => void reload();
+  process.on('SIGHUP', hangUp);
+
+  const signal = await stopped;
+  process.off('SIGHUP', hangUp);
+  log.info('stopping', { signal, withinMs: node.config.node.shutdownTimeoutMs });
+  const clean = await node.stop();
+  log.info('stopped', { clean });
+  log.flush();
+  // Nothing may keep the process alive now: a worker or a socket that was cut short would.
+  process.exit(clean ? exitCodes.ok : exitCodes.failed);
+
+  async function reload(): Promise<void> {
+    try {
+      const changes = await node.reload(read());
+      log.setLevel(node.config.log.level);
+      log.info('reloaded', { changes: changes.filter((change) => change.live).length });
+      for (const { path, live } of changes) {
+        if (live) log.info('setting changed', { path });
+        else log.warn('setting needs a restart', { path });
+      }
+    } catch (error) {
+      log.error('not reloaded: everything stays as it was', { error: (error as Error).message });
+    }
+  }
+}
+
+type Flushable = { info(event: string, fields?: object): void; error(event: string, fields?: object): void; flush(): void };
+
+/** npm passes on a Ctrl-C that the terminal has sent to this process as well: that is one signal, not two. */
+const sameSignalMs = 500;
+
+/** Resolves at the first SIGTERM or SIGINT. The second one ends the process at once. */
+function untilSignal(log: Flushable): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    let firstMs: number | undefined;
+    for (const [signal, number] of [
+      ['SIGINT', 2],
+      ['SIGTERM', 15],
+    ] as const) {
+      process.on(signal, () => {
+        const nowMs = performance.now();
+        if (firstMs === undefined) {
+          firstMs = nowMs;
+          resolve(signal);
+          return;
+        }
+        if (nowMs - firstMs < sameSignalMs) return;
+        log.error('stopped at once by a second signal', { signal });
+        log.flush();
+        process.exit(128 + number);
+      });
+    }
+  });
+}
+
+/** A broken invariant stops the process: going on could lose more than a restart, because the state is on the disk. */
+function stopOnBugs(log: Flushable): void {
+  for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
+    process.on(event, (reason: unknown) => {
+      const stack = reason instanceof Error ? reason.stack : String(reason);
+      log.error('a bug stops this node; what was acknowledged is on the disk', { kind: event, stack });
+      log.flush();
+      process.exit(exitCodes.bug);
+    });
+  }
+}

@@ -1,0 +1,75 @@
+// What must hold between settings. Each relation names the setting to point at.
+
+import type { Config, ListenerConfig } from './schema.ts';
+
+export type Violation = { readonly path: string; readonly what: string; readonly fix: string };
+
+export function violations(config: Config): Violation[] {
+  return [...listenerViolations(config), ...limitViolations(config)];
+}
+
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
+}
+
+const plaintextKinds: ReadonlySet<ListenerConfig['kind']> = new Set(['tcp', 'ws', 'http']);
+
+function* listenerViolations(config: Config): Generator<Violation> {
+  const taken = new Map<string, string>();
+  for (const [name, listener] of Object.entries(config.listeners)) {
+    if (!listener.enabled) continue;
+    const path = `listeners.${name}`;
+    const plaintext = plaintextKinds.has(listener.kind);
+    if (plaintext && !isLoopback(listener.host) && !listener.allowPlaintext) {
+      yield {
+        path: `${path}.host`,
+        what: `a listener of kind ${listener.kind} on ${listener.host} lets passwords and messages be read on the way`,
+        fix: `use kind ${secureKind(listener.kind)}, or host: 127.0.0.1, or, if the network is trusted, add allowPlaintext: true`,
+      };
+    }
+    if (plaintext && listener.clientCertificate !== undefined) {
+      yield { path: `${path}.clientCertificate`, what: `a listener of kind ${listener.kind} has no certificates`, fix: 'remove the line' };
+    }
+    if (listener.path !== undefined && listener.kind !== 'ws' && listener.kind !== 'wss') {
+      yield { path: `${path}.path`, what: `a listener of kind ${listener.kind} has no path`, fix: 'remove the line' };
+    }
+    if (listener.port === 0) continue;
+    const address = `${listener.host} port ${listener.port}`;
+    const other = taken.get(address);
+    if (other !== undefined) {
+      yield { path: `${path}.port`, what: `listener ${other} already uses ${address}`, fix: 'choose another port' };
+    }
+    taken.set(address, name);
+  }
+}
+
+function secureKind(kind: ListenerConfig['kind']): string {
+  return { tcp: 'tls', ws: 'wss', http: 'https' }[kind as 'tcp' | 'ws' | 'http'];
+}
+
+/** Limits that must stand in order: the first not above the second. */
+const ordered = [
+  ['mqtt.maxConnectPacketBytes', 'mqtt.maxPacketBytes', 'no client could use more'],
+  ['net.outputLowWaterBytes', 'net.outputHighWaterBytes', 'congestion must end below where it begins'],
+  ['net.outputHighWaterBytes', 'mqtt.maxOutputBytes', 'a client must be told to wait before it loses messages'],
+] as const;
+
+function* limitViolations(config: Config): Generator<Violation> {
+  for (const [lower, upper, why] of ordered) {
+    const low = at(config, lower);
+    const high = at(config, upper);
+    if (low > high) {
+      yield { path: lower, what: `${low} is above ${upper}, which is ${high}: ${why}`, fix: `lower it, or raise ${upper}` };
+    }
+  }
+  if (!Number.isInteger(Math.log2(config.mqtt.topicCacheEntries))) {
+    const near = 2 ** Math.round(Math.log2(config.mqtt.topicCacheEntries));
+    yield { path: 'mqtt.topicCacheEntries', what: `must be a power of two, but is ${config.mqtt.topicCacheEntries}`, fix: `use ${near}` };
+  }
+}
+
+function at(config: Config, path: string): number {
+  let value: unknown = config;
+  for (const key of path.split('.')) value = (value as Record<string, unknown>)[key];
+  return value as number;
+}

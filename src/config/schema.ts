@@ -1,0 +1,33 @@
+// The one schema. Each section stands in a file of its own; the generated docs/configuration.md follows this order.
+
+import type { Static } from 'typebox';
+import { section } from './fields.ts';
+import type { SchemaNode } from './schema-node.ts';
+import { brokerSection } from './sections/broker.ts';
+import { listenersSection } from './sections/listeners.ts';
+import { logSection } from './sections/log.ts';
+import { mqttSection } from './sections/mqtt.ts';
+import { netSection } from './sections/net.ts';
+import { nodeSection } from './sections/node.ts';
+import { storeSection } from './sections/store.ts';
+import { tlsSection } from './sections/tls.ts';
+
+export const configSchema = section(
+  {
+    node: nodeSection,
+    listeners: listenersSection,
+    tls: tlsSection,
+    mqtt: mqttSection,
+    broker: brokerSection,
+    store: storeSection,
+    net: netSection,
+    log: logSection,
+  },
+  'Heliograph configuration.',
+);
+
+export type Config = Static<typeof configSchema>;
+export type ListenerConfig = Config['listeners'][string];
+
+/** The schema as plain data, for code that walks it. */
+export const schemaTree = configSchema as unknown as SchemaNode;

@@ -1,0 +1,39 @@
+import { Type } from 'typebox';
+import { choice, count, flag, optional, section, text } from '../fields.ts';
+
+export const clientCertificatePolicies = ['none', 'request', 'require'] as const;
+
+const listener = section(
+  {
+    kind: choice(
+      ['tcp', 'tls', 'ws', 'wss', 'http', 'https'],
+      {},
+      'MQTT over TCP (tcp), over TLS (tls), over WebSocket (ws) or secure WebSocket (wss); the management interface (http, https).',
+    ),
+    enabled: flag({ default: true }, 'false: this listener is not opened.'),
+    host: text({ default: '127.0.0.1', maxLength: 255 }, 'Address to listen on. "::" is every interface, IPv4 and IPv6.'),
+    port: count({ min: 0, max: 65_535 }, 'Port to listen on. 0: the system chooses one, shown at start.'),
+    allowPlaintext: flag(
+      { default: false },
+      'Allows a listener without TLS on an address other than loopback: passwords and messages can then be read on the way.',
+    ),
+    path: optional(text({ pattern: '^/', shape: 'a path that begins with "/"', maxLength: 255, example: '/mqtt' }, 'ws and wss: the path of the URL. Any path when absent.')),
+    clientCertificate: optional(
+      choice([...clientCertificatePolicies], {}, 'tls, wss and https: overrides tls.clientCertificate for this listener.'),
+    ),
+  },
+  'One listener.',
+);
+
+export const listenersSection = Type.Record(Type.String({ pattern: '^[a-z][a-z0-9-]{0,31}$' }), listener, {
+  shape: 'lower-case letters, digits and hyphens, beginning with a letter',
+  description:
+    'Where peers connect. These five exist by default; name one to change some of its settings, set enabled: false to close it, or add others under new names.',
+  default: {
+    mqtt: { kind: 'tcp', host: '127.0.0.1', port: 1883 },
+    mqtts: { kind: 'tls', host: '::', port: 8883 },
+    ws: { kind: 'ws', host: '127.0.0.1', port: 8083 },
+    wss: { kind: 'wss', host: '::', port: 8084 },
+    admin: { kind: 'http', host: '127.0.0.1', port: 8080 },
+  },
+});

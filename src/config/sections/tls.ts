@@ -1,0 +1,35 @@
+import { choice, list, optional, section, text } from '../fields.ts';
+import { clientCertificatePolicies } from './listeners.ts';
+
+const certificate = section(
+  {
+    certificateFile: text({ example: '/etc/heliograph/server.pem' }, 'PEM: the certificate and its chain.'),
+    privateKeyFile: text({ example: '/etc/heliograph/server.key' }, 'PEM: the private key, readable by this process only.'),
+    serverNames: list(
+      text({ maxLength: 255 }, 'A host name, or one such as *.example.com.'),
+      { max: 100, live: true },
+      'Host names (SNI) that get this certificate. Empty: the names in the certificate.',
+    ),
+  },
+  'A certificate with its key.',
+);
+
+export const tlsSection = section(
+  {
+    minVersion: choice(['1.2', '1.3'], { default: '1.2', live: true }, 'Oldest version of TLS that is accepted.'),
+    certificates: list(
+      certificate,
+      { max: 100, live: true },
+      'Server certificates; the first is for clients that name no host. Empty: one is issued by a CA that is generated at first start (see dataDir/pki).',
+    ),
+    clientCertificate: choice(
+      [...clientCertificatePolicies],
+      { default: 'request', live: true },
+      'Whether clients need a certificate: none is asked for, it is checked when a client has one (request), every client needs one (require).',
+    ),
+    clientCaFile: optional(
+      text({ live: true, example: '/etc/heliograph/devices-ca.pem' }, 'PEM: who may issue client certificates. Absent: the generated CA.'),
+    ),
+  },
+  'Certificates. Files are read again on SIGHUP.',
+);
