@@ -7,7 +7,11 @@ var version = process.versions.node.split('.').map(Number);
 
 if (version[0] < 24 || (version[0] === 24 && version[1] < 15) || version[0] === 25) {
   console.error(
-    'Heliograph needs Node ' + needed + ' or later (24, or 26 and above), but this is Node ' + process.versions.node + '.\n' +
+    'Heliograph needs Node ' +
+      needed +
+      ' or later (24, or 26 and above), but this is Node ' +
+      process.versions.node +
+      '.\n' +
       'Fix: in a clone, use "npm install" and "npm start", which bring the right Node;\n' +
       '     elsewhere, install Node 24 from https://nodejs.org/ and try again.',
   );
@@ -21,7 +25,8 @@ function start() {
     .then(function (modules) {
       var path = modules[3];
       // A second start reads compiled code. In the user's own directory: others could plant code in a shared one.
-      var cache = process.env.NODE_COMPILE_CACHE || path.join(process.env.XDG_CACHE_HOME || path.join(modules[2].homedir(), '.cache'), 'heliograph');
+      var cache =
+        process.env.NODE_COMPILE_CACHE || path.join(process.env.XDG_CACHE_HOME || path.join(modules[2].homedir(), '.cache'), 'heliograph');
       modules[0].enableCompileCache(cache);
       // A clone has src/ and runs as it is; the published package has dist/ alone.
       var source = new URL('../src/main.ts', import.meta.url);

@@ -5,22 +5,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from './base/log.ts';
 import { differences, withLiveChanges, type Change, type Config } from './config.ts';
 import { dataDirectory } from './node/data-directory.ts';
+import type { Part } from './node/part.ts';
 
 export type NodeOptions = {
   readonly config: Config;
   readonly log: Log;
   /** Anonymous peers may do everything. */
   readonly dev: boolean;
-};
-
-/** Something that starts and stops with the node. */
-export type Part = {
-  readonly name: string;
-  start(): Promise<void> | void;
-  /** Must return in bounded time; `deadlineMs` is on performance.now(). */
-  stop(deadlineMs: number): Promise<void> | void;
-  /** Applies what can change while running. */
-  reload?(config: Config): Promise<void> | void;
 };
 
 export type OpenListener = { readonly name: string; readonly kind: string; readonly host: string; readonly port: number };

@@ -15,7 +15,8 @@ const kinds: Readonly<Record<string, string>> = {
 
 export function banner(node: HeliographNode, options: { readonly dev?: boolean }): string {
   const lines = [``, `Heliograph ${packageVersion()} runs. Stop it with Ctrl-C.`, ``];
-  if (options.dev === true) lines.push('!!! --dev: ANYBODY ON THIS MACHINE MAY READ AND WRITE EVERYTHING. Never use it for real data. !!!', '');
+  if (options.dev === true)
+    lines.push('!!! --dev: ANYBODY ON THIS MACHINE MAY READ AND WRITE EVERYTHING. Never use it for real data. !!!', '');
   for (const listener of node.listeners) lines.push(`  ${address(listener).padEnd(28)} ${kinds[listener.kind] ?? listener.kind}`);
   lines.push('', `  data in ${resolve(node.config.node.dataDir)}`, '');
   return `${lines.join('\n')}\n`;

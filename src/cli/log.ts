@@ -90,5 +90,7 @@ function shownValue(value: unknown, alsoPlain = ''): string {
   const text = String(value);
   const plain = /^[\w.:/@+#$-]+$/.test(alsoPlain === '' ? text : text.replaceAll(alsoPlain, ''));
   // JSON escapes the C0 controls; DEL and the C1 controls act on some terminals, too.
-  return plain ? text : JSON.stringify(text).replaceAll(/[\u007f-\u009f\u2028\u2029]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  return plain
+    ? text
+    : JSON.stringify(text).replaceAll(/[\u007f-\u009f\u2028\u2029]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }

@@ -49,8 +49,9 @@ class Checker {
   readonly #root: SchemaNode;
   readonly #lines: LineCounter;
   readonly #document: Document | undefined;
-  /** Offsets in the file by path. */
+  /** Offsets in the file by path: of the values, and of the keys. */
   readonly #offsets = new Map<string, number>();
+  readonly #keyOffsets = new Map<string, number>();
 
   constructor(file: string, root: SchemaNode, lines: LineCounter, document: Document | undefined) {
     this.#file = file;
@@ -61,7 +62,8 @@ class Checker {
 
   locate(path: string): { line: number; column: number } {
     for (let at = path; at !== ''; at = at.slice(0, Math.max(0, at.lastIndexOf('.')))) {
-      const offset = this.#offsets.get(at);
+      // What is missing is told at the name of its parent.
+      const offset = at === path ? (this.#offsets.get(at) ?? this.#keyOffsets.get(at)) : this.#keyOffsets.get(at);
       if (offset !== undefined) return this.#position(offset);
     }
     return { line: 1, column: 1 };
@@ -107,7 +109,7 @@ class Checker {
       const key = isScalar(pair.key) ? String(pair.key.value) : String(pair.key);
       const at = join(path, key);
       const offset = (pair.key as Node | null)?.range?.[0];
-      if (offset !== undefined) this.#offsets.set(at, offset);
+      if (offset !== undefined) this.#keyOffsets.set(at, offset);
       return { key, value: pair.value as Yaml, path: at };
     });
   }
@@ -138,7 +140,12 @@ class Checker {
     const given = new Map<string, Yaml>();
     for (const pair of this.#pairs(node, path, 'of names')) {
       if (new RegExp(pattern).test(pair.key)) given.set(pair.key, pair.value);
-      else this.#problem(pair.path, `the name must be ${schema.shape ?? `of the form ${pattern}`}, but is "${pair.key}"`, 'choose another name');
+      else
+        this.#problem(
+          pair.path,
+          `the name must be ${schema.shape ?? `of the form ${pattern}`}, but is "${pair.key}"`,
+          'choose another name',
+        );
     }
     const out: Record<string, unknown> = {};
     for (const name of new Set([...Object.keys(defaults), ...given.keys()])) {
@@ -183,7 +190,8 @@ class Checker {
       return;
     }
     const elsewhere = findPath(this.#root, key, '');
-    const fix = elsewhere === undefined ? `remove it; the settings here are ${Object.keys(properties).join(', ')}` : `write it as ${elsewhere}`;
+    const fix =
+      elsewhere === undefined ? `remove it; the settings here are ${Object.keys(properties).join(', ')}` : `write it as ${elsewhere}`;
     this.#problem(path, 'there is no such setting', fix);
   }
 }
@@ -227,7 +235,8 @@ function fixFor(value: unknown, schema: SchemaNode, byDefault: unknown): string 
   if (schema.type === 'string' && (typeof value === 'number' || typeof value === 'boolean')) return `put it in quotes: "${String(value)}"`;
   if (typeof value === 'number' && typeof schema.minimum === 'number' && value < schema.minimum) return `use ${schema.minimum} or more`;
   if (typeof value === 'number' && typeof schema.maximum === 'number' && value > schema.maximum) return `use ${schema.maximum} or less`;
-  if (byDefault === undefined) return schema.example === undefined ? 'correct the value' : `write for example ${JSON.stringify(schema.example)}`;
+  if (byDefault === undefined)
+    return schema.example === undefined ? 'correct the value' : `write for example ${JSON.stringify(schema.example)}`;
   const unit = quantityUnit(schema.unit);
   const plain = JSON.stringify(byDefault);
   const human = unit !== undefined && typeof byDefault === 'number' ? ` (${formatQuantity(unit, byDefault)})` : '';

@@ -1,7 +1,17 @@
 // The kinds of value a setting can have. Every setting has a description, a default or a reason to have none, bounds, and says
 // whether it can change while the node runs (`live`) or wants a restart.
 
-import { Type, type TArray, type TBoolean, type TEnum, type TInteger, type TObject, type TProperties, type TString, type TSchema } from 'typebox';
+import {
+  Type,
+  type TArray,
+  type TBoolean,
+  type TEnum,
+  type TInteger,
+  type TObject,
+  type TProperties,
+  type TString,
+  type TSchema,
+} from 'typebox';
 
 type Common = { readonly live?: boolean };
 type Bounds = Common & { readonly default?: number; readonly min: number; readonly max: number };

@@ -4,7 +4,7 @@ import { access, constants, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { makePrivateDirectory } from '../base/private-file.ts';
 import { UserError } from '../base/user-error.ts';
-import type { Part } from '../node.ts';
+import type { Part } from './part.ts';
 
 export function dataDirectory(path: string): Part {
   return {

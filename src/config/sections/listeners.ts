@@ -17,7 +17,12 @@ const listener = section(
       { default: false },
       'Allows a listener without TLS on an address other than loopback: passwords and messages can then be read on the way.',
     ),
-    path: optional(text({ pattern: '^/', shape: 'a path that begins with "/"', maxLength: 255, example: '/mqtt' }, 'ws and wss: the path of the URL. Any path when absent.')),
+    path: optional(
+      text(
+        { pattern: '^/', shape: 'a path that begins with "/"', maxLength: 255, example: '/mqtt' },
+        'ws and wss: the path of the URL. Any path when absent.',
+      ),
+    ),
     clientCertificate: optional(
       choice([...clientCertificatePolicies], {}, 'tls, wss and https: overrides tls.clientCertificate for this listener.'),
     ),

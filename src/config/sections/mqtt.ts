@@ -22,7 +22,10 @@ export const mqttSection = section(
       { default: 1000, min: 1, max: 65_535 },
       'Most publishes above QoS 0 from one client that are unacknowledged at a time.',
     ),
-    topicAliasMaximum: count({ default: 32, min: 0, max: 65_535 }, 'Most topic aliases a client may set; each holds a topic in memory. 0: none.'),
+    topicAliasMaximum: count(
+      { default: 32, min: 0, max: 65_535 },
+      'Most topic aliases a client may set; each holds a topic in memory. 0: none.',
+    ),
     outboundTopicAliasMaximum: count(
       { default: 32, min: 0, max: 65_535 },
       'Most topic aliases used towards a client, within what it allows. 0: none.',
