@@ -1,7 +1,7 @@
 // Why a peer's bytes are refused. A value, never thrown: what a peer sends is an expected input.
 
-import { ReasonCode } from "./reason-codes.ts";
-import type { Version } from "./packets.ts";
+import { ReasonCode } from './reason-codes.ts';
+import type { Version } from './packets.ts';
 
 export class DecodeError {
   readonly reason: ReasonCode;

@@ -1,7 +1,7 @@
 // Which first bytes (packet type and flags) a peer may send, decided before a second byte is read.
 
-import { type DecodeError, malformed, protocolError } from "./decode-error.ts";
-import { packetName, PacketType, type Side, type Version } from "./packets.ts";
+import { type DecodeError, malformed, protocolError } from './decode-error.ts';
+import { packetName, PacketType, type Side, type Version } from './packets.ts';
 
 const allowed = 0;
 const badFlags = 1;
@@ -60,10 +60,7 @@ export function firstBytesFrom(from: Side, version: Version): FirstBytes {
 }
 
 /** What an authenticating peer may send before CONNACK: only AUTH and DISCONNECT [MQTT-3.1.2-30]. */
-export const firstBytesOfAuthentication: FirstBytes = table(
-  [PacketType.auth, PacketType.disconnect],
-  5,
-);
+export const firstBytesOfAuthentication: FirstBytes = table([PacketType.auth, PacketType.disconnect], 5);
 
 /** The error of a first byte, or undefined. */
 export function checkFirstByte(accept: FirstBytes, firstByte: number): DecodeError | undefined {
@@ -74,11 +71,11 @@ export function checkFirstByte(accept: FirstBytes, firstByte: number): DecodeErr
     case badFlags:
       return malformed(`reserved flags of ${packetName(type)} are not as the standard sets them`);
     case badQos:
-      return malformed("PUBLISH with both QoS bits set");
+      return malformed('PUBLISH with both QoS bits set');
     case badDup:
-      return malformed("PUBLISH with DUP at QoS 0");
+      return malformed('PUBLISH with DUP at QoS 0');
     case reserved:
-      return malformed("reserved packet type");
+      return malformed('reserved packet type');
     default:
       return protocolError(`${packetName(type)} is not expected here`);
   }
@@ -86,8 +83,7 @@ export function checkFirstByte(accept: FirstBytes, firstByte: number): DecodeErr
 
 function table(types: readonly number[], version: Version): FirstBytes {
   const verdicts = new Uint8Array(256);
-  for (let firstByte = 0; firstByte < 256; firstByte++)
-    verdicts[firstByte] = verdictOf(firstByte, types, version);
+  for (let firstByte = 0; firstByte < 256; firstByte++) verdicts[firstByte] = verdictOf(firstByte, types, version);
   return { verdicts, minimalLengths: version === 5 };
 }
 
@@ -104,9 +100,6 @@ function verdictOf(firstByte: number, types: readonly number[], version: Version
   // 3.1 has "not used" bits where later versions have reserved ones, and its PUBREL and SUBSCRIBE may carry DUP.
   if (version === 3) return allowed;
   // [MQTT-2.1.3-1] (2.2.2-2 of 3.1.1); [MQTT-3.6.1-1] [MQTT-3.8.1-1] [MQTT-3.10.1-1] want 2.
-  const wanted =
-    type === PacketType.pubrel || type === PacketType.subscribe || type === PacketType.unsubscribe
-      ? 2
-      : 0;
+  const wanted = type === PacketType.pubrel || type === PacketType.subscribe || type === PacketType.unsubscribe ? 2 : 0;
   return flags === wanted ? allowed : badFlags;
 }

@@ -1,9 +1,9 @@
 // Cuts a stream of bytes, in whatever pieces it arrives, into control packets. A packet that is whole in the chunk is handed on
 // where it lies; only a packet that is cut is copied together. Between packets a reader holds no buffer.
 
-import { DecodeError, malformed } from "./decode-error.ts";
-import { checkFirstByte, type FirstBytes } from "./first-bytes.ts";
-import { ReasonCode } from "./reason-codes.ts";
+import { DecodeError, malformed } from './decode-error.ts';
+import { checkFirstByte, type FirstBytes } from './first-bytes.ts';
+import { ReasonCode } from './reason-codes.ts';
 
 export interface FrameSink {
   /**
@@ -50,7 +50,7 @@ export class FrameReader {
     let at = 0;
     if (this.#firstByte >= 0) {
       const next = this.#continueCut(chunk, 0, sink);
-      if (typeof next !== "number") return next;
+      if (typeof next !== 'number') return next;
       at = next;
     }
     while (at < chunk.length) {
@@ -65,7 +65,7 @@ export class FrameReader {
       } else {
         this.#firstByte = firstByte;
         const next = this.#continueCut(chunk, at + 1, sink);
-        if (typeof next !== "number") return next;
+        if (typeof next !== 'number') return next;
         at = next;
       }
     }
@@ -97,17 +97,15 @@ export class FrameReader {
     this.#lengthSoFar += (byte & 0x7f) * 128 ** this.#lengthBytes;
     this.#lengthBytes++;
     if (byte > 0x7f) {
-      if (this.#lengthBytes === maxLengthBytes)
-        return malformed("remaining length is longer than four bytes");
+      if (this.#lengthBytes === maxLengthBytes) return malformed('remaining length is longer than four bytes');
       // The cap is checked while the length grows: what is to come only adds to it.
       return this.#lengthSoFar > this.maxPacketBytes ? tooLarge(this.maxPacketBytes) : undefined;
     }
     // [MQTT-1.5.5-1]; before version 5 a longer form was only unusual.
     if (byte === 0 && this.#lengthBytes > 1 && this.accept.minimalLengths) {
-      return malformed("remaining length is not written in as few bytes as possible");
+      return malformed('remaining length is not written in as few bytes as possible');
     }
-    if (1 + this.#lengthBytes + this.#lengthSoFar > this.maxPacketBytes)
-      return tooLarge(this.maxPacketBytes);
+    if (1 + this.#lengthBytes + this.#lengthSoFar > this.maxPacketBytes) return tooLarge(this.maxPacketBytes);
     this.#bodyBytes = this.#lengthSoFar;
     return undefined;
   }
@@ -134,10 +132,7 @@ export class FrameReader {
 }
 
 function tooLarge(maxPacketBytes: number): DecodeError {
-  return new DecodeError(
-    ReasonCode.packetTooLarge,
-    `packet is larger than ${maxPacketBytes} bytes`,
-  );
+  return new DecodeError(ReasonCode.packetTooLarge, `packet is larger than ${maxPacketBytes} bytes`);
 }
 
 /** A length of one or two bytes at `at`; -1: longer, not minimal, or not all here. */

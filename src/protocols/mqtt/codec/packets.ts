@@ -1,13 +1,13 @@
 // The control packets of MQTT 3.1 (version 3), 3.1.1 (version 4) and 5.0 (version 5) as values. PUBLISH and the four
 // acknowledgements are decoded into reusable structs instead: publish.ts and acks.ts.
 
-import type { ReasonCode } from "./reason-codes.ts";
+import type { ReasonCode } from './reason-codes.ts';
 
 /** The protocol level on the wire: 3 is MQTT 3.1, 4 is 3.1.1, 5 is 5.0. */
 export type Version = 3 | 4 | 5;
 export type Qos = 0 | 1 | 2;
 /** Who sent a packet: some values are allowed to one side only. */
-export type Side = "client" | "server";
+export type Side = 'client' | 'server';
 
 /** The high nibble of a packet's first byte. */
 export const PacketType = {
@@ -28,29 +28,25 @@ export const PacketType = {
   auth: 15,
 } as const;
 export type PacketType = (typeof PacketType)[keyof typeof PacketType];
-export type AckType =
-  | typeof PacketType.puback
-  | typeof PacketType.pubrec
-  | typeof PacketType.pubrel
-  | typeof PacketType.pubcomp;
+export type AckType = typeof PacketType.puback | typeof PacketType.pubrec | typeof PacketType.pubrel | typeof PacketType.pubcomp;
 
 const names = [
-  "reserved",
-  "CONNECT",
-  "CONNACK",
-  "PUBLISH",
-  "PUBACK",
-  "PUBREC",
-  "PUBREL",
-  "PUBCOMP",
-  "SUBSCRIBE",
-  "SUBACK",
-  "UNSUBSCRIBE",
-  "UNSUBACK",
-  "PINGREQ",
-  "PINGRESP",
-  "DISCONNECT",
-  "AUTH",
+  'reserved',
+  'CONNECT',
+  'CONNACK',
+  'PUBLISH',
+  'PUBACK',
+  'PUBREC',
+  'PUBREL',
+  'PUBCOMP',
+  'SUBSCRIBE',
+  'SUBACK',
+  'UNSUBSCRIBE',
+  'UNSUBACK',
+  'PINGREQ',
+  'PINGRESP',
+  'DISCONNECT',
+  'AUTH',
 ] as const;
 
 /** The standard's name of a packet type (a first byte's high nibble). */
@@ -95,72 +91,66 @@ export type Properties = {
 
 export type ConnectProperties = Pick<
   Properties,
-  | "sessionExpiryInterval"
-  | "receiveMaximum"
-  | "maximumPacketSize"
-  | "topicAliasMaximum"
-  | "requestResponseInformation"
-  | "requestProblemInformation"
-  | "userProperties"
-  | "authenticationMethod"
-  | "authenticationData"
+  | 'sessionExpiryInterval'
+  | 'receiveMaximum'
+  | 'maximumPacketSize'
+  | 'topicAliasMaximum'
+  | 'requestResponseInformation'
+  | 'requestProblemInformation'
+  | 'userProperties'
+  | 'authenticationMethod'
+  | 'authenticationData'
 >;
 
 export type WillProperties = Pick<
   Properties,
-  | "willDelayInterval"
-  | "payloadFormatIndicator"
-  | "messageExpiryInterval"
-  | "contentType"
-  | "responseTopic"
-  | "correlationData"
-  | "userProperties"
+  | 'willDelayInterval'
+  | 'payloadFormatIndicator'
+  | 'messageExpiryInterval'
+  | 'contentType'
+  | 'responseTopic'
+  | 'correlationData'
+  | 'userProperties'
 >;
 
 export type ConnackProperties = Pick<
   Properties,
-  | "sessionExpiryInterval"
-  | "receiveMaximum"
-  | "maximumQos"
-  | "retainAvailable"
-  | "maximumPacketSize"
-  | "assignedClientIdentifier"
-  | "topicAliasMaximum"
-  | "reasonString"
-  | "userProperties"
-  | "wildcardSubscriptionAvailable"
-  | "subscriptionIdentifiersAvailable"
-  | "sharedSubscriptionAvailable"
-  | "serverKeepAlive"
-  | "responseInformation"
-  | "serverReference"
-  | "authenticationMethod"
-  | "authenticationData"
+  | 'sessionExpiryInterval'
+  | 'receiveMaximum'
+  | 'maximumQos'
+  | 'retainAvailable'
+  | 'maximumPacketSize'
+  | 'assignedClientIdentifier'
+  | 'topicAliasMaximum'
+  | 'reasonString'
+  | 'userProperties'
+  | 'wildcardSubscriptionAvailable'
+  | 'subscriptionIdentifiersAvailable'
+  | 'sharedSubscriptionAvailable'
+  | 'serverKeepAlive'
+  | 'responseInformation'
+  | 'serverReference'
+  | 'authenticationMethod'
+  | 'authenticationData'
 >;
 
 export type PublishProperties = Pick<
   Properties,
-  | "payloadFormatIndicator"
-  | "messageExpiryInterval"
-  | "topicAlias"
-  | "responseTopic"
-  | "correlationData"
-  | "userProperties"
-  | "subscriptionIdentifiers"
-  | "contentType"
+  | 'payloadFormatIndicator'
+  | 'messageExpiryInterval'
+  | 'topicAlias'
+  | 'responseTopic'
+  | 'correlationData'
+  | 'userProperties'
+  | 'subscriptionIdentifiers'
+  | 'contentType'
 >;
 
-export type AckProperties = Pick<Properties, "reasonString" | "userProperties">;
-export type SubscribeProperties = Pick<Properties, "subscriptionIdentifiers" | "userProperties">;
-export type UnsubscribeProperties = Pick<Properties, "userProperties">;
-export type DisconnectProperties = Pick<
-  Properties,
-  "sessionExpiryInterval" | "reasonString" | "userProperties" | "serverReference"
->;
-export type AuthProperties = Pick<
-  Properties,
-  "authenticationMethod" | "authenticationData" | "reasonString" | "userProperties"
->;
+export type AckProperties = Pick<Properties, 'reasonString' | 'userProperties'>;
+export type SubscribeProperties = Pick<Properties, 'subscriptionIdentifiers' | 'userProperties'>;
+export type UnsubscribeProperties = Pick<Properties, 'userProperties'>;
+export type DisconnectProperties = Pick<Properties, 'sessionExpiryInterval' | 'reasonString' | 'userProperties' | 'serverReference'>;
+export type AuthProperties = Pick<Properties, 'authenticationMethod' | 'authenticationData' | 'reasonString' | 'userProperties'>;
 
 // Absent properties (`undefined`) mean the same as an empty set; versions 3 and 4 never have any.
 
