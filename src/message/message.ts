@@ -78,7 +78,8 @@ export class Message {
 
   /** The same message on a payload of its own, which may be kept. */
   kept(): Message {
-    const own = this.buffer.slice(this.start, this.end);
+    // Not `slice`: that of a Buffer, which sockets hand out, is a view.
+    const own = new Uint8Array(this.payload());
     return new Message(
       this.topic,
       this.topicBytes,
