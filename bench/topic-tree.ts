@@ -116,6 +116,8 @@ function measureIndex(): string {
 }
 
 console.log(`${count} filters, and four that look at every topic. Median of ${rounds} rounds.`);
-console.log(`${'filters'.padEnd(32)} ${'match'.padStart(10)} ${'1000 hot'.padStart(10)} ${'found'.padStart(7)} ${'a filter'.padStart(9)} ${'add'.padStart(9)}`);
+console.log(
+  `${'filters'.padEnd(32)} ${'match'.padStart(10)} ${'1000 hot'.padStart(10)} ${'found'.padStart(7)} ${'a filter'.padStart(9)} ${'add'.padStart(9)}`,
+);
 for (const shape of shapes) console.log(measure(shape));
 console.log(measureIndex());

@@ -90,7 +90,7 @@ test('a topic of 60,000 levels is no trouble', () => {
   for (const filter of [`${deep}+`, `${deep}+/#`, `+${deep.slice(1)}/a`, `${deep}#`, '#']) tree.add(filter, value);
   assert.equal(found(tree, deep).length, 4);
   assert.equal(found(tree, `${deep.slice(1)}/a`).length, 5);
-  for (const [filter] of [...tree.entries()]) assert.equal(tree.remove(filter, value), true);
+  for (const [filter] of Array.from(tree.entries())) assert.equal(tree.remove(filter, value), true);
   assert.equal(tree.size, 0);
   assert.deepEqual(found(tree, deep), []);
 });
