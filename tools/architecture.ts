@@ -32,7 +32,8 @@ export const rooms: Readonly<Record<string, Room>> = {
   // A peer of the broker, not a part of it: it shares the words of the wire.
   'src/client': { imports: ['src/base', 'src/message', 'src/protocols/*/codec/index.ts'] },
   'src/admin': { imports: ['src/base', 'src/message', ...contracts.security] },
-  'src/config': { imports: ['src/base'] },
+  // Checks access rules at start with the code that will apply them.
+  'src/config': { imports: ['src/base', 'src/security'] },
   'src/node': { imports: ['src'] },
   'src/cli': { imports: ['src'] },
   'src/main': { imports: ['src/cli', 'src/config', 'src/base'] },
