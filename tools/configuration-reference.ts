@@ -1,6 +1,7 @@
 // docs/configuration.md out of the schema.
 
 import { schemaTree } from '../src/config/schema.ts';
+import { allowedValues } from '../src/config/allowed-values.ts';
 import { formatQuantity, quantityUnit } from '../src/config/quantity.ts';
 import { mapEntry, type SchemaNode } from '../src/config/schema-node.ts';
 
@@ -81,16 +82,9 @@ function shownDefault(schema: SchemaNode, required: boolean): string {
 }
 
 function allowed(schema: SchemaNode): string {
+  if (schema.properties !== undefined || schema.patternProperties !== undefined) return '';
   if (schema.enum !== undefined) return schema.enum.map((word) => `\`${word}\``).join(', ');
-  if (schema.type === 'boolean') return '`true`, `false`';
-  if (schema.type === 'array') return `list, ${schema.minItems ?? 0} to ${schema.maxItems ?? 'any number'}`;
-  if (schema.type === 'integer') {
-    const unit = quantityUnit(schema.unit);
-    const show = (value: number) => (unit === undefined ? String(value) : formatQuantity(unit, value));
-    return `${show(schema.minimum ?? 0)} to ${show(schema.maximum ?? Number.MAX_SAFE_INTEGER)}`;
-  }
-  if (schema.type === 'string') return cell(schema.shape ?? 'text');
-  return '';
+  return cell(allowedValues(schema)) || 'text';
 }
 
 function defaultEntries(schema: SchemaNode): string[] {

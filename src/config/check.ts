@@ -126,7 +126,7 @@ class Checker {
     for (const [key, sub] of Object.entries(properties)) {
       const required = schema.required?.includes(key) ?? false;
       const own = Object.hasOwn(defaults, key) ? defaults[key] : undefined;
-      if (!given.has(key) && !required && own === undefined && sub.default === undefined) continue;
+      if (!given.has(key) && !required && own === undefined) continue;
       const value = this.visit(given.get(key), sub, join(path, key), own);
       if (value !== undefined) out[key] = value;
     }

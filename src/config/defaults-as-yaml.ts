@@ -1,6 +1,6 @@
 // The whole configuration as a YAML file with a comment on every setting. It passes its own check.
 
-import { expectation } from './check.ts';
+import { allowedValues } from './allowed-values.ts';
 import { formatQuantity, quantityUnit } from './quantity.ts';
 import { mapEntry, type SchemaNode } from './schema-node.ts';
 import { schemaTree } from './schema.ts';
@@ -42,15 +42,22 @@ function map(schema: SchemaNode, indent: string): string {
 }
 
 function line(key: string, schema: SchemaNode, indent: string, value: unknown): string {
-  if (value !== undefined) return `${indent}${key}: ${JSON.stringify(value)}\n`;
-  return `${indent}# ${key}: ${JSON.stringify(schema.example ?? schema.enum?.[0] ?? '…')}\n`;
+  if (value === undefined) return `${indent}# ${key}: ${JSON.stringify(schema.example ?? schema.enum?.[0] ?? '…')}\n`;
+  if (!Array.isArray(value) || schema.items?.properties === undefined || value.length === 0) {
+    return `${indent}${key}: ${JSON.stringify(value)}\n`;
+  }
+  return `${indent}${key}:\n${value.map((each) => `${indent}  - ${JSON.stringify(each)}\n`).join('')}`;
 }
 
 function comment(schema: SchemaNode, indent: string): string {
   const live = schema.live === true ? ' [live]' : '';
-  const bounds = schema.type === 'integer' || schema.enum !== undefined ? ` Must be ${expectation(schema)}.` : '';
-  const human = humanDefault(schema);
-  return wrap(`${schema.description ?? ''}${bounds}${human}${live}`, `${indent}# `);
+  const bounds = schema.type === 'integer' || schema.enum !== undefined ? ` Allowed: ${allowedValues(schema)}.` : '';
+  let out = wrap(`${schema.description ?? ''}${bounds}${humanDefault(schema)}${live}`, `${indent}# `);
+  for (const [key, sub] of Object.entries(schema.items?.properties ?? {})) {
+    const need = schema.items?.required?.includes(key) === true && sub.default === undefined ? ' (required)' : '';
+    out += wrap(`${key}${need}: ${sub.description ?? ''}`, `${indent}#   `);
+  }
+  return out;
 }
 
 function humanDefault(schema: SchemaNode): string {

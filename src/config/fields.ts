@@ -71,7 +71,7 @@ export function text(options: TextOptions, description: string): TString {
 
 export function list<Item extends TSchema>(
   item: Item,
-  options: Common & { readonly min?: number; readonly max: number; readonly example?: unknown },
+  options: Common & { readonly min?: number; readonly max: number; readonly default?: unknown[]; readonly example?: unknown },
   description: string,
 ): TArray<Item> {
   const { min, max, ...rest } = options;

@@ -1,11 +1,13 @@
 // What must hold between settings. Each relation names the setting to point at.
 
+import { ruleFaults, type Rule } from '../security/access-rules.ts';
+import { userFaults } from '../security/user-directory.ts';
 import type { Config, ListenerConfig } from './schema.ts';
 
 export type Violation = { readonly path: string; readonly what: string; readonly fix: string };
 
 export function violations(config: Config): Violation[] {
-  return [...listenerViolations(config), ...limitViolations(config)];
+  return [...listenerViolations(config), ...securityViolations(config), ...limitViolations(config)];
 }
 
 export function isLoopback(host: string): boolean {
@@ -47,9 +49,22 @@ function secureKind(kind: ListenerConfig['kind']): string {
   return { tcp: 'tls', ws: 'wss', http: 'https' }[kind as 'tcp' | 'ws' | 'http'];
 }
 
+function* securityViolations({ security, listeners }: Config): Generator<Violation> {
+  for (const { at: place, what } of [...ruleFaults(security.rules as readonly Rule[]), ...userFaults(security.users)]) {
+    yield { path: `security.${place.replaceAll(/\[(\d+)\]/g, '.$1')}`, what, fix: 'correct it, or remove the entry' };
+  }
+  for (const [i, name] of security.anonymous.listeners.entries()) {
+    if (Object.hasOwn(listeners, name)) continue;
+    const names = Object.keys(listeners).join(', ');
+    yield { path: `security.anonymous.listeners.${i}`, what: `there is no listener "${name}"`, fix: `name one of ${names}` };
+  }
+}
+
 /** Limits that must stand in order: the first not above the second. */
 const ordered = [
   ['mqtt.maxConnectPacketBytes', 'mqtt.maxPacketBytes', 'no client could use more'],
+  ['security.limits.banMs', 'security.limits.maxBanMs', 'bans only get longer'],
+  ['security.limits.checksWaitingPerAddress', 'security.limits.checksWaiting', 'one address could not have more places than there are'],
   ['net.outputLowWaterBytes', 'net.outputHighWaterBytes', 'congestion must end below where it begins'],
   ['net.outputHighWaterBytes', 'mqtt.maxOutputBytes', 'a client must be told to wait before it loses messages'],
 ] as const;

@@ -9,6 +9,7 @@ import { logSection } from './sections/log.ts';
 import { mqttSection } from './sections/mqtt.ts';
 import { netSection } from './sections/net.ts';
 import { nodeSection } from './sections/node.ts';
+import { securitySection } from './sections/security.ts';
 import { storeSection } from './sections/store.ts';
 import { tlsSection } from './sections/tls.ts';
 
@@ -17,6 +18,7 @@ export const configSchema = section(
     node: nodeSection,
     listeners: listenersSection,
     tls: tlsSection,
+    security: securitySection,
     mqtt: mqttSection,
     broker: brokerSection,
     store: storeSection,

@@ -1,0 +1,113 @@
+import { actions, defaultRules } from '../../security/access-rules.ts';
+import { defaultCertificatePolicy, defaultSecurityLimits } from '../../security/create-security.ts';
+import { defaultTenant } from '../../security/names.ts';
+import { choice, count, flag, list, milliseconds, optional, section, text } from '../fields.ts';
+
+const name = (description: string) => text({ maxLength: 128, live: true }, description);
+const names = (max: number, description: string, byDefault: readonly string[] = []) =>
+  list(name('A name.'), { max, live: true, default: [...byDefault] }, description);
+
+const user = section(
+  {
+    name: name('Unique within the tenant.'),
+    tenant: optional(text({ maxLength: 128, example: defaultTenant }, `Tenant; "${defaultTenant}" when absent.`)),
+    roles: optional(names(100, 'Roles, which rules refer to.')),
+    passwordHash: text(
+      { maxLength: 1024, example: '$argon2id$v=19$…' },
+      'As "heliograph user hash" prints it. A plain password has no place here.',
+    ),
+  },
+  'A user.',
+);
+
+const rule = section(
+  {
+    allow: optional(list(choice([...actions], {}, 'An action.'), { max: 10 }, `What is allowed: ${actions.join(', ')}.`)),
+    deny: optional(list(choice([...actions], {}, 'An action.'), { max: 10 }, 'What is denied; this wins over every rule that allows.')),
+    topics: optional(
+      list(
+        text({ maxLength: 65_535 }, 'A pattern.'),
+        { max: 10_000 },
+        'Patterns in the grammar of MQTT filters; ${id} and ${tenant} stand for the peer. Needed but for connect and manage.',
+      ),
+    ),
+    users: optional(names(10_000, 'Names it binds. With neither users nor roles it binds everybody.')),
+    roles: optional(names(100, 'Roles it binds.')),
+    tenants: optional(names(10_000, 'Tenants it binds. All when absent.')),
+  },
+  'A rule. Exactly one of allow and deny.',
+);
+
+const limits = defaultSecurityLimits;
+
+export const securitySection = section(
+  {
+    users: list(user, { max: 100_000, live: true }, 'Users besides those of "heliograph user add", which stand in dataDir/users.json.'),
+    rules: list(
+      rule,
+      { max: 10_000, live: true, default: defaultRules.map((each) => ({ ...each })) },
+      'Who may do what. What no rule allows is denied. The role admin may do everything. By default a device has its own branch dev/${id}/# and an application every topic.',
+    ),
+    anonymous: section(
+      {
+        enabled: flag({ default: false, live: true }, 'true: peers without certificate and password may connect, with these roles.'),
+        roles: names(100, 'Roles of anonymous peers.'),
+        tenant: text({ default: defaultTenant, maxLength: 128, live: true }, 'Tenant of anonymous peers.'),
+        listeners: names(100, 'Listeners where anonymous peers may connect. Empty: all.'),
+      },
+      'Peers that show nothing.',
+    ),
+    certificates: section(
+      {
+        rules: list(
+          choice(['san', 'cn'], {}, 'A place.'),
+          { max: 2, live: true, default: [...defaultCertificatePolicy.rules] },
+          'Where a certificate names its principal, in this order: URI heliograph:tenant/name (san), common name (cn).',
+        ),
+        roles: names(100, 'Roles of peers with a certificate.', defaultCertificatePolicy.roles),
+        commonNameTenant: text(
+          { default: defaultCertificatePolicy.commonNameTenant, maxLength: 128, live: true },
+          'Tenant of principals found by common name.',
+        ),
+      },
+      'Peers with a client certificate.',
+    ),
+    limits: section(
+      {
+        checksRunning: count(
+          { default: limits.checksRunning, min: 1, max: 64 },
+          'Password checks that run at a time. Each takes tens of milliseconds and megabytes.',
+        ),
+        checksWaiting: count({ default: limits.checksWaiting, min: 0, max: 1_000_000 }, 'Password checks that may wait.'),
+        checksWaitingPerAddress: count(
+          { default: limits.checksWaitingPerAddress, min: 0, max: 1_000_000 },
+          'Password checks of one address that may wait.',
+        ),
+        failuresPerAccount: count(
+          { default: limits.failuresPerAccount, min: 1, max: 1_000_000 },
+          'Wrong passwords after which an account is banned for a while.',
+        ),
+        failuresPerAddress: count(
+          { default: limits.failuresPerAddress, min: 1, max: 1_000_000 },
+          'Wrong passwords after which an address is banned for a while.',
+        ),
+        forgiveFailureMs: milliseconds(
+          { default: limits.forgiveFailureMs, min: 100, max: 86_400_000 },
+          'One failure is forgiven after this time.',
+        ),
+        banMs: milliseconds({ default: limits.banMs, min: 100, max: 86_400_000 }, 'The first ban; each further one is twice as long.'),
+        maxBanMs: milliseconds({ default: limits.maxBanMs, min: 100, max: 86_400_000 }, 'The longest ban.'),
+        failureEntries: count(
+          { default: limits.failureEntries, min: 100, max: 10_000_000 },
+          'Accounts, and addresses, whose failures are remembered.',
+        ),
+        verifiedEntries: count(
+          { default: limits.verifiedEntries, min: 0, max: 10_000_000 },
+          'Verified passwords that are remembered in memory, so that a fleet can reconnect at once. About 250 bytes each.',
+        ),
+      },
+      'Against guessing of passwords.',
+    ),
+  },
+  'Who peers are and what they may do.',
+);
