@@ -1,0 +1,78 @@
+// What Heliograph reads from a client's certificate once TLS has verified it, and who that makes the client.
+
+import type { X509Certificate } from 'node:crypto';
+import { nameFault } from './names.ts';
+import type { PeerCertificate } from './security.ts';
+
+/** URI in the subject alternative name by which a certificate names its principal: `heliograph:<tenant>/<name>`. */
+export const principalUriScheme = 'heliograph:';
+
+/** Where the principal's name is looked for. */
+export type CertificateRule = 'san' | 'cn';
+
+export function describeCertificate(certificate: X509Certificate): PeerCertificate {
+  // The type says that every field is one string; a name may well hold the field twice.
+  const subject = certificate.toLegacyObject().subject as { readonly CN?: string | readonly string[] } | undefined;
+  const commonName = subject?.CN;
+  return {
+    // Two common names would be two identities: better none.
+    commonName: typeof commonName === 'string' ? commonName : undefined,
+    uris: urisOf(certificate.subjectAltName),
+    fingerprint: certificate.fingerprint256.replaceAll(':', '').toLowerCase(),
+  };
+}
+
+/**
+ * Picks the URIs from Node's text form, `DNS:a, URI:"…"`. An entry that could be mistaken for two is quoted as JSON there, so
+ * the text is read from left to right and never just split.
+ */
+function urisOf(text: string | undefined): string[] {
+  const uris: string[] = [];
+  const entry = /([A-Za-z0-9 ]+):("(?:[^"\\]|\\.)*"|[^,]*)(?:, |$)/y;
+  while (text !== undefined && entry.lastIndex < text.length) {
+    const found = entry.exec(text);
+    // Not the form we know: trust none of it.
+    if (found === null) return [];
+    const [, type, value] = found as unknown as [string, string, string];
+    if (type === 'URI') uris.push(value.startsWith('"') ? (JSON.parse(value) as string) : value);
+  }
+  return uris;
+}
+
+/**
+ * The principal a certificate names. Undefined when no rule finds one, or when the certificate is not clear about it (several
+ * principal URIs, a name with characters that mean something elsewhere).
+ */
+export function identityOf(
+  certificate: PeerCertificate,
+  rules: readonly CertificateRule[],
+  commonNameTenant: string,
+): { readonly tenant: string; readonly id: string } | undefined {
+  const own = certificate.uris.filter((uri) => uri.toLowerCase().startsWith(principalUriScheme));
+  for (const rule of rules) {
+    if (rule === 'san' && own.length > 0) {
+      const parts = own.length === 1 ? own[0]!.slice(principalUriScheme.length).split('/') : [];
+      // A certificate that tries to name a principal and fails does not get a second try by its common name.
+      return parts.length === 2 ? valid(decoded(parts[0]!), decoded(parts[1]!)) : undefined;
+    }
+    if (rule === 'cn' && certificate.commonName !== undefined) return valid(commonNameTenant, certificate.commonName);
+  }
+  return undefined;
+}
+
+/** The URI that makes `identityOf` find this principal. */
+export function principalUri(tenant: string, id: string): string {
+  return `${principalUriScheme}${encodeURIComponent(tenant)}/${encodeURIComponent(id)}`;
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return '';
+  }
+}
+
+function valid(tenant: string, id: string): { readonly tenant: string; readonly id: string } | undefined {
+  return nameFault(tenant) === undefined && nameFault(id) === undefined ? { tenant, id } : undefined;
+}
