@@ -114,7 +114,11 @@ test('a certificate goes first, by its URI, else by its common name', async () =
   assert.deepEqual(result, { ok: true, principal: { tenant: 'acme', id: 'pump-7', kind: 'device', roles: ['device'] } });
   assert.equal(await verdict(security, show(['https://x'], 'pump-8')), 'ok main/pump-8');
   assert.equal(await verdict(security, show([], undefined)), 'refused');
-  assert.equal(await verdict(security, { ...show([], '#'), username: 'ann', password: Buffer.from(password) }), 'ok main/ann', 'next in the chain');
+  assert.equal(
+    await verdict(security, { ...show([], '#'), username: 'ann', password: Buffer.from(password) }),
+    'ok main/ann',
+    'next in the chain',
+  );
 });
 
 test('guessing an account leads to a ban that ends', async () => {

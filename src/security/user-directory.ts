@@ -38,7 +38,10 @@ export function userFaults(users: readonly ConfiguredUser[]): { readonly at: str
     const tenantProblem = nameFault(tenant);
     if (tenantProblem !== undefined) faults.push({ at: `${at}.tenant`, what: tenantProblem });
     if (parsePasswordHash(passwordHash) === undefined) {
-      faults.push({ at: `${at}.passwordHash`, what: 'is not an argon2id hash ($argon2id$v=19$m=…,t=…,p=…$…$…); `heliograph users hash` makes one' });
+      faults.push({
+        at: `${at}.passwordHash`,
+        what: 'is not an argon2id hash ($argon2id$v=19$m=…,t=…,p=…$…$…); `heliograph users hash` makes one',
+      });
     }
     const key = accountKey(tenant, name);
     if (seen.has(key)) faults.push({ at, what: `names the user ${key} a second time` });

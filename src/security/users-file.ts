@@ -95,7 +95,8 @@ export function readUsersNow(path: string): User[] {
 }
 
 function emptyIfMissing(path: string, error: unknown): string {
-  if (!isMissing(error)) throw new UserError('The users file cannot be read.', { where: path, fix: 'check its owner and mode', cause: error });
+  if (!isMissing(error))
+    throw new UserError('The users file cannot be read.', { where: path, fix: 'check its owner and mode', cause: error });
   return JSON.stringify({ version: fileVersion, users: [] });
 }
 
@@ -119,18 +120,16 @@ export class UsersFile {
   /** @throws UserError when the user exists, or the name or password cannot be one */
   async add(user: { tenant: string; name: string; roles: readonly string[]; password: string; createdMs: number }): Promise<void> {
     const { tenant, name, roles, createdMs } = user;
-    for (const [what, value] of [
-      ['tenant', tenant],
-      ['user name', name],
-      ...roles.map((role) => ['role', role] as const),
-    ] as const) {
+    for (const [what, value] of [['tenant', tenant], ['user name', name], ...roles.map((role) => ['role', role] as const)] as const) {
       const fault = nameFault(value);
       if (fault !== undefined) throw new UserError(`The ${what} \`${value}\` ${fault}.`, { fix: 'choose another one' });
     }
     const passwordHash = await this.#hash(user.password);
     await this.#change((users) => {
       if (users.some((other) => other.tenant === tenant && other.name === name)) {
-        throw new UserError(`The user ${accountKey(tenant, name)} exists already.`, { fix: 'change its password instead, or remove it first' });
+        throw new UserError(`The user ${accountKey(tenant, name)} exists already.`, {
+          fix: 'change its password instead, or remove it first',
+        });
       }
       return [...users, { tenant, name, roles: [...roles], passwordHash, createdMs }];
     });
@@ -172,9 +171,12 @@ export class UsersFile {
   async #hash(password: string): Promise<string> {
     const bytes = Buffer.from(password);
     if (password.length < minPasswordLength) {
-      throw new UserError(`The password has fewer than ${minPasswordLength} characters.`, { fix: 'choose a longer one, or let one be generated' });
+      throw new UserError(`The password has fewer than ${minPasswordLength} characters.`, {
+        fix: 'choose a longer one, or let one be generated',
+      });
     }
-    if (bytes.length > maxPasswordBytes) throw new UserError(`The password has more than ${maxPasswordBytes} bytes.`, { fix: 'choose a shorter one' });
+    if (bytes.length > maxPasswordBytes)
+      throw new UserError(`The password has more than ${maxPasswordBytes} bytes.`, { fix: 'choose a shorter one' });
     return hashPassword(bytes, this.#random, this.#cost);
   }
 
@@ -221,12 +223,19 @@ async function lock(path: string): Promise<() => Promise<void>> {
       return () => rm(path, { force: true });
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') {
-        throw new UserError('The users file cannot be changed.', { where: path, fix: 'check that the directory exists and is yours', cause: error });
+        throw new UserError('The users file cannot be changed.', {
+          where: path,
+          fix: 'check that the directory exists and is yours',
+          cause: error,
+        });
       }
     }
     const facts = await stat(path).catch(() => undefined);
     if (facts !== undefined && Date.now() - facts.mtimeMs > lockStaleMs) await rm(path, { force: true });
     else await sleep(lockRetryMs);
   }
-  throw new UserError('Another command is changing the users.', { where: path, fix: 'try again; remove this file if no command is running' });
+  throw new UserError('Another command is changing the users.', {
+    where: path,
+    fix: 'try again; remove this file if no command is running',
+  });
 }

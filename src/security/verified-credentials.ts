@@ -27,7 +27,10 @@ export class VerifiedCredentials<T> {
   /** Names these credentials for `get` and `put`. */
   tokenFor(account: string, password: Uint8Array): string {
     // The length in front keeps account and password apart.
-    return createHmac('sha256', this.#key).update(`${Buffer.byteLength(account)}:${account}`).update(password).digest('base64');
+    return createHmac('sha256', this.#key)
+      .update(`${Buffer.byteLength(account)}:${account}`)
+      .update(password)
+      .digest('base64');
   }
 
   get(token: string): Verified<T> | undefined {
