@@ -4,6 +4,7 @@ import { Command } from 'commander';
 import { configCommand } from './config.ts';
 import { exitCodesHelp } from './exit-codes.ts';
 import { serveCommand } from './serve.ts';
+import { userCommand } from './user.ts';
 import { packageVersion } from './version.ts';
 
 export function createProgram(): Command {
@@ -14,7 +15,7 @@ export function createProgram(): Command {
     .helpCommand('help [command]', 'show help for a command')
     .showHelpAfterError('(add --help for the options)')
     .addHelpText('after', exitCodesHelp);
-  for (const command of [serveCommand(), configCommand()]) program.addCommand(command);
+  for (const command of [serveCommand(), configCommand(), userCommand()]) program.addCommand(command);
   throwInsteadOfExit(program);
   return program;
 }
