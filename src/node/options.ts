@@ -1,0 +1,33 @@
+// The configuration in the shape that each room asks for. Settings that several rooms share stand in it once.
+
+import type { BrokerLimits } from '../broker/limits.ts';
+import type { Config } from '../config.ts';
+import type { MqttOptions } from '../protocols/mqtt/options.ts';
+import { adminRole, type Rule } from '../security/access-rules.ts';
+import type { SecurityPolicy } from '../security/create-security.ts';
+
+/** MQTT's word for "for ever". */
+const forEverSec = 0xffff_ffff;
+
+export function brokerLimits({ broker }: Config): BrokerLimits {
+  const { maxSessionExpirySec, ...rest } = broker;
+  return { ...rest, maxSessionExpiryMs: maxSessionExpirySec === forEverSec ? Infinity : maxSessionExpirySec * 1000 };
+}
+
+export function mqttOptions({ mqtt, broker, net }: Config): MqttOptions {
+  return {
+    ...mqtt,
+    maxQos: mqtt.maxQos as 0 | 1 | 2,
+    maxSessionExpirySec: broker.maxSessionExpirySec,
+    maxTopicLevels: broker.maxTopicLevels,
+    outputHighWaterBytes: net.outputHighWaterBytes,
+  };
+}
+
+/** `dev`: whoever connects without credentials may do everything. */
+export function securityPolicy({ security }: Config, dev: boolean): SecurityPolicy {
+  const { users, rules, anonymous, certificates } = security;
+  const { enabled, listeners, ...others } = anonymous;
+  const open = enabled ? { ...others, ...(listeners.length === 0 ? {} : { listeners }) } : undefined;
+  return { users, rules: rules as readonly Rule[], certificates, anonymous: dev ? { ...others, roles: [adminRole] } : open };
+}

@@ -1,0 +1,100 @@
+// The commands that end by themselves, as a script sees them.
+
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { runCli } from './run-cli.ts';
+
+function scratch(t: { after(task: () => void): void }): string {
+  const directory = mkdtempSync(join(tmpdir(), 'heliograph-cli-'));
+  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  return directory;
+}
+
+test('--help names every command and the exit codes', async () => {
+  const { code, stdout } = await runCli(['--help']);
+  assert.equal(code, 0);
+  for (const word of ['serve', 'config', 'user', 'Exit codes', '70']) assert.ok(stdout.includes(word), word);
+});
+
+test('--version is that of package.json', async () => {
+  const { stdout } = await runCli(['--version']);
+  const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string };
+  assert.equal(stdout.trim(), manifest.version);
+});
+
+test('an unknown command and an unknown option exit with 2 and without a stack', async () => {
+  for (const args of [['sevre'], ['serve', '--nope'], ['serve', '--port-offset', 'x'], ['config', 'check']]) {
+    const { code, stderr } = await runCli(args);
+    assert.equal(code, 2, args.join(' '));
+    assert.ok(!stderr.includes('    at '), stderr);
+  }
+});
+
+test('config check tells mistakes with their line and exits with 2', async (t) => {
+  const file = join(scratch(t), 'heliograph.yaml');
+  writeFileSync(file, 'listeners:\n  mqtt:\n    port: "abc"\nlgo: {}\n');
+  const { code, stdout, stderr } = await runCli(['config', 'check', file]);
+  assert.equal(code, 2);
+  assert.equal(stdout, '');
+  const [first, second] = stderr.split('\n');
+  assert.ok(first!.startsWith(`${file}:3:11: listeners.mqtt.port: must be `), first);
+  assert.ok(second!.startsWith(`${file}:4:1: lgo: there is no such setting. Fix: did you mean "log"?`), second);
+});
+
+test('config check --json gives the same as data', async (t) => {
+  const file = join(scratch(t), 'heliograph.yaml');
+  writeFileSync(file, 'lgo: {}\n');
+  const bad = await runCli(['config', 'check', file, '--json']);
+  assert.equal(bad.code, 2);
+  const told = JSON.parse(bad.stdout) as { ok: boolean; problems: { line: number; path: string }[] };
+  assert.deepEqual([told.ok, told.problems.length, told.problems[0]!.line, told.problems[0]!.path], [false, 1, 1, 'lgo']);
+  writeFileSync(file, 'log: {}\n');
+  const good = await runCli(['config', 'check', file, '--json']);
+  assert.deepEqual([good.code, JSON.parse(good.stdout)], [0, { ok: true, problems: [] }]);
+});
+
+test('a configuration that is not there is told with a fix', async () => {
+  const { code, stderr } = await runCli(['config', 'check', '/nowhere/heliograph.yaml']);
+  assert.equal(code, 2);
+  assert.match(stderr, /^Error: The configuration cannot be read: .*\n {2}where: \/nowhere\/heliograph\.yaml\n {2}fix: /);
+});
+
+test('what config defaults prints passes config check', async (t) => {
+  const { stdout } = await runCli(['config', 'defaults']);
+  const file = join(scratch(t), 'heliograph.yaml');
+  writeFileSync(file, stdout);
+  assert.equal((await runCli(['config', 'check', file])).code, 0);
+});
+
+test('users are added, listed, changed and removed; the password never shows', async (t) => {
+  const data = join(scratch(t), 'data');
+  const place = ['--data', data, '--json'];
+  assert.deepEqual(JSON.parse((await runCli(['user', 'add', 'ann', '--role', 'device', ...place], 'correct horse\n')).stdout), {
+    tenant: 'main',
+    name: 'ann',
+    roles: ['device'],
+  });
+  const file = join(data, 'users.json');
+  assert.equal(statSync(file).mode & 0o077, 0);
+  assert.ok(!readFileSync(file, 'utf8').includes('correct horse'));
+  const again = await runCli(['user', 'add', 'ann', ...place], 'correct horse\n');
+  assert.equal(again.code, 1);
+  assert.match((JSON.parse(again.stderr) as { error: { what: string } }).error.what, /exists already/);
+  await runCli(['user', 'roles', 'ann', 'application', 'ops', ...place]);
+  const listed = JSON.parse((await runCli(['user', 'list', ...place])).stdout) as { name: string; roles: string[] }[];
+  assert.deepEqual(
+    listed.map(({ name, roles }) => ({ name, roles })),
+    [{ name: 'ann', roles: ['application', 'ops'] }],
+  );
+  assert.equal((await runCli(['user', 'remove', 'ann', ...place])).code, 0);
+  assert.deepEqual(JSON.parse((await runCli(['user', 'list', ...place])).stdout), []);
+});
+
+test('no password on standard input is an error, not an empty password', async (t) => {
+  const { code, stderr } = await runCli(['user', 'add', 'ann', '--data', scratch(t)]);
+  assert.equal(code, 1);
+  assert.match(stderr, /No password was given/);
+});

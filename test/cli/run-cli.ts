@@ -1,0 +1,92 @@
+// Runs the real command line in a process of its own.
+
+import { spawn, type ChildProcess } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+const bin = fileURLToPath(new URL('../../bin/heliograph.js', import.meta.url));
+
+export type Result = { readonly code: number | null; readonly stdout: string; readonly stderr: string };
+
+/** Runs a command to its end. */
+export function runCli(args: readonly string[], input = ''): Promise<Result> {
+  const child = start(args);
+  child.stdin!.end(input);
+  return outcome(child);
+}
+
+function start(args: readonly string[]): ChildProcess {
+  // The test runner's own settings must not reach the process.
+  const { NODE_OPTIONS: _, NODE_TEST_CONTEXT: __, ...env } = process.env;
+  return spawn(process.execPath, [bin, ...args], { env, stdio: 'pipe' });
+}
+
+function outcome(child: ChildProcess): Promise<Result> {
+  return new Promise((resolve, reject) => {
+    let stdout = '';
+    let stderr = '';
+    child.stdout!.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+    child.stderr!.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+    child.on('error', reject);
+    child.on('close', (code) => resolve({ code, stdout, stderr }));
+  });
+}
+
+type LogLine = Readonly<Record<string, unknown>> & { readonly event: string };
+
+/** A running `heliograph serve`. Every wait ends when the process does. */
+export class Served {
+  readonly lines: LogLine[] = [];
+  readonly ended: Promise<Result>;
+  readonly #child: ChildProcess;
+  readonly #waiters = new Set<() => void>();
+  #rest = '';
+  #over: Result | undefined;
+
+  constructor(args: readonly string[]) {
+    this.#child = start(['serve', ...args]);
+    this.#child.stdin!.end();
+    this.ended = outcome(this.#child);
+    this.#child.stderr!.on('data', (text: string) => this.#take(text));
+    void this.ended.then((result) => {
+      this.#over = result;
+      this.#wake();
+    });
+  }
+
+  /** The first line of the log that `matches` accepts, now or later. */
+  async line(matches: (line: LogLine) => boolean): Promise<LogLine> {
+    for (;;) {
+      const found = this.lines.find(matches);
+      if (found !== undefined) return found;
+      if (this.#over !== undefined) throw new Error(`serve ended with ${this.#over.code}:\n${this.#over.stdout}${this.#over.stderr}`);
+      await new Promise<void>((resolve) => this.#waiters.add(resolve));
+    }
+  }
+
+  /** The port that a listener got. */
+  async port(listener: string): Promise<number> {
+    return (await this.line((line) => line.event === 'listening' && line['listener'] === listener))['port'] as number;
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
+  /** For the end of a test: nothing stays behind, whatever happened. */
+  async kill(): Promise<void> {
+    this.#child.kill('SIGKILL');
+    await this.ended;
+  }
+
+  #take(text: string): void {
+    const lines = (this.#rest + text).split('\n');
+    this.#rest = lines.pop()!;
+    for (const line of lines) if (line.startsWith('{')) this.lines.push(JSON.parse(line) as LogLine);
+    this.#wake();
+  }
+
+  #wake(): void {
+    for (const waiter of this.#waiters) waiter();
+    this.#waiters.clear();
+  }
+}
