@@ -55,12 +55,15 @@ test('a part that fails to stop does not keep the others from it', async () => {
 test('a stop during the start waits for the part under way and begins no other', async () => {
   const { calls, part } = recorder();
   const opening = Promise.withResolvers<void>();
+  const begun = Promise.withResolvers<void>();
   const slow = async () => {
     calls.push('start b');
+    begun.resolve();
     await opening.promise;
   };
   const life = new Lifecycle([part('a'), part('b', { start: slow }), part('c')], silentLog);
   const started = life.start(budgetMs);
+  await begun.promise;
   const stopped = life.stop(budgetMs);
   opening.resolve();
   await started;
