@@ -1,8 +1,10 @@
 // npm run docs: writes the generated part of the documentation.
 
 import { mkdirSync, writeFileSync } from 'node:fs';
+import { commandsReference } from './commands-reference.ts';
 import { configurationReference } from './configuration-reference.ts';
 
-const file = new URL('../docs/configuration.md', import.meta.url);
-mkdirSync(new URL('.', file), { recursive: true });
-writeFileSync(file, configurationReference());
+const folder = new URL('../docs/', import.meta.url);
+mkdirSync(folder, { recursive: true });
+writeFileSync(new URL('configuration.md', folder), configurationReference());
+writeFileSync(new URL('commands.md', folder), commandsReference());

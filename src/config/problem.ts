@@ -2,7 +2,7 @@
 
 import { UserError } from '../base/user-error.ts';
 
-/** The command line and configuration errors' exit code; see docs/commands.md. */
+/** The command line and configuration errors' exit code; docs/commands.md lists them. */
 export const wrongUsageExitCode = 2;
 
 export type Problem = {

@@ -5,6 +5,7 @@ import { globSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { parseConfig } from '../../src/config.ts';
+import { commandsReference } from '../../tools/commands-reference.ts';
 import { configurationReference } from '../../tools/configuration-reference.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -12,6 +13,10 @@ const pages = globSync(['*.md', 'docs/**/*.md', 'examples/**/*.md'], { cwd: root
 
 test('docs/configuration.md is what the schema says; if not, run "npm run docs"', () => {
   assert.equal(readFileSync(`${root}docs/configuration.md`, 'utf8'), configurationReference());
+});
+
+test('docs/commands.md is what the program says; if not, run "npm run docs"', () => {
+  assert.equal(readFileSync(`${root}docs/commands.md`, 'utf8'), commandsReference());
 });
 
 for (const page of pages) {
