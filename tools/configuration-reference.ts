@@ -102,7 +102,7 @@ function defaultEntries(schema: SchemaNode): string[] {
 }
 
 function shownCell(value: unknown): string {
-  return value === undefined ? '' : `\`${String(value)}\``;
+  return value === undefined ? '' : `\`${typeof value === 'string' ? value : JSON.stringify(value)}\``;
 }
 
 function cell(text: string): string {

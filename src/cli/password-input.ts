@@ -52,7 +52,7 @@ function ask(prompt: string): Promise<string> {
           end();
           return resolve(text);
         }
-        text = erase.has(character) ? [...text].slice(0, -1).join('') : text + character;
+        text = erase.has(character) ? text.replace(/.$/su, '') : text + character;
       }
     };
     stdin.on('data', onData);

@@ -1,5 +1,6 @@
 // heliograph user add|remove|list|password|roles|hash: the users of dataDir/users.json. A running node notices changes by itself.
 
+import { dirname } from 'node:path';
 import { Command } from 'commander';
 import type { UsersFile } from '../security/users-file.ts';
 
@@ -91,16 +92,13 @@ async function hash(options: { json?: boolean }): Promise<void> {
 }
 
 async function open(options: Where): Promise<UsersFile> {
-  const [{ configOf }, { UsersFile: File }, { secureRandom }, { makePrivateDirectory }, { usersFilePath }, { dirname }] = await Promise.all(
-    [
-      import('./config-of.ts'),
-      import('../security/users-file.ts'),
-      import('../base/secure-random.ts'),
-      import('../base/private-file.ts'),
-      import('../node/paths.ts'),
-      import('node:path'),
-    ],
-  );
+  const [{ configOf }, { UsersFile: File }, { secureRandom }, { makePrivateDirectory }, { usersFilePath }] = await Promise.all([
+    import('./config-of.ts'),
+    import('../security/users-file.ts'),
+    import('../base/secure-random.ts'),
+    import('../base/private-file.ts'),
+    import('../node/paths.ts'),
+  ]);
   const path = usersFilePath(configOf(options).node.dataDir);
   await makePrivateDirectory(dirname(path));
   return new File(path, secureRandom);

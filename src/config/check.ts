@@ -3,7 +3,7 @@
 //
 // typebox's own checker is the oracle in the tests: here we need positions, units and words for people.
 
-import { isAlias, isMap, isScalar, isSeq, LineCounter, parseAllDocuments, type Document, type Node, type Pair, type YAMLMap } from 'yaml';
+import { isAlias, isMap, isScalar, isSeq, LineCounter, parseAllDocuments, type Document, type Node, type Pair } from 'yaml';
 import { formatQuantity, parseQuantity, quantityUnit } from './quantity.ts';
 import type { Problem } from './problem.ts';
 import { child, mapEntry, type SchemaNode } from './schema-node.ts';
@@ -95,7 +95,7 @@ class Checker {
 
   #resolved(node: Yaml): Yaml {
     if (!isAlias(node)) return node;
-    return this.#document === undefined ? undefined : (node.resolve(this.#document) as Yaml);
+    return this.#document === undefined ? undefined : node.resolve(this.#document);
   }
 
   /** The pairs of a mapping; a key with nothing behind it is an empty mapping. */
@@ -105,7 +105,7 @@ class Checker {
       this.#problem(path, `must be a mapping (${holds}), but is ${shown(node)}`, `write "name: value" lines, indented, below it`);
       return [];
     }
-    return (node as YAMLMap).items.map((pair: Pair) => {
+    return node.items.map((pair: Pair) => {
       const key = isScalar(pair.key) ? String(pair.key.value) : String(pair.key);
       const at = join(path, key);
       const offset = (pair.key as Node | null)?.range?.[0];
@@ -259,7 +259,7 @@ function shown(node: Yaml): string {
   if (isSeq(node)) return 'a list';
   if (!isScalar(node)) return 'something else';
   if (node.value === null) return 'empty';
-  const text = JSON.stringify(node.value) ?? String(node.value);
+  const text = JSON.stringify(node.value) ?? 'something else';
   return text.length > 60 ? `${text.slice(0, 57)}…"` : text;
 }
 

@@ -51,7 +51,7 @@ export function choice<const Values extends string[]>(
   options: Common & { readonly default?: Values[number] },
   description: string,
 ): TEnum<Values> {
-  return Type.Enum(values, { ...options, description }) as TEnum<Values>;
+  return Type.Enum(values, { ...options, description });
 }
 
 type TextOptions = Common & {
@@ -75,7 +75,7 @@ export function list<Item extends TSchema>(
   description: string,
 ): TArray<Item> {
   const { min, max, ...rest } = options;
-  return Type.Array(item, { default: [], ...rest, minItems: min ?? 0, maxItems: max, description }) as TArray<Item>;
+  return Type.Array(item, { default: [], ...rest, minItems: min ?? 0, maxItems: max, description });
 }
 
 export function section<Properties extends TProperties>(properties: Properties, description: string): TObject<Properties> {

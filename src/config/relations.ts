@@ -1,6 +1,6 @@
 // What must hold between settings. Each relation names the setting to point at.
 
-import { ruleFaults, type Rule } from '../security/access-rules.ts';
+import { ruleFaults } from '../security/access-rules.ts';
 import { userFaults } from '../security/user-directory.ts';
 import type { Config, ListenerConfig } from './schema.ts';
 
@@ -50,7 +50,7 @@ function secureKind(kind: ListenerConfig['kind']): string {
 }
 
 function* securityViolations({ security, listeners }: Config): Generator<Violation> {
-  for (const { at: place, what } of [...ruleFaults(security.rules as readonly Rule[]), ...userFaults(security.users)]) {
+  for (const { at: place, what } of [...ruleFaults(security.rules), ...userFaults(security.users)]) {
     yield { path: `security.${place.replaceAll(/\[(\d+)\]/g, '.$1')}`, what, fix: 'correct it, or remove the entry' };
   }
   for (const [i, name] of security.anonymous.listeners.entries()) {

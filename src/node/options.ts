@@ -3,7 +3,7 @@
 import type { BrokerLimits } from '../broker/limits.ts';
 import type { Config } from '../config.ts';
 import type { MqttOptions } from '../protocols/mqtt/options.ts';
-import { adminRole, type Rule } from '../security/access-rules.ts';
+import { adminRole } from '../security/access-rules.ts';
 import type { SecurityPolicy } from '../security/create-security.ts';
 
 /** MQTT's word for "for ever". */
@@ -29,5 +29,5 @@ export function securityPolicy({ security }: Config, dev: boolean): SecurityPoli
   const { users, rules, anonymous, certificates } = security;
   const { enabled, listeners, ...others } = anonymous;
   const open = enabled ? { ...others, ...(listeners.length === 0 ? {} : { listeners }) } : undefined;
-  return { users, rules: rules as readonly Rule[], certificates, anonymous: dev ? { ...others, roles: [adminRole] } : open };
+  return { users, rules, certificates, anonymous: dev ? { ...others, roles: [adminRole] } : open };
 }

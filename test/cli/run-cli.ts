@@ -45,12 +45,14 @@ export class Served {
   constructor(args: readonly string[]) {
     this.#child = start(['serve', ...args]);
     this.#child.stdin!.end();
-    this.ended = outcome(this.#child);
     this.#child.stderr!.on('data', (text: string) => this.#take(text));
-    void this.ended.then((result) => {
-      this.#over = result;
-      this.#wake();
-    });
+    this.ended = this.#untilEnd();
+  }
+
+  async #untilEnd(): Promise<Result> {
+    this.#over = await outcome(this.#child);
+    this.#wake();
+    return this.#over;
   }
 
   /** The first line of the log that `matches` accepts, now or later. */
