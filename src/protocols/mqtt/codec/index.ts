@@ -1,6 +1,7 @@
 // The MQTT codec: bytes to packets and back, for 3.1, 3.1.1 and 5.0, both sides. No state but FrameReader's.
 
 export * from './acks.ts';
+export * from './any-packet.ts';
 export * from './connect.ts';
 export * from './decode-error.ts';
 export * from './decode.ts';
