@@ -57,7 +57,7 @@ export const defaultSecurityLimits: SecurityLimits = {
 export type SecurityPolicy = {
   readonly users: readonly ConfiguredUser[];
   readonly rules: readonly Rule[];
-  /** Undefined: who shows nothing is refused. `listeners`: only there. */
+  /** Undefined: who shows nothing is refused. `listeners`: only there; empty or absent: everywhere. */
   readonly anonymous: { readonly roles: readonly string[]; readonly tenant?: string; readonly listeners?: readonly string[] } | undefined;
   readonly certificates: {
     /** Where a certificate names its principal, in this order: URI `heliograph:tenant/name`, common name. */
@@ -178,11 +178,9 @@ class LocalSecurity implements NodeSecurity {
 
   #authenticateAnonymous(credentials: Credentials, answer: Answer): void {
     const { anonymous } = this.#policy;
-    if (anonymous === undefined || anonymous.listeners?.includes(credentials.listener) === false) {
-      this.#refuse('none', 'refused', answer);
-      return;
-    }
-    const { tenant = defaultTenant, roles } = anonymous;
+    if (anonymous === undefined) return this.#refuse('none', 'refused', answer);
+    const { tenant = defaultTenant, roles, listeners = [] } = anonymous;
+    if (listeners.length > 0 && !listeners.includes(credentials.listener)) return this.#refuse('none', 'refused', answer);
     this.#accept('anonymous', { tenant, id: 'anonymous', kind: 'anonymous', roles }, credentials, answer);
   }
 

@@ -1,5 +1,5 @@
 // The users in force: those of the configuration and those of the users file, looked up by account. Changes of the file are noticed
-// here, so that `heliograph users add` works on a running broker.
+// here, so that `heliograph user add` works on a running broker.
 
 import { stat } from 'node:fs/promises';
 import type { Random } from '../base/random.ts';
@@ -15,7 +15,7 @@ export type ConfiguredUser = {
   readonly name: string;
   readonly tenant?: string | undefined;
   readonly roles?: readonly string[] | undefined;
-  /** As `heliograph users hash` prints it. */
+  /** As `heliograph user hash` prints it. */
   readonly passwordHash: string;
 };
 
@@ -40,7 +40,7 @@ export function userFaults(users: readonly ConfiguredUser[]): { readonly at: str
     if (parsePasswordHash(passwordHash) === undefined) {
       faults.push({
         at: `${at}.passwordHash`,
-        what: 'is not an argon2id hash ($argon2id$v=19$m=…,t=…,p=…$…$…); `heliograph users hash` makes one',
+        what: 'is not an argon2id hash ($argon2id$v=19$m=…,t=…,p=…$…$…); `heliograph user hash` makes one',
       });
     }
     const key = accountKey(tenant, name);

@@ -202,7 +202,7 @@ export class UsersFile {
 export const usersFileIsExposed = isReadableByOthers;
 
 function unknownUser(tenant: string, name: string): UserError {
-  return new UserError(`There is no user ${accountKey(tenant, name)}.`, { fix: 'see the names with `heliograph users list`' });
+  return new UserError(`There is no user ${accountKey(tenant, name)}.`, { fix: 'see the names with `heliograph user list`' });
 }
 
 async function exists(path: string): Promise<boolean> {
