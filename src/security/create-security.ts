@@ -283,18 +283,18 @@ class LocalSecurity implements NodeSecurity {
     if (!this.#watchesUsersFile || this.#checkingUsers || now - this.#usersCheckedMs < usersFileCheckMs) return next();
     this.#usersCheckedMs = now;
     this.#checkingUsers = true;
-    void this.#users
-      .reloadIfChanged()
-      .then(
-        (changed) => {
-          if (changed) this.#changed();
-        },
-        (error: unknown) => this.#log.error('security.users.reload.failed', { error: (error as Error).message }),
-      )
-      .finally(() => {
-        this.#checkingUsers = false;
-        next();
-      });
+    void this.#rereadUsersIfChanged().finally(() => {
+      this.#checkingUsers = false;
+      next();
+    });
+  }
+
+  async #rereadUsersIfChanged(): Promise<void> {
+    try {
+      if (await this.#users.reloadIfChanged()) this.#changed();
+    } catch (error) {
+      this.#log.error('security.users.reload.failed', { error: (error as Error).message });
+    }
   }
 
   *metrics(): Iterable<Sample> {

@@ -7,7 +7,7 @@ import { createHash, createPrivateKey, createPublicKey, generateKeyPair, webcryp
 import type { KeyObject } from 'node:crypto';
 import { isIP } from 'node:net';
 import { promisify } from 'node:util';
-import type { Extension, JsonGeneralNames, JsonName } from '@peculiar/x509';
+import type * as X509Library from '@peculiar/x509';
 import type { Clock } from '../../base/clock.ts';
 import type { Random } from '../../base/random.ts';
 import { UserError } from '../../base/user-error.ts';
@@ -41,7 +41,7 @@ export type Issued = {
 /** `random` must be the secure source. */
 export type IssueServices = { readonly clock: Clock; readonly random: Random };
 
-async function x509Library(): Promise<typeof import('@peculiar/x509')> {
+async function x509Library(): Promise<typeof X509Library> {
   // The library's own dependency (tsyringe) needs this before it is loaded.
   await import('reflect-metadata');
   const x509 = await import('@peculiar/x509');
@@ -73,7 +73,7 @@ export async function newAuthorityCertificate(key: KeyObject, { clock, random }:
     .update(createPublicKey(key).export({ type: 'spki', format: 'der' }))
     .digest('hex')
     .slice(0, 8);
-  const name: JsonName = [{ O: ['Heliograph'] }, { CN: [`Heliograph CA ${number}`] }];
+  const name: X509Library.JsonName = [{ O: ['Heliograph'] }, { CN: [`Heliograph CA ${number}`] }];
   const now = clock.wallMs();
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     serialNumber: newSerialNumber(random),
@@ -92,8 +92,8 @@ export async function newAuthorityCertificate(key: KeyObject, { clock, random }:
 }
 
 type Profile = {
-  readonly subject: JsonName;
-  readonly names: JsonGeneralNames;
+  readonly subject: X509Library.JsonName;
+  readonly names: X509Library.JsonGeneralNames;
   readonly usage: 'serverAuth' | 'clientAuth';
   readonly days: number;
 };
@@ -170,7 +170,7 @@ export class CertificateAuthority {
     const publicKey = createPublicKey(key).toCryptoKey(algorithm, true, ['verify']);
     const own = new x509.X509Certificate(this.certificatePem);
     const serialNumber = newSerialNumber(random);
-    const extensions: Extension[] = [
+    const extensions: X509Library.Extension[] = [
       new x509.BasicConstraintsExtension(false, undefined, true),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
       new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage[usage]]),
