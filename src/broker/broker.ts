@@ -1,0 +1,393 @@
+// The broker: opens the journals, brings back what they tell, attaches sessions, and keeps house. Decisions only: it is handed
+// its journals, clock and turns, and touches neither socket nor disk.
+
+import type { Clock } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
+import { Timers } from '../base/timers.ts';
+import { topicProblem } from '../message/topic.ts';
+import { parseFilter } from '../message/filter.ts';
+import type { Principal, Security } from '../security/security.ts';
+import { JournalError } from '../store/journal.ts';
+import type { Journal } from '../store/journal.ts';
+import { RowError } from '../store/row.ts';
+import { Checkpointer } from './checkpoint.ts';
+import { ClientSession } from './client-session.ts';
+import { BrokerCounters, shardOf } from './context.ts';
+import type { BrokerContext } from './context.ts';
+import { Ledger } from './ledger.ts';
+import type { BrokerLimits } from './limits.ts';
+import { Outcome } from './port.ts';
+import type { AttachRequest, BrokerPort, Consumer, Will } from './port.ts';
+import { Queue } from './queue.ts';
+import { ShardRecovery, StoredMessages, fillQueue } from './recovery.ts';
+import type { RecoveredQueue } from './recovery.ts';
+import { Subscription } from './route.ts';
+import { Shard } from './shard.ts';
+import { PayloadMemory } from './stored.ts';
+import { SystemMessages } from './system-messages.ts';
+import { TopicSpace, queuePrefix, sharedPrefix } from './topic-space.ts';
+import type { Turn } from './turn.ts';
+
+export type BrokerOptions = {
+  readonly clock: Clock;
+  readonly turn: Turn;
+  readonly log: Log;
+  readonly security: Security;
+  readonly limits: BrokerLimits;
+  /** One per shard, in order. */
+  readonly journals: readonly Journal[];
+  /** A journal cannot go on: the node must stop. Nothing is acknowledged from then on. */
+  readonly onFailed: (error: JournalError) => void;
+};
+
+export type BrokerState = 'starting' | 'serving' | 'draining' | 'stopped' | 'failed';
+
+export class Broker implements BrokerPort {
+  readonly timers = new Timers();
+  readonly spaces = new Map<string, TopicSpace>();
+  readonly shards: readonly Shard[];
+  readonly counters = new BrokerCounters();
+  /** The books of all queues together. */
+  readonly total = new Ledger();
+  readonly memory: PayloadMemory;
+  readonly system: SystemMessages;
+  state: BrokerState = 'starting';
+  readonly #options: BrokerOptions;
+  readonly #context: BrokerContext;
+  readonly #checkpointers: readonly Checkpointer[];
+  #uncommittedBytes = 0;
+  #sessions = 0;
+
+  constructor(options: BrokerOptions) {
+    this.#options = options;
+    const { clock, turn, log, security, limits } = options;
+    this.memory = new PayloadMemory(limits.payloadMemoryBytes);
+    const host = {
+      turn,
+      memory: this.memory,
+      failed: (error: JournalError): void => this.#failed(error),
+      stalled: (shard: Shard, error: JournalError | undefined): void => this.#stalled(shard, error),
+      uncommitted: (deltaBytes: number): void => this.#uncommitted(deltaBytes),
+    };
+    this.shards = options.journals.map((journal, index) => new Shard(index, journal, host));
+    this.#context = {
+      clock,
+      turn,
+      log,
+      security,
+      limits,
+      timers: this.timers,
+      shards: this.shards,
+      total: this.total,
+      counters: this.counters,
+      held: new Set(),
+      pressure: { on: false },
+    };
+    this.#checkpointers = this.shards.map((shard) => new Checkpointer(this.#context, shard, this.spaces));
+    this.system = new SystemMessages(this.#context, (tenant) => this.space(tenant));
+  }
+
+  get context(): BrokerContext {
+    return this.#context;
+  }
+
+  get uncommittedBytes(): number {
+    return this.#uncommittedBytes;
+  }
+
+  get sessionCount(): number {
+    let count = 0;
+    for (const space of this.spaces.values()) count += space.sessions.size;
+    return count;
+  }
+
+  /** Everything of a tenant; made when first asked for. */
+  space(tenant: string): TopicSpace {
+    let space = this.spaces.get(tenant);
+    if (space === undefined) this.spaces.set(tenant, (space = new TopicSpace(this.#context, tenant)));
+    return space;
+  }
+
+  /**
+   * Opens the journals and recovers what they hold.
+   * @throws JournalError
+   */
+  async start(): Promise<void> {
+    const recoveries = this.shards.map((shard) => new ShardRecovery(shard));
+    await Promise.all(
+      this.shards.map(async (shard, i) => {
+        await shard.open((row, bytes) => replay(shard, recoveries[i]!, row, bytes));
+        recoveries[i]!.finish();
+      }),
+    );
+    this.#recover(recoveries);
+    this.state = 'serving';
+    this.#keepHouse();
+  }
+
+  /** Stops taking new sessions, waits until everything appended is durable, and closes the journals. */
+  async stop(): Promise<void> {
+    if (this.state === 'stopped') return;
+    this.state = 'draining';
+    for (const shard of this.shards) shard.seal();
+    await Promise.all(this.shards.map((shard) => shard.journal.close()));
+    this.state = 'stopped';
+  }
+
+  /** From now on new sessions are refused; those there are may finish. */
+  drain(): void {
+    if (this.state === 'serving') this.state = 'draining';
+  }
+
+  // --- Attaching
+
+  attach(request: AttachRequest, consumer: Consumer): void {
+    const refused = this.#refusal(request);
+    if (refused !== undefined) return consumer.attached(refused, undefined, false);
+    const space = this.space(request.principal.tenant);
+    const resumed = this.#resumable(space, request);
+    if (resumed !== undefined && resumed.principal.id !== request.principal.id) {
+      // A client id is not a credential: a session belongs to the principal that opened it.
+      return consumer.attached(Outcome.notAuthorized, undefined, false);
+    }
+    if (resumed === undefined && this.#sessions >= this.#context.limits.maxSessions) {
+      this.#sessions = this.sessionCount;
+      if (this.#sessions >= this.#context.limits.maxSessions) return consumer.attached(Outcome.quotaExceeded, undefined, false);
+    }
+    resumed?.expel('takenOver');
+    if (resumed !== undefined && (request.cleanStart || resumed.ended)) resumed.end();
+    const present = resumed !== undefined && !resumed.ended;
+    const session = present ? resumed : this.#create(space, request);
+    if (present) this.counters.sessionsResumed++;
+    this.#use(session, request, consumer, present);
+  }
+
+  #refusal(request: AttachRequest): Outcome | undefined {
+    if (this.state !== 'serving') return Outcome.unavailable;
+    if (request.sessionExpiryMs > 0 && shardOf(this.#context, request.principal.tenant, request.clientId).stall !== undefined) {
+      return Outcome.unavailable;
+    }
+    return request.will === undefined ? undefined : this.#willRefusal(request.principal, request.will);
+  }
+
+  #willRefusal(principal: Principal, will: Will): Outcome | undefined {
+    const { security, limits } = this.#context;
+    const { topic, retain } = will.message;
+    if (topicProblem(topic, limits.maxTopicLevels) !== undefined || topic.startsWith(sharedPrefix)) return Outcome.topicInvalid;
+    const allowed = security.allows(principal, 'publish', topic) && (!retain || security.allows(principal, 'retain', topic));
+    return allowed ? undefined : Outcome.notAuthorized;
+  }
+
+  #resumable(space: TopicSpace, request: AttachRequest): ClientSession | undefined {
+    const session = space.sessions.get(request.clientId);
+    if (session?.consumer !== undefined && session.principal.id === request.principal.id) this.counters.takeOvers++;
+    return session;
+  }
+
+  #create(space: TopicSpace, request: AttachRequest): ClientSession {
+    this.counters.sessionsCreated++;
+    this.#sessions++;
+    const { limits } = this.#context;
+    const durable = request.sessionExpiryMs > 0;
+    const shard = shardOf(this.#context, space.tenant, request.clientId);
+    const inbox = new Queue(
+      shard.nextQueueId++,
+      'inbox',
+      space.tenant,
+      request.clientId,
+      shard,
+      durable,
+      durable ? limits.durableInbox : limits.transientInbox,
+      this.total,
+    );
+    const session = new ClientSession(this.#context, space, request.principal, request.clientId, inbox);
+    space.sessions.set(request.clientId, session);
+    return session;
+  }
+
+  #use(session: ClientSession, request: AttachRequest, consumer: Consumer, present: boolean): void {
+    const { limits, clock } = this.#context;
+    const attachment = {
+      consumer,
+      receiveMaximum: request.receiveMaximum,
+      protocol: request.protocol,
+      remoteAddress: request.remoteAddress,
+      listener: request.listener,
+      since: clock.wallMs(),
+    };
+    const expiryMs = request.sessionExpiryMs === Infinity ? Infinity : Math.min(request.sessionExpiryMs, limits.maxSessionExpiryMs);
+    session.attach(attachment, request.principal, expiryMs);
+    session.will.replace(request.will);
+    session.writeRecord();
+    const answer = (): void => {
+      if (session.attachment !== attachment) return;
+      consumer.attached(Outcome.accepted, session, present);
+      if (session.attachment === attachment) session.goLive();
+    };
+    // A session that is to outlive this connection is promised only when it is durable.
+    if (session.durable) session.inbox.shard.whenDurable(answer);
+    else answer();
+  }
+
+  // --- Keeping house
+
+  #keepHouse(): void {
+    const { clock, limits } = this.#context;
+    if (this.state === 'stopped' || this.state === 'failed') return;
+    for (const checkpointer of this.#checkpointers) checkpointer.check();
+    this.dropExpired();
+    this.timers.at(clock.monotonicMs() + limits.expirySweepMs, () => this.#keepHouse());
+  }
+
+  /** Writes a checkpoint of every shard now; `done` is called when all are in force. */
+  checkpoint(done: () => void): void {
+    let remaining = this.#checkpointers.length;
+    for (const checkpointer of this.#checkpointers) checkpointer.check(true, () => --remaining === 0 && done());
+  }
+
+  /** Drops what has expired while it waited, and retained messages past their time. */
+  dropExpired(): void {
+    const nowMs = this.#context.clock.wallMs();
+    for (const space of this.spaces.values()) {
+      for (const session of space.sessions.values()) if (session.inbox.expiring > 0) session.inbox.dropExpired(nowMs);
+      for (const { queue } of space.shared.values()) if (queue.expiring > 0) queue.dropExpired(nowMs);
+      for (const { queue } of space.named.values()) if (queue.expiring > 0) queue.dropExpired(nowMs);
+      space.retained.dropExpired(nowMs);
+    }
+  }
+
+  #uncommitted(deltaBytes: number): void {
+    this.#uncommittedBytes += deltaBytes;
+    const { pressure, limits, held } = this.#context;
+    if (!pressure.on) {
+      pressure.on = this.#uncommittedBytes > limits.maxUncommittedBytes;
+      return;
+    }
+    if (this.#uncommittedBytes > limits.maxUncommittedBytes / 2) return;
+    pressure.on = false;
+    const consumers = [...held];
+    held.clear();
+    for (const consumer of consumers) consumer.hold(false);
+  }
+
+  #stalled(shard: Shard, error: JournalError | undefined): void {
+    const { log, held, pressure } = this.#context;
+    if (error === undefined) {
+      log.info('store-resumed', { shard: shard.index });
+      return;
+    }
+    log.error('store-stalled', { shard: shard.index, code: error.code, reason: error.message, where: error.where });
+    // While it lasts, publishers are refused rather than held: they learn why nothing goes on.
+    pressure.on = false;
+    const consumers = [...held];
+    held.clear();
+    for (const consumer of consumers) consumer.hold(false);
+  }
+
+  #failed(error: JournalError): void {
+    if (this.state === 'failed') return;
+    this.state = 'failed';
+    this.#context.log.error('store-failed', { code: error.code, reason: error.message, where: error.where });
+    this.#options.onFailed(error);
+  }
+
+  // --- Recovery
+
+  #recover(recoveries: readonly ShardRecovery[]): void {
+    const sessions = new Map<number, ClientSession>();
+    const filled: (() => void)[] = [];
+    const sessionOf = (key: number): ClientSession | undefined => sessions.get(key);
+    recoveries.forEach((recovery, i) => {
+      const shard = this.shards[i]!;
+      const messages = new StoredMessages(shard);
+      for (const found of recovery.queues.values()) {
+        const queue = this.#recoverQueue(shard, found, sessions);
+        if (queue !== undefined) filled.push(() => fillQueue(queue, found, messages, sessionOf));
+      }
+      for (const [tenant, topics] of recovery.retained) {
+        for (const [topic, reference] of topics) this.space(tenant).retained.set(topic, messages.at(reference));
+      }
+    });
+    for (const recovery of recoveries) this.#recoverSubscriptions(recovery, sessions);
+    // Only now are all sessions known that may have deliveries of other shards' queues under way.
+    for (const fill of filled) fill();
+    this.#recoverOrigins(sessions);
+    for (const { shard, queues } of recoveries) {
+      for (const found of queues.values()) this.#resumeSession(found, sessions.get(shard.sessionKey(found.id)));
+    }
+  }
+
+  #recoverQueue(shard: Shard, found: RecoveredQueue, sessions: Map<number, ClientSession>): Queue | undefined {
+    const { limits } = this.#context;
+    if (found.session !== undefined) {
+      const { tenant, clientId, owner, protocol, expiryMs, disconnectedAtMs } = found.session;
+      const principal: Principal = { tenant, id: owner, kind: 'application', roles: [] };
+      const inbox = new Queue(found.id, 'inbox', tenant, clientId, shard, expiryMs > 0, limits.durableInbox, this.total);
+      const session = new ClientSession(this.#context, this.space(tenant), principal, clientId, inbox);
+      session.protocol = protocol;
+      session.sessionExpiryMs = expiryMs;
+      session.disconnectedAtMs = disconnectedAtMs === 0 ? this.#context.clock.wallMs() : disconnectedAtMs;
+      session.recovered();
+      this.space(tenant).sessions.set(clientId, session);
+      shard.sessions.set(found.id, session);
+      sessions.set(session.key, session);
+      return inbox;
+    }
+    if (found.queue === undefined) return undefined;
+    const { kind, tenant, name } = found.queue;
+    const queue = new Queue(found.id, kind, tenant, name, shard, true, kind === 'shared' ? limits.sharedQueue : limits.namedQueue, this.total);
+    shard.queues.set(queue.id, queue);
+    if (kind === 'named') this.space(tenant).adoptNamed(queue);
+    else this.space(tenant).adoptShared(queue, name.slice(name.indexOf('/') + 1));
+    return queue;
+  }
+
+  #recoverSubscriptions(recovery: ShardRecovery, sessions: ReadonlyMap<number, ClientSession>): void {
+    for (const found of recovery.queues.values()) {
+      for (const record of found.subscriptions.values()) {
+        const session = sessions.get(recovery.shard.sessionKey(found.id));
+        const parsed = parseFilter(record.filter);
+        if (session === undefined || parsed.kind === 'invalid') continue;
+        let competing;
+        if (parsed.kind === 'shared') competing = session.space.obtainShared(parsed.group, parsed.filter, true);
+        if (parsed.kind === 'queue') competing = session.space.obtainNamed(parsed.name);
+        const filter = parsed.kind === 'queue' ? queuePrefix + parsed.name : parsed.filter;
+        const { guarantee, noLocal, retainAsPublished, subscriptionId } = record;
+        session.recoverSubscription(
+          new Subscription(session, record.filter, filter, guarantee, noLocal, retainAsPublished, subscriptionId, competing),
+        );
+      }
+    }
+  }
+
+  #recoverOrigins(sessions: ReadonlyMap<number, ClientSession>): void {
+    for (const shard of this.shards) {
+      for (const [key, ids] of shard.origins) {
+        const session = sessions.get(key);
+        if (session === undefined) shard.origins.delete(key);
+        else for (const id of ids) session.received.recover(shard, id);
+      }
+    }
+  }
+
+  /** Time goes on for sessions found in the journal: their wills and their expiry. */
+  #resumeSession(found: RecoveredQueue, session: ClientSession | undefined): void {
+    if (found.session === undefined || session === undefined) return;
+    if (found.session.will !== undefined) session.will.recover(found.session.will);
+    if (session.sessionExpiryMs === 0) {
+      session.end();
+      return;
+    }
+    const goneMs = this.#context.clock.wallMs() - session.disconnectedAtMs;
+    session.scheduleExpiry(Math.max(0, session.sessionExpiryMs - goneMs));
+  }
+}
+
+function replay(shard: Shard, recovery: ShardRecovery, row: number, bytes: Uint8Array): void {
+  try {
+    recovery.replay(row, bytes);
+  } catch (error) {
+    if (!(error instanceof RowError)) throw error;
+    throw new JournalError('corrupt', `row ${row} cannot be read: ${error.message}`, `shard ${shard.index}, row ${row}`, error);
+  }
+}

@@ -1,0 +1,582 @@
+// A session: what a peer's client id stands for, with or without a connection. It owns an inbox, its subscriptions, and both
+// halves of the exactly-once exchange. The connection is a Consumer that comes and goes.
+
+import { parseFilter } from '../message/filter.ts';
+import type { Guarantee, Message } from '../message/message.ts';
+import type { Principal } from '../security/security.ts';
+import { competingOf } from './competing-consumers.ts';
+import type { BrokerContext } from './context.ts';
+import { acknowledgeWhenDurable, distribute, enqueueTransient, sendToAll } from './distribution.ts';
+import { Outcome } from './port.ts';
+import type { Address, Consumer, Session, Settlement, SubscribeRequest, SubscribeResult } from './port.ts';
+import type { Entry, EntryOwner, Queue, QueueHolder } from './queue.ts';
+import { ReceivedIds } from './received-ids.ts';
+import { RecordKind, writeNumber, writeSession, writeSubscribe, writeUnsubscribe } from './records.ts';
+import { RetainedDelivery } from './retained-delivery.ts';
+import { Subscription } from './route.ts';
+import type { Target } from './route.ts';
+import { SessionWill } from './session-will.ts';
+import type { RoutedAddress, TopicSpace } from './topic-space.ts';
+import type { Timer } from '../base/timers.ts';
+
+/** The connection as far as the session knows it. */
+export type Attachment = {
+  readonly consumer: Consumer;
+  readonly receiveMaximum: number;
+  readonly protocol: string;
+  readonly remoteAddress: string;
+  readonly listener: string;
+  readonly since: number;
+};
+
+export class ClientSession implements Session, QueueHolder, EntryOwner {
+  readonly space: TopicSpace;
+  readonly clientId: string;
+  readonly inbox: Queue;
+  readonly key: number;
+  readonly will: SessionWill;
+  readonly received: ReceivedIds;
+  /** Found in the journal, or who attached last. */
+  principal: Principal;
+  protocol = '';
+  sessionExpiryMs = 0;
+  /** Wall-clock time at which the connection was lost; 0 while there is one. */
+  disconnectedAtMs = 0;
+  /** Scratch of TopicSpace.route. */
+  routeTarget: Target | undefined = undefined;
+  ended = false;
+  attachment: Attachment | undefined = undefined;
+  /** Deliveries may go out: the attachment has been answered. */
+  #live = false;
+  /** Its record is in the journal: it is durable, or it has a will. */
+  #recorded = false;
+  readonly #context: BrokerContext;
+  #subscriptions: Map<string, Subscription> | undefined = undefined;
+  /** Deliveries under way by id, in the order in which they were first sent [MQTT-4.4.0-1]. */
+  #outgoing: Map<number, Entry> | undefined = undefined;
+  /** Those to be sent again, or for the first time after their record became durable. */
+  #resend: Entry[] = [];
+  #retained: RetainedDelivery | undefined = undefined;
+  #unsettled = 0;
+  #lastDeliveryId = 0;
+  #pumping = false;
+  #expiry: Timer | undefined = undefined;
+
+  constructor(context: BrokerContext, space: TopicSpace, principal: Principal, clientId: string, inbox: Queue) {
+    this.#context = context;
+    this.space = space;
+    this.principal = principal;
+    this.clientId = clientId;
+    this.inbox = inbox;
+    this.key = inbox.shard.sessionKey(inbox.id);
+    this.will = new SessionWill(context, this);
+    this.received = new ReceivedIds(context, this);
+    inbox.holder = this;
+  }
+
+  /** It outlives its connection: what it is promised is journaled. */
+  get durable(): boolean {
+    return this.inbox.durable;
+  }
+
+  get consumer(): Consumer | undefined {
+    return this.attachment?.consumer;
+  }
+
+  get connected(): boolean {
+    return this.#live;
+  }
+
+  get subscriptions(): ReadonlyMap<string, Subscription> {
+    return (this.#subscriptions ??= new Map());
+  }
+
+  get addressVersion(): number {
+    return this.#context.security.version;
+  }
+
+  get unsettled(): number {
+    return this.#outgoing?.size ?? 0;
+  }
+
+  // --- Publishing
+
+  address(topic: string, topicBytes: Uint8Array): Address {
+    return this.space.address(this.principal, topic, topicBytes);
+  }
+
+  publish(address: Address, message: Message, token: number): Outcome {
+    if (address.outcome !== Outcome.accepted) return address.outcome;
+    const context = this.#context;
+    const routed = address as RoutedAddress;
+    const route = routed.route();
+    if (message.guarantee === 0 && !message.retain && route.competing.length === 0) {
+      context.counters.publishesAccepted++;
+      return sendToAll(this, route, message);
+    }
+    if (message.guarantee === 2) return this.received.publish(route, message, token);
+    const publisher = { session: this, origin: 0, token, skip: undefined };
+    const { outcome, shards } = distribute(context, this.space, route, message, publisher);
+    if (outcome === Outcome.quotaExceeded || outcome === Outcome.unavailable) return outcome;
+    context.counters.publishesAccepted++;
+    if (outcome !== Outcome.pending) return outcome;
+    if (context.pressure.on) this.#holdPublisher();
+    if (message.guarantee === 0) return Outcome.accepted;
+    acknowledgeWhenDurable(shards, this, token);
+    return Outcome.pending;
+  }
+
+  release(token: number): Outcome {
+    return this.received.release(token);
+  }
+
+  #holdPublisher(): void {
+    const consumer = this.consumer;
+    if (consumer === undefined || this.#context.held.has(consumer)) return;
+    this.#context.held.add(consumer);
+    this.#context.counters.publishersHeld++;
+    consumer.hold(true);
+  }
+
+  // --- Being delivered to
+
+  /** At most once, to the connection if there is one. */
+  send(message: Message, retained: boolean, subscriptionIds: readonly number[] | undefined): void {
+    if (!this.#live) return;
+    this.inbox.passThrough(this.attachment!.consumer.send(message, retained, subscriptionIds) ? 'delivered' : 'slowConsumer');
+  }
+
+  /** At least or exactly once, for a session that ends with its connection: nothing is journaled. */
+  offer(message: Message, guarantee: Guarantee, retained: boolean, subscriptionIds: readonly number[] | undefined): void {
+    if (this.inbox.ready.length > 0 || !this.canTake()) {
+      enqueueTransient(this.inbox, message, guarantee, retained, subscriptionIds);
+      return;
+    }
+    // It goes out at once, and is never sent again: the session and the connection end together. So nothing is kept of it.
+    const entry = this.inbox.append(guarantee, retained, subscriptionIds);
+    this.inbox.hold(entry);
+    this.#assign(entry, guarantee);
+    this.#transfer(entry, message, retained, subscriptionIds);
+  }
+
+  canTake(): boolean {
+    const attachment = this.attachment;
+    return this.#live && this.#unsettled < attachment!.receiveMaximum && !attachment!.consumer.congested;
+  }
+
+  pump(): void {
+    if (this.#pumping || !this.#live) return;
+    this.#pumping = true;
+    this.#pumpResend();
+    const inbox = this.inbox;
+    for (let entry = inbox.ready.at(0); entry !== undefined; entry = inbox.ready.at(0)) {
+      if (this.#resend.length > 0 || !this.canTake() || entry.row > inbox.shard.durableRow) break;
+      if (this.take(entry, entry.guarantee, entry.retained, entry.subscriptionIds) === 'loading') break;
+    }
+    if (this.#retained !== undefined && !this.#retained.run()) this.#retained = undefined;
+    this.#pumping = false;
+  }
+
+  /**
+   * Takes the first entry of a queue and delivers it. 'loading': its message must be read first; the queue's holder is pumped
+   * then. 'unsettled': the peer has to settle it. 'done': it has left its queue.
+   */
+  take(entry: Entry, sendAs: Guarantee, retained: boolean, ids: readonly number[] | undefined): 'loading' | 'unsettled' | 'done' {
+    const queue = entry.queue;
+    const stored = entry.stored!;
+    const message = queue.shard.load(stored, queue);
+    if (message === undefined) {
+      queue.shard.readAhead(queue, 256);
+      return 'loading';
+    }
+    queue.takeFirst();
+    if (stored.expiresAtMs > 0 && stored.expiresAtMs <= this.#context.clock.wallMs()) {
+      queue.leave(entry, 'expired');
+      return 'done';
+    }
+    if (sendAs === 0) {
+      queue.leave(entry, this.attachment!.consumer.send(message, retained, ids) ? 'delivered' : 'tooLarge');
+      return 'done';
+    }
+    this.#assign(entry, sendAs);
+    if (sendAs === 2 && entry.row > 0) {
+      // The id must be known after a crash, or the peer could take the repetition for another message: durable before it is sent.
+      entry.row = queue.shard.writeDelivery(RecordKind.sent, queue.id, entry);
+      queue.shard.whenDurable(() => this.#sendRecorded(entry));
+      return 'unsettled';
+    }
+    return this.#transfer(entry, message, retained, ids) ? 'unsettled' : 'done';
+  }
+
+  #sendRecorded(entry: Entry): void {
+    if (entry.gone || entry.owner !== this || !this.#live) return;
+    this.#resend.push(entry);
+    this.pump();
+  }
+
+  #assign(entry: Entry, sendAs: Guarantee): void {
+    const outgoing = (this.#outgoing ??= new Map());
+    let id = this.#lastDeliveryId;
+    do id = (id % 65_535) + 1;
+    while (outgoing.has(id));
+    this.#lastDeliveryId = id;
+    entry.state = 'sent';
+    entry.sendAs = sendAs;
+    entry.owner = this;
+    entry.deliveryId = id;
+    entry.counted = true;
+    this.#unsettled++;
+    outgoing.set(id, entry);
+  }
+
+  /** Returns false when the peer does not take packets as large as this one: the message is dropped. */
+  #transfer(entry: Entry, message: Message, retained: boolean, ids: readonly number[] | undefined): boolean {
+    const consumer = this.attachment!.consumer;
+    if (consumer.transfer(entry.deliveryId, entry.sendAs as 1 | 2, message, retained, entry.redelivered, ids)) return true;
+    this.#finish(entry);
+    entry.queue.leave(entry, 'tooLarge');
+    return false;
+  }
+
+  /** The delivery id is free again. */
+  #finish(entry: Entry): void {
+    this.#outgoing!.delete(entry.deliveryId);
+    if (entry.counted) this.#unsettled--;
+    competingOf(entry.queue)?.finished(entry);
+  }
+
+  #pumpResend(): void {
+    const resend = this.#resend;
+    let done = 0;
+    for (; done < resend.length; done++) {
+      const entry = resend[done]!;
+      if (entry.gone || entry.owner !== this) continue;
+      if (!entry.counted && !this.canTake()) break;
+      if (!this.#sendAgain(entry)) break;
+    }
+    if (done > 0) this.#resend = resend.slice(done);
+  }
+
+  #sendAgain(entry: Entry): boolean {
+    if (entry.state === 'received') {
+      this.#count(entry);
+      this.attachment!.consumer.releaseDelivery(entry.deliveryId);
+      return true;
+    }
+    const message = entry.queue.shard.load(entry.stored!, this.inbox);
+    if (message === undefined) return false;
+    this.#count(entry);
+    const shared = competingOf(entry.queue)?.memberOf(this);
+    this.#transfer(entry, message, shared?.retainAsPublished ?? entry.retained, shared?.subscriptionIds ?? entry.subscriptionIds);
+    entry.redelivered = true;
+    return true;
+  }
+
+  #count(entry: Entry): void {
+    if (entry.counted) return;
+    entry.counted = true;
+    this.#unsettled++;
+  }
+
+  settle(deliveryId: number, settlement: Settlement): boolean {
+    const entry = this.#outgoing?.get(deliveryId);
+    if (entry === undefined) return false;
+    const queue = entry.queue;
+    if (settlement === 'received') {
+      if (entry.sendAs !== 2) return false;
+      this.#peerReceived(entry);
+      return true;
+    }
+    if (settlement === 'rejected') {
+      if (entry.state !== 'sent') return false;
+      this.#finish(entry);
+      queue.leave(entry, 'refusedByConsumer');
+    } else if (entry.sendAs === 1) {
+      this.#finish(entry);
+      queue.leave(entry, 'delivered');
+    } else {
+      if (entry.state !== 'received') return false;
+      this.#finish(entry);
+      queue.forget(entry);
+    }
+    if (this.inbox.ready.length > 0 || this.#resend.length > 0 || this.#retained !== undefined) this.pump();
+    if (queue !== this.inbox) queue.holder?.pump();
+    return true;
+  }
+
+  #peerReceived(entry: Entry): void {
+    if (entry.state === 'sent') entry.queue.received(entry);
+    const shard = entry.queue.shard;
+    if (entry.row <= shard.durableRow) {
+      this.attachment?.consumer.releaseDelivery(entry.deliveryId);
+      return;
+    }
+    // The release lets the peer forget the id: only when we are sure to remember that it has the message.
+    shard.touch();
+    shard.whenDurable(() => {
+      if (!entry.gone && entry.owner === this) this.attachment?.consumer.releaseDelivery(entry.deliveryId);
+    });
+  }
+
+  taken(): Iterable<Entry> {
+    return [...(this.#outgoing?.values() ?? [])].filter((entry) => entry.queue === this.inbox);
+  }
+
+  resume(): void {
+    this.pump();
+    for (const subscription of this.#subscriptions?.values() ?? []) subscription.competing?.pump();
+  }
+
+  // --- Subscribing
+
+  subscribe(requests: readonly SubscribeRequest[], token: number): void {
+    const results: SubscribeResult[] = [];
+    let journaled = false;
+    for (const request of requests) {
+      const before = this.#subscriptions?.get(request.filter);
+      const result = this.#subscribeOne(request, before);
+      if (!(result instanceof Subscription)) {
+        results.push({ outcome: result, guarantee: 0 });
+        continue;
+      }
+      results.push({ outcome: Outcome.accepted, guarantee: result.guarantee });
+      if (this.durable) {
+        this.#writeSubscription(result);
+        journaled = true;
+      }
+      const wanted = request.retainHandling === 'always' || (request.retainHandling === 'ifNew' && before === undefined);
+      if (wanted && result.competing === undefined) (this.#retained ??= new RetainedDelivery(this.#context, this)).add(result);
+    }
+    const consumer = this.consumer;
+    const answer = (): void => {
+      if (consumer === undefined || consumer !== this.consumer) return;
+      consumer.subscribed(token, results);
+      this.resume();
+    };
+    if (journaled) this.inbox.shard.whenDurable(answer);
+    else answer();
+  }
+
+  #subscribeOne(request: SubscribeRequest, before: Subscription | undefined): Subscription | Outcome {
+    const { limits, security } = this.#context;
+    const parsed = parseFilter(request.filter, limits.maxTopicLevels);
+    if (parsed.kind === 'invalid') return Outcome.filterInvalid;
+    if (!security.allows(this.principal, parsed.kind === 'queue' ? 'consume' : 'subscribe', request.filter)) return Outcome.notAuthorized;
+    if (this.durable && this.inbox.shard.stall !== undefined) return Outcome.unavailable;
+    if (before === undefined && this.subscriptions.size >= limits.maxSubscriptionsPerSession) return Outcome.quotaExceeded;
+    let competing;
+    if (parsed.kind !== 'plain') {
+      competing = parsed.kind === 'shared' ? this.space.obtainShared(parsed.group, parsed.filter, this.durable) : this.space.obtainNamed(parsed.name);
+      if (competing === undefined) return Outcome.quotaExceeded;
+    }
+    const subscription = new Subscription(
+      this, request.filter, parsed.kind === 'queue' ? request.filter : parsed.filter, request.guarantee, request.noLocal,
+      request.retainAsPublished, request.subscriptionId, competing,
+    );
+    // The new one is there before the old one goes, so that a shared queue is never left without members in between.
+    this.space.subscribe(subscription);
+    if (before !== undefined) this.space.replaced(before);
+    (this.#subscriptions ??= new Map()).set(request.filter, subscription);
+    return subscription;
+  }
+
+  /** For a checkpoint. */
+  writeSubscriptions(): void {
+    if (this.durable) for (const subscription of this.subscriptions.values()) this.#writeSubscription(subscription);
+  }
+
+  #writeSubscription(subscription: Subscription): void {
+    const shard = this.inbox.shard;
+    shard.touch();
+    writeSubscribe(shard.writer, {
+      queueId: this.inbox.id,
+      filter: subscription.text,
+      guarantee: subscription.guarantee,
+      noLocal: subscription.noLocal,
+      retainAsPublished: subscription.retainAsPublished,
+      subscriptionId: subscription.subscriptionIds?.[0] ?? 0,
+    });
+  }
+
+  unsubscribe(filters: readonly string[], token: number): void {
+    const outcomes: Outcome[] = [];
+    let journaled = false;
+    for (const filter of filters) {
+      const subscription = this.#subscriptions?.get(filter);
+      if (subscription === undefined) {
+        outcomes.push(Outcome.noSubscription);
+        continue;
+      }
+      outcomes.push(Outcome.accepted);
+      this.#drop(subscription);
+      if (!this.durable) continue;
+      this.inbox.shard.touch();
+      writeUnsubscribe(this.inbox.shard.writer, this.inbox.id, filter);
+      journaled = true;
+    }
+    const consumer = this.consumer;
+    if (journaled) this.inbox.shard.whenDurable(() => consumer === this.consumer && consumer?.unsubscribed(token, outcomes));
+    else consumer?.unsubscribed(token, outcomes);
+  }
+
+  #drop(subscription: Subscription): void {
+    this.#subscriptions!.delete(subscription.text);
+    this.#retained?.remove(subscription);
+    const competing = subscription.competing;
+    if (competing !== undefined) this.#returnEntriesOf(competing.queue);
+    this.space.unsubscribe(subscription);
+    if (competing !== undefined) competing.pump();
+  }
+
+  /** Takes over a subscription found in the journal. */
+  recoverSubscription(subscription: Subscription): void {
+    (this.#subscriptions ??= new Map()).set(subscription.text, subscription);
+    this.space.subscribe(subscription);
+  }
+
+  // --- Coming and going
+
+  /** A connection is about to use the session; nothing goes out until `goLive`. */
+  attach(attachment: Attachment, principal: Principal, sessionExpiryMs: number): void {
+    this.#context.timers.cancel(this.#expiry);
+    this.#expiry = undefined;
+    this.attachment = attachment;
+    this.principal = principal;
+    this.protocol = attachment.protocol;
+    this.sessionExpiryMs = sessionExpiryMs;
+    this.disconnectedAtMs = 0;
+  }
+
+  /** The peer has been told that it is attached. Unsettled deliveries are sent again, in their order. */
+  goLive(): void {
+    this.#live = true;
+    this.#unsettled = 0;
+    this.#resend = [];
+    for (const entry of this.#outgoing?.values() ?? []) {
+      entry.counted = false;
+      if (entry.row <= entry.queue.shard.durableRow) {
+        entry.redelivered = true;
+        this.#resend.push(entry);
+      }
+    }
+    this.resume();
+  }
+
+  /** Another connection takes the session over, or an operator ends it: its consumer is told, and detached. */
+  expel(reason: 'takenOver' | 'administrative' | 'shuttingDown' | 'unavailable'): void {
+    const consumer = this.consumer;
+    if (consumer === undefined) return;
+    this.detach(true);
+    consumer.detached(reason);
+  }
+
+  detach(publishWill: boolean, sessionExpiryMs?: number): void {
+    const consumer = this.consumer;
+    if (consumer === undefined) return;
+    this.#context.held.delete(consumer);
+    this.attachment = undefined;
+    this.#live = false;
+    this.#resend = [];
+    this.disconnectedAtMs = this.#context.clock.wallMs();
+    if (sessionExpiryMs !== undefined) this.sessionExpiryMs = sessionExpiryMs;
+    this.#leaveCompeting();
+    if (!publishWill) this.will.clear();
+    if (this.sessionExpiryMs === 0) {
+      this.end();
+      return;
+    }
+    this.will.connectionLost();
+    this.writeRecord();
+    this.scheduleExpiry(this.sessionExpiryMs);
+  }
+
+  scheduleExpiry(inMs: number): void {
+    if (inMs === Infinity) return;
+    const { timers, clock, counters } = this.#context;
+    this.#expiry = timers.at(clock.monotonicMs() + inMs, () => {
+      counters.sessionsExpired++;
+      this.end();
+    });
+  }
+
+  /** The session is over: its subscriptions, its inbox and its will go with it. */
+  end(): void {
+    if (this.ended) return;
+    this.ended = true;
+    this.#context.timers.cancel(this.#expiry);
+    this.will.sessionEnds();
+    for (const subscription of [...(this.#subscriptions?.values() ?? [])]) this.#drop(subscription);
+    const inbox = this.inbox;
+    inbox.closing = true;
+    for (const entry of [...(this.#outgoing?.values() ?? [])]) this.#abandon(entry);
+    inbox.purge('sessionEnded');
+    this.received.clear();
+    this.space.sessions.delete(this.clientId);
+    inbox.shard.queues.delete(inbox.id);
+    inbox.shard.sessions.delete(inbox.id);
+    if (!this.#recorded) return;
+    inbox.shard.touch();
+    writeNumber(inbox.shard.writer, RecordKind.removed, inbox.id);
+  }
+
+  /** At-least-once entries of shared queues go back to them; exactly-once ones must not go to another session [MQTT-4.8.2-5]. */
+  #abandon(entry: Entry): void {
+    this.#finish(entry);
+    if (entry.state === 'received') entry.queue.forget(entry);
+    else entry.queue.leave(entry, 'sessionEnded');
+  }
+
+  #leaveCompeting(): void {
+    const queues = new Set<Queue>();
+    for (const entry of this.#outgoing?.values() ?? []) if (entry.queue !== this.inbox && entry.sendAs === 1) queues.add(entry.queue);
+    for (const queue of queues) {
+      this.#returnEntriesOf(queue);
+      queue.holder?.pump();
+    }
+  }
+
+  #returnEntriesOf(queue: Queue): void {
+    const competing = competingOf(queue);
+    const back = [...(this.#outgoing?.values() ?? [])].filter((entry) => entry.queue === queue && entry.sendAs === 1);
+    for (const entry of back.toReversed()) {
+      this.#outgoing!.delete(entry.deliveryId);
+      if (entry.counted) this.#unsettled--;
+      competing?.returned(entry);
+    }
+  }
+
+  /** Takes over a delivery found in the journal. */
+  recoverDelivery(entry: Entry): void {
+    (this.#outgoing ??= new Map()).set(entry.deliveryId, entry);
+    entry.owner = this;
+    entry.redelivered = true;
+    if (entry.deliveryId > this.#lastDeliveryId) this.#lastDeliveryId = entry.deliveryId;
+  }
+
+  /** Sessions that end with their connection are not journaled, unless a will must survive the node. */
+  get needsRecord(): boolean {
+    return this.durable || this.will.present;
+  }
+
+  recovered(): void {
+    this.#recorded = true;
+  }
+
+  writeRecord(): void {
+    if (!this.needsRecord && !this.#recorded) return;
+    const shard = this.inbox.shard;
+    this.#recorded = true;
+    shard.sessions.set(this.inbox.id, this);
+    shard.touch();
+    writeSession(shard.writer, {
+      queueId: this.inbox.id,
+      tenant: this.space.tenant,
+      clientId: this.clientId,
+      protocol: this.protocol,
+      owner: this.principal.id,
+      expiryMs: this.sessionExpiryMs,
+      disconnectedAtMs: this.disconnectedAtMs,
+      will: this.will.record(),
+    });
+  }
+}

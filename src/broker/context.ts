@@ -1,0 +1,57 @@
+// What every part of the broker shares: handed down once, at construction.
+
+import type { Clock } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
+import type { Timers } from '../base/timers.ts';
+import type { Security } from '../security/security.ts';
+import type { Ledger } from './ledger.ts';
+import type { BrokerLimits } from './limits.ts';
+import type { Consumer } from './port.ts';
+import type { Shard } from './shard.ts';
+import type { Turn } from './turn.ts';
+
+export type BrokerContext = {
+  readonly clock: Clock;
+  /** On the monotonic clock. */
+  readonly timers: Timers;
+  readonly turn: Turn;
+  readonly log: Log;
+  readonly security: Security;
+  readonly limits: BrokerLimits;
+  readonly shards: readonly Shard[];
+  /** The books of all queues together, including those that are gone. */
+  readonly total: Ledger;
+  readonly counters: BrokerCounters;
+  /** Consumers held back until the pressure is off. */
+  readonly held: Set<Consumer>;
+  /** Bytes handed to the journals and not yet durable are above their limit: publishers are to be held back. */
+  readonly pressure: { on: boolean };
+};
+
+/** What the broker counts besides the books. */
+export class BrokerCounters {
+  sessionsCreated = 0;
+  sessionsResumed = 0;
+  sessionsExpired = 0;
+  takeOvers = 0;
+  publishesAccepted = 0;
+  publishesWithoutSubscribers = 0;
+  publishesRefusedByFullQueue = 0;
+  publishesRefusedByStore = 0;
+  publishesRepeated = 0;
+  willsPublished = 0;
+  retainedRefused = 0;
+  publishersHeld = 0;
+  checkpoints = 0;
+}
+
+/** The shard that owns what has this name in this tenant (FNV-1a). */
+export function shardOf(context: BrokerContext, tenant: string, name: string): Shard {
+  const shards = context.shards;
+  if (shards.length === 1) return shards[0]!;
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < tenant.length; i++) hash = Math.imul(hash ^ tenant.charCodeAt(i), 0x01000193);
+  hash = Math.imul(hash ^ 0x100, 0x01000193);
+  for (let i = 0; i < name.length; i++) hash = Math.imul(hash ^ name.charCodeAt(i), 0x01000193);
+  return shards[(hash >>> 0) % shards.length]!;
+}

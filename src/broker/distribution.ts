@@ -1,0 +1,231 @@
+// One message to everyone its route names. The heart of the broker: what goes out at once, what is journaled first, and what
+// the publisher is told.
+
+import type { Guarantee, Message } from '../message/message.ts';
+import type { ClientSession } from './client-session.ts';
+import type { CompetingConsumers } from './competing-consumers.ts';
+import type { BrokerContext } from './context.ts';
+import { Outcome } from './port.ts';
+import type { Entry, Queue } from './queue.ts';
+import type { Route, Target } from './route.ts';
+import { Ticket } from './shard.ts';
+import type { Shard } from './shard.ts';
+import { Stored, storedBytes } from './stored.ts';
+import type { TopicSpace } from './topic-space.ts';
+
+/** Who published, for no-local and exactly-once; absent for wills and for what the node itself says. */
+export type Publisher = {
+  readonly session: ClientSession;
+  /** Key of a durable session whose exactly-once message this is, else 0. */
+  readonly origin: number;
+  readonly token: number;
+  /** Shards that hold the message already, from before a crash. */
+  readonly skip: readonly number[] | undefined;
+};
+
+/** Where a message was journaled. Empty: nowhere, nothing to wait for. */
+export type Distributed = { readonly outcome: Outcome; readonly shards: readonly Shard[] };
+
+const nowhere: readonly Shard[] = [];
+const refusedFull: Distributed = { outcome: Outcome.quotaExceeded, shards: nowhere };
+const refusedStore: Distributed = { outcome: Outcome.unavailable, shards: nowhere };
+const handedOver: Distributed = { outcome: Outcome.accepted, shards: nowhere };
+const nobody: Distributed = { outcome: Outcome.noSubscribers, shards: nowhere };
+
+/** Only what is delivered at most once, to sessions: the shortest way. */
+export function sendToAll(publisher: ClientSession | undefined, route: Route, message: Message): Outcome {
+  const targets = route.targets;
+  for (let i = 0; i < targets.length; i++) {
+    let target: Target | undefined = targets[i]!;
+    if (target.noLocal && target.session === publisher) target = target.forOwnMessage();
+    if (target !== undefined) target.session.send(message, target.retainAsPublished && message.retain, target.subscriptionIds);
+  }
+  return targets.length === 0 ? Outcome.noSubscribers : Outcome.accepted;
+}
+
+/**
+ * Hands the message to its targets. Nothing happens at all when one of them must refuse it: the publisher is told, and may try
+ * again. `noSession`: the message comes from nobody's session (a will, the node).
+ */
+export function distribute(context: BrokerContext, space: TopicSpace, route: Route, message: Message, publisher: Publisher | undefined): Distributed {
+  const refused = refusal(context, space, route, message, publisher);
+  if (refused !== undefined) return refused;
+  const batch = new Batch(context);
+  if (message.retain) retain(space, message, batch);
+  for (const target of route.targets) toTarget(target, message, publisher, batch);
+  for (const competing of route.competing) toCompeting(competing, message, batch);
+  const shards = batch.write(message, space.tenant, publisher);
+  if (shards.length > 0) return { outcome: Outcome.pending, shards };
+  return route.isEmpty && !message.retain ? nobody : handedOver;
+}
+
+/** The reason why the message cannot be taken as a whole, before anything has happened. */
+function refusal(
+  context: BrokerContext,
+  space: TopicSpace,
+  route: Route,
+  message: Message,
+  publisher: Publisher | undefined,
+): Distributed | undefined {
+  const nowMs = context.clock.wallMs();
+  const bytes = storedBytes(message);
+  if (message.retain) {
+    if (message.end > message.start && !space.retained.admits(message)) {
+      context.counters.retainedRefused++;
+      return refusedFull;
+    }
+    if (space.retained.shardFor(message.topic).stall !== undefined) return stalled(context);
+  }
+  for (const target of route.targets) {
+    if (Math.min(message.guarantee, target.guarantee) === 0) continue;
+    if (target.noLocal && target.session === publisher?.session && target.forOwnMessage() === undefined) continue;
+    const refused = refusalOf(context, target.session.inbox, bytes, nowMs, publisher);
+    if (refused !== undefined) return refused;
+  }
+  for (const competing of route.competing) {
+    if (message.guarantee === 0 && competing.queue.kind === 'shared') continue;
+    const refused = refusalOf(context, competing.queue, bytes, nowMs, publisher);
+    if (refused !== undefined) return refused;
+  }
+  return undefined;
+}
+
+function refusalOf(
+  context: BrokerContext,
+  queue: Queue,
+  bytes: number,
+  nowMs: number,
+  publisher: Publisher | undefined,
+): Distributed | undefined {
+  if (publisher?.skip?.includes(queue.shard.index) === true) return undefined;
+  if (queue.durable && queue.shard.stall !== undefined) return stalled(context);
+  if (queue.limits.onFull !== 'reject-new' || queue.admission(bytes, nowMs) !== 'refuse') return undefined;
+  context.counters.publishesRefusedByFullQueue++;
+  return refusedFull;
+}
+
+function stalled(context: BrokerContext): Distributed {
+  context.counters.publishesRefusedByStore++;
+  return refusedStore;
+}
+
+function retain(space: TopicSpace, message: Message, batch: Batch): void {
+  if (message.end > message.start) {
+    batch.retainIn(space);
+    return;
+  }
+  // An empty payload removes the last value [MQTT-3.3.1-6].
+  const shard = space.retained.clear(message.topic);
+  if (shard !== undefined) batch.wait(shard);
+}
+
+function toTarget(whole: Target, message: Message, publisher: Publisher | undefined, batch: Batch): void {
+  let target: Target | undefined = whole;
+  if (whole.noLocal && whole.session === publisher?.session) target = whole.forOwnMessage();
+  if (target === undefined) return;
+  const retained = target.retainAsPublished && message.retain;
+  const guarantee = Math.min(message.guarantee, target.guarantee) as Guarantee;
+  const session = target.session;
+  if (guarantee === 0) session.send(message, retained, target.subscriptionIds);
+  else if (!session.durable) session.offer(message, guarantee, retained, target.subscriptionIds);
+  else if (publisher?.skip?.includes(session.inbox.shard.index) !== true) {
+    batch.add(session.inbox, message, guarantee, retained, target.subscriptionIds);
+  }
+}
+
+function toCompeting(competing: CompetingConsumers, message: Message, batch: Batch): void {
+  const queue = competing.queue;
+  if (message.guarantee === 0 && queue.kind === 'shared') {
+    competing.send(message);
+  } else if (queue.durable) {
+    batch.add(queue, message, message.guarantee, message.retain, undefined);
+  } else {
+    enqueueTransient(queue, message, message.guarantee, message.retain, undefined);
+    competing.pump();
+  }
+}
+
+/** Keeps a copy of the message in a queue that is not journaled, if its policy lets it. */
+export function enqueueTransient(
+  queue: Queue,
+  message: Message,
+  guarantee: Guarantee,
+  retained: boolean,
+  subscriptionIds: readonly number[] | undefined,
+): void {
+  const bytes = storedBytes(message);
+  if (queue.admission(bytes, 0) !== 'take') {
+    queue.passThrough('queueFull');
+    return;
+  }
+  const entry = queue.append(guarantee, retained, subscriptionIds);
+  entry.stored = new Stored(message.kept(), undefined, 0, bytes, message.expiresAtMs);
+  queue.shard.acquire(entry.stored);
+  queue.enqueue(entry);
+}
+
+/** Entries of one message on their way into the journal: one record per shard. */
+class Batch {
+  readonly #context: BrokerContext;
+  readonly #shards: Shard[] = [];
+  readonly #entries: Entry[][] = [];
+  #retainIn: TopicSpace | undefined = undefined;
+
+  constructor(context: BrokerContext) {
+    this.#context = context;
+  }
+
+  retainIn(space: TopicSpace): void {
+    this.#retainIn = space;
+  }
+
+  /** What was written into the shard's current row must be durable before the publisher is answered. */
+  wait(shard: Shard): Entry[] {
+    let index = this.#shards.indexOf(shard);
+    if (index < 0) {
+      index = this.#shards.push(shard) - 1;
+      this.#entries.push([]);
+    }
+    return this.#entries[index]!;
+  }
+
+  add(queue: Queue, message: Message, guarantee: Guarantee, retained: boolean, subscriptionIds: readonly number[] | undefined): void {
+    if (queue.admission(storedBytes(message), this.#context.clock.wallMs()) === 'drop') {
+      queue.passThrough('queueFull');
+      return;
+    }
+    this.wait(queue.shard).push(queue.append(guarantee, retained, subscriptionIds));
+  }
+
+  /** Writes one record per shard; returns the shards whose current rows must be durable. */
+  write(message: Message, tenant: string, publisher: Publisher | undefined): readonly Shard[] {
+    const space = this.#retainIn;
+    const retainShard = space?.retained.shardFor(message.topic);
+    if (retainShard !== undefined) this.wait(retainShard);
+    for (let i = 0; i < this.#shards.length; i++) {
+      const shard = this.#shards[i]!;
+      const entries = this.#entries[i]!;
+      const setsRetained = shard === retainShard;
+      if (entries.length === 0 && !setsRetained) continue;
+      const stored = shard.store(message, setsRetained ? tenant : undefined, publisher?.origin ?? 0, publisher?.token ?? 0, entries);
+      if (setsRetained) space!.retained.set(message.topic, stored);
+      for (const entry of entries) {
+        entry.queue.enqueue(entry);
+        shard.pumpWhenDurable(entry.queue);
+      }
+    }
+    return this.#shards;
+  }
+}
+
+/** `consumer.published(token, accepted)` once what was written into the shards just now is durable. */
+export function acknowledgeWhenDurable(shards: readonly Shard[], session: ClientSession, token: number): void {
+  const consumer = session.consumer;
+  if (consumer === undefined) return;
+  if (shards.length === 1) {
+    shards[0]!.acknowledge(consumer, token);
+    return;
+  }
+  const ticket = new Ticket(shards.length, consumer, token);
+  for (const shard of shards) shard.acknowledge(ticket, 0);
+}

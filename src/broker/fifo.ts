@@ -1,0 +1,81 @@
+// A double-ended queue on a ring that doubles when full. Empty, it holds no ring.
+
+const firstCapacity = 8;
+
+export class Fifo<T extends object> {
+  #ring: (T | undefined)[] | undefined;
+  #head = 0;
+  #length = 0;
+
+  get length(): number {
+    return this.#length;
+  }
+
+  /** The element at `index` from the front. */
+  at(index: number): T | undefined {
+    if (index >= this.#length) return undefined;
+    const ring = this.#ring!;
+    return ring[(this.#head + index) & (ring.length - 1)];
+  }
+
+  push(value: T): void {
+    const ring = this.#room();
+    ring[(this.#head + this.#length) & (ring.length - 1)] = value;
+    this.#length++;
+  }
+
+  unshift(value: T): void {
+    const ring = this.#room();
+    this.#head = (this.#head - 1) & (ring.length - 1);
+    ring[this.#head] = value;
+    this.#length++;
+  }
+
+  shift(): T | undefined {
+    if (this.#length === 0) return undefined;
+    const ring = this.#ring!;
+    const value = ring[this.#head];
+    ring[this.#head] = undefined;
+    this.#head = (this.#head + 1) & (ring.length - 1);
+    this.#length--;
+    if (this.#length === 0 && ring.length > 64) this.clear();
+    return value;
+  }
+
+  /** Puts `value` before the first element for which `isAfter` holds, looking from the front. */
+  insertBefore(value: T, isAfter: (other: T) => boolean): void {
+    const passed: T[] = [];
+    while (this.#length > 0 && !isAfter(this.at(0)!)) passed.push(this.shift()!);
+    this.unshift(value);
+    for (let i = passed.length - 1; i >= 0; i--) this.unshift(passed[i]!);
+  }
+
+  /** Removes every element for which `test` holds; the order of the others stays. */
+  removeWhere(test: (value: T) => boolean): void {
+    const rest = this.#length;
+    for (let i = 0; i < rest; i++) {
+      const value = this.shift()!;
+      if (!test(value)) this.push(value);
+    }
+  }
+
+  clear(): void {
+    this.#ring = undefined;
+    this.#head = 0;
+    this.#length = 0;
+  }
+
+  *[Symbol.iterator](): IterableIterator<T> {
+    for (let i = 0; i < this.#length; i++) yield this.at(i)!;
+  }
+
+  #room(): (T | undefined)[] {
+    const ring = this.#ring;
+    if (ring === undefined) return (this.#ring = Array.from<T | undefined>({ length: firstCapacity }).fill(undefined));
+    if (this.#length < ring.length) return ring;
+    const larger = Array.from<T | undefined>({ length: ring.length * 2 }).fill(undefined);
+    for (let i = 0; i < this.#length; i++) larger[i] = ring[(this.#head + i) & (ring.length - 1)];
+    this.#head = 0;
+    return (this.#ring = larger);
+  }
+}

@@ -1,0 +1,44 @@
+// The books: accepted + recovered = delivered + queued + expired + dropped, per queue and in total, at every moment.
+//
+// A message counts once per queue it goes to. At-most-once deliveries to a connected peer pass through the books of its
+// inbox without being stored.
+
+/** Why a message was dropped by policy. */
+export const dropReasons = [
+  'queueFull',
+  'noConsumer',
+  'slowConsumer',
+  'tooLarge',
+  'refusedByConsumer',
+  'sessionEnded',
+  'purged',
+] as const;
+export type DropReason = (typeof dropReasons)[number];
+
+export class Ledger {
+  /** Offered to the queue and taken. */
+  accepted = 0;
+  /** Found in the journal at start. */
+  recovered = 0;
+  /** Settled by the consumer, or handed to the wire when at most once was asked. */
+  delivered = 0;
+  expired = 0;
+  /** Waiting or unsettled now. */
+  queued = 0;
+  queueFull = 0;
+  noConsumer = 0;
+  slowConsumer = 0;
+  tooLarge = 0;
+  refusedByConsumer = 0;
+  sessionEnded = 0;
+  purged = 0;
+
+  dropped(): number {
+    return this.queueFull + this.noConsumer + this.slowConsumer + this.tooLarge + this.refusedByConsumer + this.sessionEnded + this.purged;
+  }
+
+  /** What the two sides of the books differ by; anything but 0 is a broken invariant. */
+  imbalance(): number {
+    return this.accepted + this.recovered - this.delivered - this.queued - this.expired - this.dropped();
+  }
+}

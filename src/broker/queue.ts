@@ -1,0 +1,268 @@
+// A queue: an ordered buffer with limits, a policy for when it is full, and books. It does not know who consumes it: its
+// holder (a session for its inbox, CompetingConsumers for shared and named queues) takes entries and gives them back.
+
+import type { Guarantee } from '../message/message.ts';
+import { Fifo } from './fifo.ts';
+import { Ledger } from './ledger.ts';
+import type { DropReason } from './ledger.ts';
+import type { QueueLimits } from './limits.ts';
+import { RecordKind } from './records.ts';
+import type { CheckpointedEntry, EntryFields, EntryState } from './records.ts';
+import type { Shard } from './shard.ts';
+import type { Stored } from './stored.ts';
+
+export type QueueKind = 'inbox' | 'shared' | 'named';
+
+/** Who has a delivery under way. */
+export interface EntryOwner {
+  /** Names the session across shards; see Shard.sessionKey. */
+  readonly key: number;
+}
+
+export class Entry implements EntryFields {
+  readonly queue: Queue;
+  readonly position: number;
+  readonly guarantee: Guarantee;
+  /** Delivered with the retain flag. */
+  readonly retained: boolean;
+  readonly subscriptionIds: readonly number[] | undefined;
+  /** The message; undefined once the peer has received an exactly-once one. */
+  stored: Stored | undefined;
+  /** The last journal row that says something about this entry: it may go out when that row is durable. 0: not journaled. */
+  row = 0;
+  state: EntryState = 'ready';
+  /** The guarantee it was sent with: a consumer may have asked for less than the message's. */
+  sendAs: Guarantee;
+  /** It counts against the receive maximum of the connection its owner has now. */
+  counted = false;
+  deliveryId = 0;
+  owner: EntryOwner | undefined = undefined;
+  redelivered = false;
+  /** It has left its queue. */
+  gone = false;
+
+  constructor(
+    queue: Queue,
+    position: number,
+    guarantee: Guarantee,
+    retained: boolean,
+    subscriptionIds: readonly number[] | undefined,
+    stored: Stored | undefined,
+  ) {
+    this.queue = queue;
+    this.position = position;
+    this.guarantee = guarantee;
+    this.sendAs = guarantee;
+    this.retained = retained;
+    this.subscriptionIds = subscriptionIds;
+    this.stored = stored;
+  }
+
+  get queueId(): number {
+    return this.queue.id;
+  }
+}
+
+export interface QueueHolder {
+  /** Something may be deliverable now. */
+  pump(): void;
+  /** Entries taken and not settled. */
+  taken(): Iterable<Entry>;
+}
+
+export class Queue {
+  /** Unique within its shard, never used again. */
+  readonly id: number;
+  readonly kind: QueueKind;
+  readonly tenant: string;
+  /** Client id, `group/filter`, or the queue's name. */
+  readonly name: string;
+  readonly shard: Shard;
+  /** Its entries are journaled. */
+  durable: boolean;
+  limits: QueueLimits;
+  readonly ledger = new Ledger();
+  readonly ready = new Fifo<Entry>();
+  holder: QueueHolder | undefined = undefined;
+  nextPosition = 1;
+  /** What its messages count for; entries that are only a delivery id count nothing. */
+  bytes = 0;
+  /** Waiting entries whose message can expire. */
+  expiring = 0;
+  /** It is being removed: one record says so for all its entries. */
+  closing = false;
+  /** The row for which this queue is already on the list of queues to pump. */
+  listedInRow = 0;
+  readonly #total: Ledger;
+
+  constructor(
+    id: number,
+    kind: QueueKind,
+    tenant: string,
+    name: string,
+    shard: Shard,
+    durable: boolean,
+    limits: QueueLimits,
+    total: Ledger,
+  ) {
+    this.id = id;
+    this.kind = kind;
+    this.tenant = tenant;
+    this.name = name;
+    this.shard = shard;
+    this.durable = durable;
+    this.limits = limits;
+    this.#total = total;
+  }
+
+  /** What would become of one more message of this size now: it fits, it must be dropped, or its publisher must be refused. */
+  admission(bytes: number, nowMs: number): 'take' | 'drop' | 'refuse' {
+    if (this.#fits(bytes)) return 'take';
+    if (this.expiring > 0) this.dropExpired(nowMs);
+    if (this.#fits(bytes)) return 'take';
+    if (this.limits.onFull === 'reject-new') return 'refuse';
+    if (this.limits.onFull === 'drop-new') return 'drop';
+    while (!this.#fits(bytes) && this.ready.length > 0) this.leave(this.takeFirst()!, 'queueFull');
+    return this.#fits(bytes) ? 'take' : 'drop';
+  }
+
+  #fits(bytes: number): boolean {
+    return this.ledger.queued < this.limits.maxMessages && this.bytes + bytes <= this.limits.maxBytes;
+  }
+
+  /** A new entry at the end; the caller stores its message and, for a durable queue, journals it. */
+  append(guarantee: Guarantee, retained: boolean, subscriptionIds: readonly number[] | undefined): Entry {
+    const entry = new Entry(this, this.nextPosition++, guarantee, retained, subscriptionIds, undefined);
+    this.ledger.accepted++;
+    this.#total.accepted++;
+    return entry;
+  }
+
+  /** Makes the entry wait its turn. Its message must have been set. */
+  enqueue(entry: Entry): void {
+    this.hold(entry);
+    this.ready.push(entry);
+    if (entry.stored!.expiresAtMs > 0) this.expiring++;
+  }
+
+  /** Counts an entry that is in the queue, waiting or not. */
+  hold(entry: Entry): void {
+    this.ledger.queued++;
+    this.#total.queued++;
+    this.bytes += entry.stored?.bytes ?? 0;
+  }
+
+  takeFirst(): Entry | undefined {
+    const entry = this.ready.shift();
+    if (entry !== undefined && entry.stored!.expiresAtMs > 0) this.expiring--;
+    return entry;
+  }
+
+  /** Puts a taken entry back to its place; it will be redelivered. */
+  giveBack(entry: Entry): void {
+    entry.state = 'ready';
+    entry.owner = undefined;
+    entry.deliveryId = 0;
+    entry.counted = false;
+    entry.redelivered = true;
+    if (entry.stored!.expiresAtMs > 0) this.expiring++;
+    this.ready.insertBefore(entry, (other) => other.position > entry.position);
+  }
+
+  /** The entry is done with, for the reason given. */
+  leave(entry: Entry, how: 'delivered' | 'expired' | DropReason): void {
+    entry.gone = true;
+    this.#count(how);
+    this.#letGo(entry);
+    if (entry.row > 0 && !this.closing) this.shard.writeSettle(this.id, entry.position);
+  }
+
+  /** The peer has received an exactly-once entry: the message is delivered, its id stays until the peer has forgotten it. */
+  received(entry: Entry): void {
+    this.#count('delivered');
+    this.#letGo(entry);
+    entry.state = 'received';
+    if (entry.row > 0) entry.row = this.shard.writeDelivery(RecordKind.received, this.id, entry);
+  }
+
+  /** The peer has forgotten the id of an entry it had received. */
+  forget(entry: Entry): void {
+    entry.gone = true;
+    if (entry.row > 0 && !this.closing) this.shard.writeSettle(this.id, entry.position);
+  }
+
+  /** A message that was offered and not taken, or passed through without being stored. */
+  passThrough(how: 'delivered' | DropReason): void {
+    this.ledger.accepted++;
+    this.#total.accepted++;
+    this.ledger[how]++;
+    this.#total[how]++;
+  }
+
+  /** An entry found in the journal at start. */
+  recover(entry: Entry): void {
+    if (entry.stored === undefined) return;
+    this.ledger.recovered++;
+    this.#total.recovered++;
+    this.hold(entry);
+  }
+
+  dropExpired(nowMs: number): void {
+    const expired: Entry[] = [];
+    this.ready.removeWhere((entry) => {
+      const at = entry.stored!.expiresAtMs;
+      if (at === 0 || at > nowMs) return false;
+      expired.push(entry);
+      return true;
+    });
+    this.expiring -= expired.length;
+    for (const entry of expired) this.leave(entry, 'expired');
+  }
+
+  /** Empties the queue of what waits. Returns how many. */
+  purge(reason: DropReason): number {
+    let count = 0;
+    for (let entry = this.takeFirst(); entry !== undefined; entry = this.takeFirst()) {
+      this.leave(entry, reason);
+      count++;
+    }
+    return count;
+  }
+
+  /** Books that the queue takes with it when it goes: nothing may be left uncounted. */
+  #count(how: 'delivered' | 'expired' | DropReason): void {
+    this.ledger[how]++;
+    this.#total[how]++;
+    this.ledger.queued--;
+    this.#total.queued--;
+  }
+
+  #letGo(entry: Entry): void {
+    const stored = entry.stored;
+    if (stored === undefined) return;
+    this.bytes -= stored.bytes;
+    entry.stored = undefined;
+    this.shard.release(stored);
+  }
+
+  /** As a checkpoint writes it; undefined when it is not journaled. */
+  static checkpointed(entry: Entry): CheckpointedEntry | undefined {
+    if (entry.gone || entry.row === 0) return undefined;
+    const stored = entry.stored;
+    const keepsId = entry.guarantee === 2 && entry.state !== 'ready';
+    return {
+      queueId: entry.queue.id,
+      position: entry.position,
+      guarantee: entry.guarantee,
+      retained: entry.retained,
+      subscriptionIds: entry.subscriptionIds,
+      state: keepsId ? entry.state : 'ready',
+      session: keepsId ? entry.owner!.key : 0,
+      deliveryId: keepsId ? entry.deliveryId : 0,
+      stored:
+        stored === undefined
+          ? undefined
+          : { row: stored.home!.row, index: stored.index, bytes: stored.bytes, expiresAtMs: stored.expiresAtMs },
+    };
+  }
+}

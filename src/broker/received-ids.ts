@@ -1,0 +1,137 @@
+// Exactly once, the publisher's half: the packet ids a session has published and not yet released [MQTT-4.3.3].
+//
+// The id of a journaled message stands in the same record as the message, in every shard that holds it; so after a crash a
+// shard either has both or neither, and a repetition fills in only what is missing.
+
+import type { Message } from '../message/message.ts';
+import type { ClientSession } from './client-session.ts';
+import type { BrokerContext } from './context.ts';
+import { acknowledgeWhenDurable, distribute } from './distribution.ts';
+import { Outcome } from './port.ts';
+import { RecordKind, writeOrigins } from './records.ts';
+import type { Route } from './route.ts';
+import type { Shard } from './shard.ts';
+
+/** Where something was written: to be waited for. */
+type Written = { readonly shard: Shard; readonly row: number };
+
+type Mark =
+  /** Published; every target has it. */
+  | { readonly state: 'published'; readonly written: readonly Written[] }
+  /** Found in the journals of these shards; whether all targets had it is not known. */
+  | { readonly state: 'recovered'; readonly written: readonly Written[] }
+  /** Released by the publisher; `written` says where the releases stand. */
+  | { readonly state: 'releasing'; readonly written: readonly Written[] };
+
+const nothingWritten: readonly Written[] = [];
+const handled: Mark = { state: 'published', written: nothingWritten };
+
+export class ReceivedIds {
+  readonly #context: BrokerContext;
+  readonly #session: ClientSession;
+  #marks: Map<number, Mark> | undefined;
+
+  constructor(context: BrokerContext, session: ClientSession) {
+    this.#context = context;
+    this.#session = session;
+  }
+
+  get size(): number {
+    return this.#marks?.size ?? 0;
+  }
+
+  publish(route: Route, message: Message, token: number): Outcome {
+    const session = this.#session;
+    const context = this.#context;
+    const marks = (this.#marks ??= new Map<number, Mark>());
+    const mark = marks.get(token);
+    if (mark?.state === 'published') return this.#repeated(mark, token);
+    const origin = session.durable ? session.key : 0;
+    const before = mark?.state === 'recovered' ? mark.written : nothingWritten;
+    const skip = before.length === 0 ? undefined : before.map((written: Written) => written.shard.index);
+    const { outcome, shards } = distribute(context, session.space, route, message, { session, origin, token, skip });
+    if (outcome === Outcome.quotaExceeded || outcome === Outcome.unavailable) return outcome;
+    context.counters.publishesAccepted++;
+    if (origin === 0 || (shards.length === 0 && before.length === 0)) marks.set(token, handled);
+    else {
+      const written = shards.map((shard) => ({ shard, row: shard.row }));
+      for (const shard of shards) originsOf(shard, session.key).add(token);
+      marks.set(token, { state: 'published', written: [...before, ...written] });
+    }
+    if (shards.length === 0) return outcome;
+    acknowledgeWhenDurable(shards, session, token);
+    return Outcome.pending;
+  }
+
+  /** The same message again: it is stored already, or about to be. */
+  #repeated(mark: Mark, token: number): Outcome {
+    this.#context.counters.publishesRepeated++;
+    const consumer = this.#session.consumer;
+    if (mark.written.every(({ shard, row }) => row <= shard.durableRow)) return Outcome.accepted;
+    whenAllDurable(mark.written, () => consumer?.published(token, Outcome.accepted));
+    return Outcome.pending;
+  }
+
+  release(token: number): Outcome {
+    const mark = this.#marks?.get(token);
+    if (mark === undefined) return Outcome.noSubscription;
+    const consumer = this.#session.consumer;
+    if (mark.written.length === 0) {
+      this.#marks!.delete(token);
+      return Outcome.accepted;
+    }
+    const releasing = mark.state === 'releasing' ? mark : this.#writeRelease(token, mark.written);
+    // Until this is durable the id is not free: after a crash its next message would be taken for a repetition.
+    whenAllDurable(releasing.written, () => {
+      if (this.#marks?.get(token) === releasing) this.#marks.delete(token);
+      consumer?.released(token);
+    });
+    return Outcome.pending;
+  }
+
+  #writeRelease(token: number, written: readonly Written[]): Mark {
+    const mark: Mark = { state: 'releasing', written: written.map(({ shard }) => ({ shard, row: this.#writeReleased(shard, [token]) })) };
+    this.#marks!.set(token, mark);
+    return mark;
+  }
+
+  #writeReleased(shard: Shard, ids: readonly number[]): number {
+    const key = this.#session.key;
+    const origins = shard.origins.get(key);
+    for (const id of ids) origins?.delete(id);
+    if (origins?.size === 0) shard.origins.delete(key);
+    shard.touch();
+    writeOrigins(shard.writer, RecordKind.originReleased, key, ids);
+    return shard.row;
+  }
+
+  /** Found in the journal of a shard. */
+  recover(shard: Shard, token: number): void {
+    const marks = (this.#marks ??= new Map<number, Mark>());
+    const written = marks.get(token)?.written ?? nothingWritten;
+    marks.set(token, { state: 'recovered', written: [...written, { shard, row: 0 }] });
+  }
+
+  /** The session is over. */
+  clear(): void {
+    for (const shard of this.#context.shards) {
+      const origins = shard.origins.get(this.#session.key);
+      if (origins !== undefined) this.#writeReleased(shard, [...origins]);
+    }
+    this.#marks = undefined;
+  }
+}
+
+function originsOf(shard: Shard, sessionKey: number): Set<number> {
+  let origins = shard.origins.get(sessionKey);
+  if (origins === undefined) shard.origins.set(sessionKey, (origins = new Set()));
+  return origins;
+}
+
+function whenAllDurable(written: readonly Written[], task: () => void): void {
+  let remaining = written.length;
+  const one = (): void => {
+    if (--remaining === 0) task();
+  };
+  for (const { shard, row } of written) shard.after(row, one);
+}

@@ -1,0 +1,116 @@
+// The last value of each topic of a tenant.
+
+import type { Message } from '../message/message.ts';
+import { shardOf } from './context.ts';
+import type { BrokerContext } from './context.ts';
+import { writeRetained } from './records.ts';
+import type { Shard } from './shard.ts';
+import { Stored, storedBytes } from './stored.ts';
+import { TopicIndex } from './topic-index.ts';
+import type { TopicSearch } from './topic-index.ts';
+
+/** A retained message: the journal keeps it in the shard of its topic. */
+export class Retained {
+  readonly topic: string;
+  readonly shard: Shard;
+  readonly stored: Stored;
+
+  constructor(topic: string, shard: Shard, stored: Stored) {
+    this.topic = topic;
+    this.shard = shard;
+    this.stored = stored;
+  }
+}
+
+export class RetainedMessages {
+  readonly tenant: string;
+  readonly #context: BrokerContext;
+  readonly #index = new TopicIndex<Retained>();
+  #bytes = 0;
+  /** No value expires before it. */
+  #nextExpiryMs = Infinity;
+  /** Values that went because their time was over. */
+  expired = 0;
+
+  constructor(context: BrokerContext, tenant: string) {
+    this.#context = context;
+    this.tenant = tenant;
+  }
+
+  get count(): number {
+    return this.#index.size;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get(topic: string): Retained | undefined {
+    return this.#index.get(topic);
+  }
+
+  shardFor(topic: string): Shard {
+    return shardOf(this.#context, this.tenant, topic);
+  }
+
+  /** There is room for one more message of this size, in place of the topic's present one. */
+  admits(message: Message): boolean {
+    const before = this.#index.get(message.topic);
+    const { maxRetainedMessages, maxRetainedBytes } = this.#context.limits;
+    if (before === undefined && this.#index.size >= maxRetainedMessages) return false;
+    return this.#bytes - (before?.stored.bytes ?? 0) + storedBytes(message) <= maxRetainedBytes;
+  }
+
+  /** `stored` is journaled in the topic's shard already, or has no row: then it is forgotten when the node stops. */
+  set(topic: string, stored: Stored): void {
+    const shard = this.shardFor(topic);
+    shard.acquire(stored);
+    this.#bytes += stored.bytes;
+    if (stored.expiresAtMs > 0) this.#nextExpiryMs = Math.min(this.#nextExpiryMs, stored.expiresAtMs);
+    const before = this.#index.set(topic, new Retained(topic, shard, stored));
+    if (before !== undefined) this.#letGo(before);
+  }
+
+  /** For what the node says about itself: kept in memory only. */
+  setVolatile(message: Message): void {
+    this.set(message.topic, new Stored(message, undefined, 0, storedBytes(message), message.expiresAtMs));
+  }
+
+  /** Returns the shard in which the clearing was journaled; undefined when there was nothing to clear. */
+  clear(topic: string): Shard | undefined {
+    const before = this.#index.delete(topic);
+    if (before === undefined) return undefined;
+    this.#letGo(before);
+    if (before.stored.home === undefined) return undefined;
+    before.shard.touch();
+    writeRetained(before.shard.writer, { tenant: this.tenant, topic, stored: undefined });
+    return before.shard;
+  }
+
+  /** Clears the values past their time. */
+  dropExpired(nowMs: number): void {
+    if (nowMs < this.#nextExpiryMs) return;
+    this.#nextExpiryMs = Infinity;
+    const expired: string[] = [];
+    for (const [topic, { stored }] of this.#index.entries()) {
+      if (stored.expiresAtMs === 0) continue;
+      if (stored.expiresAtMs <= nowMs) expired.push(topic);
+      else this.#nextExpiryMs = Math.min(this.#nextExpiryMs, stored.expiresAtMs);
+    }
+    for (const topic of expired) this.clear(topic);
+    this.expired += expired.length;
+  }
+
+  search(filter: string): TopicSearch<Retained> {
+    return this.#index.search(filter);
+  }
+
+  entries(): Iterable<[topic: string, retained: Retained]> {
+    return this.#index.entries();
+  }
+
+  #letGo(retained: Retained): void {
+    this.#bytes -= retained.stored.bytes;
+    retained.shard.release(retained.stored);
+  }
+}

@@ -1,0 +1,101 @@
+// Where messages of one topic go. Built once from the topic tree and used until a subscription of the tenant changes.
+
+import type { Guarantee } from '../message/message.ts';
+import type { CompetingConsumers } from './competing-consumers.ts';
+import type { ClientSession } from './client-session.ts';
+
+/** One subscription of one session. */
+export class Subscription {
+  readonly session: ClientSession;
+  /** As the peer wrote it. */
+  readonly text: string;
+  /** Without `$share/group/`. */
+  readonly filter: string;
+  readonly guarantee: Guarantee;
+  readonly noLocal: boolean;
+  readonly retainAsPublished: boolean;
+  readonly subscriptionIds: readonly number[] | undefined;
+  /** The queue it competes for, if it is a shared subscription or reads a named queue. */
+  readonly competing: CompetingConsumers | undefined;
+
+  constructor(
+    session: ClientSession,
+    text: string,
+    filter: string,
+    guarantee: Guarantee,
+    noLocal: boolean,
+    retainAsPublished: boolean,
+    subscriptionId: number,
+    competing: CompetingConsumers | undefined,
+  ) {
+    this.session = session;
+    this.text = text;
+    this.filter = filter;
+    this.guarantee = guarantee;
+    this.noLocal = noLocal;
+    this.retainAsPublished = retainAsPublished;
+    this.subscriptionIds = subscriptionId === 0 ? undefined : [subscriptionId];
+    this.competing = competing;
+  }
+}
+
+/** One session that gets messages of the topic, by one or several overlapping subscriptions: one copy, at their best. */
+export class Target {
+  readonly session: ClientSession;
+  /** The highest that any of the subscriptions asked for [MQTT-3.3.5-1]. */
+  guarantee: Guarantee;
+  retainAsPublished: boolean;
+  subscriptionIds: readonly number[] | undefined;
+  /** At least one of the subscriptions does not want what the session published itself. */
+  noLocal: boolean;
+  readonly subscriptions: Subscription[];
+
+  constructor(first: Subscription) {
+    this.session = first.session;
+    this.guarantee = first.guarantee;
+    this.retainAsPublished = first.retainAsPublished;
+    this.subscriptionIds = first.subscriptionIds;
+    this.noLocal = first.noLocal;
+    this.subscriptions = [first];
+  }
+
+  add(subscription: Subscription): void {
+    this.subscriptions.push(subscription);
+    if (subscription.guarantee > this.guarantee) this.guarantee = subscription.guarantee;
+    this.retainAsPublished ||= subscription.retainAsPublished;
+    this.noLocal ||= subscription.noLocal;
+    // Every matching subscription's identifier goes into the one copy [MQTT-3.3.4-4].
+    if (subscription.subscriptionIds !== undefined) {
+      this.subscriptionIds = [...(this.subscriptionIds ?? []), ...subscription.subscriptionIds];
+    }
+  }
+
+  /** What is left of it for a message that the session published itself [MQTT-3.8.3-3]. */
+  forOwnMessage(): Target | undefined {
+    let rest: Target | undefined;
+    for (const subscription of this.subscriptions) {
+      if (subscription.noLocal) continue;
+      if (rest === undefined) rest = new Target(subscription);
+      else rest.add(subscription);
+    }
+    return rest;
+  }
+}
+
+export class Route {
+  /** Version of the topic space it was built from. */
+  readonly version: number;
+  readonly targets: readonly Target[];
+  /** Shared subscriptions that match, or the named queue that is addressed. */
+  readonly competing: readonly CompetingConsumers[];
+
+  constructor(version: number, targets: readonly Target[], competing: readonly CompetingConsumers[]) {
+    this.version = version;
+    this.targets = targets;
+    this.competing = competing;
+  }
+
+  get isEmpty(): boolean {
+    return this.targets.length === 0 && this.competing.length === 0;
+  }
+}

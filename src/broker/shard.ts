@@ -1,0 +1,342 @@
+// One shard of the durable state: its journal, the row being written, and what waits for it to be durable.
+//
+// What must live here: everything that decides when a row is sealed and what happens once it is durable.
+// What this file may never know: sessions, topics, protocols.
+//
+// Two outboxes: what may go out now is not this file's business; what may go out once durable waits here, by row.
+
+import { Histogram } from '../base/metrics.ts';
+import type { Message } from '../message/message.ts';
+import type { Journal, JournalError, JournalEvents } from '../store/journal.ts';
+import { forEachRecord } from '../store/row.ts';
+import type { ClientSession } from './client-session.ts';
+import { Outcome } from './port.ts';
+import type { Consumer } from './port.ts';
+import type { Entry, Queue } from './queue.ts';
+import { RecordKind, readMessage, writeDelivery, writeMessage, writeSettle } from './records.ts';
+import { RowWriter } from './row-writer.ts';
+import { Stored, StoredRow, storedBytes } from './stored.ts';
+import type { PayloadMemory } from './stored.ts';
+import type { Turn } from './turn.ts';
+
+/** A row is sealed within a turn when it has grown to this, so that a busy turn does not build one huge row. */
+const maxRowBytes = 1024 * 1024;
+
+/** A publish that waits for rows of several shards. */
+export class Ticket {
+  remaining: number;
+  readonly consumer: Consumer;
+  readonly token: number;
+
+  constructor(remaining: number, consumer: Consumer, token: number) {
+    this.remaining = remaining;
+    this.consumer = consumer;
+    this.token = token;
+  }
+}
+
+/** What waits for a row to be durable. */
+class Pending {
+  readonly row: number;
+  bytes = 0;
+  readonly consumers: (Consumer | Ticket)[] = [];
+  readonly tokens: number[] = [];
+  readonly queues: Queue[] = [];
+  readonly tasks: (() => void)[] = [];
+  /** Messages whose payload moves into the row when it is sealed, and where it begins there. */
+  readonly moved: Stored[] = [];
+  readonly movedTo: number[] = [];
+  home: StoredRow | undefined = undefined;
+
+  constructor(row: number) {
+    this.row = row;
+  }
+}
+
+export type ShardHost = {
+  readonly turn: Turn;
+  readonly memory: PayloadMemory;
+  /** The journal cannot go on. */
+  failed(error: JournalError): void;
+  /** Appends wait for space or for the disk, or do so no longer. */
+  stalled(shard: Shard, error: JournalError | undefined): void;
+  /** Bytes handed to the journal changed. */
+  uncommitted(deltaBytes: number): void;
+};
+
+export class Shard implements JournalEvents {
+  readonly index: number;
+  readonly journal: Journal;
+  readonly writer = new RowWriter();
+  /** Rows that hold messages still wanted. */
+  readonly rows = new Map<number, StoredRow>();
+  readonly queues = new Map<number, Queue>();
+  /** Sessions that have a record here, by the id of their inbox. */
+  readonly sessions = new Map<number, ClientSession>();
+  /** Packet ids of exactly-once messages stored here whose publishers have not released them, by session key. */
+  readonly origins = new Map<number, Set<number>>();
+  nextQueueId = 1;
+  durableRow = 0;
+  /** Rows before it are needed only for the messages they hold. */
+  checkpointRow = 1;
+  stall: JournalError | undefined = undefined;
+  /** Bytes appended since the last checkpoint. */
+  bytesSinceCheckpoint = 0;
+  /** Rows of one turn, in records' bytes. */
+  readonly rowBytes = new Histogram([256, 1024, 4096, 16384, 65536, 262144, 1048576]);
+  readonly #host: ShardHost;
+  readonly #waiting: Pending[] = [];
+  #current: Pending;
+  #dirty = false;
+  readonly #seal = (): void => this.seal();
+
+  constructor(index: number, journal: Journal, host: ShardHost) {
+    this.index = index;
+    this.journal = journal;
+    this.#host = host;
+    this.#current = new Pending(1);
+  }
+
+  /** Names a session of this shard across all shards. */
+  sessionKey(queueId: number): number {
+    return queueId * 1024 + this.index;
+  }
+
+  /** Opens the journal and hands every row to be replayed to `onRow`. */
+  async open(onRow: (row: number, bytes: Uint8Array) => void): Promise<void> {
+    let first = 0;
+    const next = await this.journal.open(this, (row, bytes) => {
+      if (first === 0) first = row;
+      this.bytesSinceCheckpoint += bytes.length;
+      onRow(row, bytes);
+    });
+    this.checkpointRow = first === 0 ? next : first;
+    this.durableRow = next - 1;
+    this.#current = new Pending(next);
+  }
+
+  /** The row that is being written. */
+  get row(): number {
+    return this.#current.row;
+  }
+
+  /** Journals a message with the entries it makes (all of queues of this shard) and the retained message it sets. */
+  store(message: Message, retainedIn: string | undefined, originSession: number, originId: number, entries: readonly Entry[]): Stored {
+    this.touch();
+    const current = this.#current;
+    let home = current.home;
+    if (home === undefined) {
+      home = current.home = new StoredRow(current.row);
+      this.rows.set(home.row, home);
+    }
+    const stored = new Stored(message, home, this.writer.records, storedBytes(message), message.expiresAtMs);
+    const payloadStart = writeMessage(this.writer, message, retainedIn, originSession, originId, entries);
+    home.messages.push(stored);
+    current.moved.push(stored);
+    current.movedTo.push(payloadStart);
+    for (const entry of entries) {
+      entry.stored = stored;
+      entry.row = current.row;
+      this.acquire(stored);
+    }
+    return stored;
+  }
+
+  /** One more holder of a stored message. */
+  acquire(stored: Stored): void {
+    const home = stored.home;
+    if (stored.references++ > 0 || home === undefined) return;
+    home.live++;
+    home.liveBytes += stored.bytes;
+  }
+
+  /** One holder less; the last one frees it. */
+  release(stored: Stored): void {
+    const home = stored.home;
+    if (--stored.references > 0 || home === undefined) return;
+    home.live--;
+    home.liveBytes -= stored.bytes;
+    if (home.live === 0 && home.row < this.#current.row) this.#rowDied(home);
+  }
+
+  /** The message, if its row is in memory; else undefined, and `then` is called in a later turn when it is. */
+  load(stored: Stored, then: Queue | undefined): Message | undefined {
+    const home = stored.home;
+    if (home === undefined) return stored.message;
+    if (home.row > this.durableRow) {
+      // Not safe yet, and until the row is sealed its payload stands in the socket's buffer.
+      if (then !== undefined) this.#pumpAfter(home.row, then);
+      return undefined;
+    }
+    if (stored.message !== undefined) return stored.message;
+    if (home.bytes !== undefined) {
+      this.#decode(home);
+      return stored.message;
+    }
+    this.#read(home, then);
+    return undefined;
+  }
+
+  /** Starts reading the rows of entries that will be wanted soon. */
+  readAhead(queue: Queue, entries: number): void {
+    for (let i = 0; i < entries; i++) {
+      const stored = queue.ready.at(i)?.stored;
+      if (stored === undefined) return;
+      if (stored.message === undefined && stored.home !== undefined && stored.home.bytes === undefined) this.#read(stored.home, undefined);
+    }
+  }
+
+  #pumpAfter(row: number, queue: Queue): void {
+    const pending = this.#waiting.find((other) => other.row === row) ?? this.#current;
+    if (!pending.queues.includes(queue)) pending.queues.push(queue);
+  }
+
+  #read(home: StoredRow, then: Queue | undefined): void {
+    if (then !== undefined) (home.waiting ??= new Set()).add(then);
+    if (home.loading) return;
+    home.loading = true;
+    this.journal.read(home.row, (bytes) => {
+      home.loading = false;
+      if (!(bytes instanceof Uint8Array)) {
+        if (home.live > 0) this.#host.failed(bytes);
+        return;
+      }
+      if (home.live > 0) {
+        this.#host.memory.hold(home, bytes);
+        this.#host.memory.counters.loads++;
+        this.#decode(home);
+        this.#host.memory.evict((row) => row === home || row.row > this.durableRow);
+      }
+      const waiting = home.waiting;
+      home.waiting = undefined;
+      for (const queue of waiting ?? []) queue.holder?.pump();
+    });
+  }
+
+  /** Decodes every live message of a row that is in memory. */
+  #decode(home: StoredRow): void {
+    const bytes = home.bytes!;
+    const wanted = new Map<number, Stored>();
+    for (const stored of home.messages) if (stored.references > 0) wanted.set(stored.index, stored);
+    forEachRecord(bytes, (index, _kind, start, end) => {
+      const stored = wanted.get(index);
+      if (stored !== undefined) stored.message = readMessage(bytes, start, end).message;
+    });
+  }
+
+  /** Something is about to be written into the current row. */
+  touch(): void {
+    if (this.writer.length >= maxRowBytes) this.seal();
+    if (this.#dirty) return;
+    this.#dirty = true;
+    this.#host.turn.atEnd(this.#seal);
+  }
+
+  writeSettle(queueId: number, position: number): void {
+    this.touch();
+    writeSettle(this.writer, queueId, position);
+  }
+
+  /** Returns the row it was written into. */
+  writeDelivery(kind: typeof RecordKind.sent | typeof RecordKind.received, queueId: number, entry: Entry): number {
+    this.touch();
+    writeDelivery(this.writer, kind, { queueId, position: entry.position, session: entry.owner!.key, deliveryId: entry.deliveryId });
+    return this.#current.row;
+  }
+
+  /** `consumer.published(token, accepted)` once the current row is durable. */
+  acknowledge(consumer: Consumer | Ticket, token: number): void {
+    this.#current.consumers.push(consumer);
+    this.#current.tokens.push(token);
+  }
+
+  /** Pumps the queue once the current row is durable. */
+  pumpWhenDurable(queue: Queue): void {
+    if (queue.listedInRow === this.#current.row) return;
+    queue.listedInRow = this.#current.row;
+    this.#current.queues.push(queue);
+  }
+
+  /** Runs `task` once the current row is durable. The caller has written something into it. */
+  whenDurable(task: () => void): void {
+    this.#current.tasks.push(task);
+  }
+
+  /** Runs `task` once a row that has been written to is durable: now, if it is already. */
+  after(row: number, task: () => void): void {
+    if (row <= this.durableRow) task();
+    else (this.#waiting.find((pending) => pending.row === row) ?? this.#current).tasks.push(task);
+  }
+
+  /** Ends the current row and hands it to the journal. */
+  seal(): void {
+    this.#dirty = false;
+    if (this.writer.length === 0) return;
+    const pending = this.#current;
+    const bytes = this.writer.finish();
+    pending.bytes = bytes.length;
+    this.bytesSinceCheckpoint += bytes.length;
+    this.rowBytes.observe(bytes.length);
+    this.#keepPayloads(pending, bytes);
+    this.#waiting.push(pending);
+    this.#current = new Pending(pending.row + 1);
+    this.#host.uncommitted(bytes.length);
+    this.journal.append(pending.row, bytes);
+  }
+
+  #keepPayloads(pending: Pending, bytes: Uint8Array): void {
+    const home = pending.home;
+    if (home === undefined) return;
+    home.length = bytes.length;
+    for (let i = 0; i < pending.moved.length; i++) {
+      const message = pending.moved[i]!.message!;
+      const start = pending.movedTo[i]!;
+      message.relocate(bytes, start, start + message.end - message.start);
+    }
+    if (home.live === 0) {
+      this.#rowDied(home);
+      return;
+    }
+    this.#host.memory.hold(home, bytes);
+    this.#host.memory.evict((row) => row.row > this.durableRow);
+  }
+
+  #rowDied(home: StoredRow): void {
+    this.#host.memory.release(home);
+    this.rows.delete(home.row);
+    if (home.row < this.checkpointRow) this.journal.discard([home.row]);
+  }
+
+  durable(row: number): void {
+    this.durableRow = row;
+    const waiting = this.#waiting;
+    let done = 0;
+    while (done < waiting.length && waiting[done]!.row <= row) {
+      const pending = waiting[done++]!;
+      this.#host.uncommitted(-pending.bytes);
+      for (let i = 0; i < pending.consumers.length; i++) this.#acknowledged(pending.consumers[i]!, pending.tokens[i]!);
+      for (const task of pending.tasks) task();
+      for (const queue of pending.queues) queue.holder?.pump();
+    }
+    waiting.splice(0, done);
+  }
+
+  #acknowledged(consumer: Consumer | Ticket, token: number): void {
+    if (!(consumer instanceof Ticket)) consumer.published(token, Outcome.accepted);
+    else if (--consumer.remaining === 0) consumer.consumer.published(consumer.token, Outcome.accepted);
+  }
+
+  stalled(error: JournalError): void {
+    this.stall = error;
+    this.#host.stalled(this, error);
+  }
+
+  resumed(): void {
+    this.stall = undefined;
+    this.#host.stalled(this, undefined);
+  }
+
+  failed(error: JournalError): void {
+    this.#host.failed(error);
+  }
+}

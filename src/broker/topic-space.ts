@@ -1,0 +1,212 @@
+// Everything of one tenant: its topic tree, sessions, shared and named queues, and retained messages. Tenants share nothing.
+
+import { filterProblem } from '../message/filter.ts';
+import { topicProblem } from '../message/topic.ts';
+import type { Principal } from '../security/security.ts';
+import type { ClientSession } from './client-session.ts';
+import { CompetingConsumers } from './competing-consumers.ts';
+import type { BrokerContext } from './context.ts';
+import { shardOf } from './context.ts';
+import { Outcome } from './port.ts';
+import type { Address } from './port.ts';
+import { Queue } from './queue.ts';
+import { RecordKind, writeNumber, writeQueue } from './records.ts';
+import { RetainedMessages } from './retained-messages.ts';
+import { Route, Subscription, Target } from './route.ts';
+import { TopicTree } from './topic-tree.ts';
+
+export const queuePrefix = '$queue/';
+export const sharedPrefix = '$share/';
+
+type Subscriber = Subscription | CompetingConsumers;
+
+export class TopicSpace {
+  readonly tenant: string;
+  readonly sessions = new Map<string, ClientSession>();
+  readonly retained: RetainedMessages;
+  /** Shared queues by `group/filter`. */
+  readonly shared = new Map<string, CompetingConsumers>();
+  readonly named = new Map<string, CompetingConsumers>();
+  /** Moves with every subscription: routes built before are stale. */
+  version = 1;
+  readonly #context: BrokerContext;
+  readonly #tree = new TopicTree<Subscriber>();
+  readonly #matched: Subscriber[] = [];
+
+  constructor(context: BrokerContext, tenant: string) {
+    this.#context = context;
+    this.tenant = tenant;
+    this.retained = new RetainedMessages(context, tenant);
+  }
+
+  get filterCount(): number {
+    return this.#tree.size;
+  }
+
+  /** Checks, authorizes and routes a topic for one publisher. */
+  address(principal: Principal, topic: string, topicBytes: Uint8Array): RoutedAddress {
+    return new RoutedAddress(this, topic, topicBytes, this.#admits(principal, topic));
+  }
+
+  #admits(principal: Principal, topic: string): Outcome {
+    if (topicProblem(topic, this.#context.limits.maxTopicLevels) !== undefined) return Outcome.topicInvalid;
+    // `$share/…` is a way to subscribe, not a place to publish to.
+    if (topic.startsWith(sharedPrefix)) return Outcome.topicInvalid;
+    if (topic.startsWith(queuePrefix) && topic.length === queuePrefix.length) return Outcome.topicInvalid;
+    return this.#context.security.allows(principal, 'publish', topic) ? Outcome.accepted : Outcome.notAuthorized;
+  }
+
+  route(topic: string): Route {
+    if (topic.startsWith(queuePrefix)) {
+      const queue = this.obtainNamed(topic.slice(queuePrefix.length));
+      return new Route(this.version, [], queue === undefined ? [] : [queue]);
+    }
+    const matched = this.#matched;
+    matched.length = 0;
+    this.#tree.collect(topic, matched);
+    const targets: Target[] = [];
+    const competing: CompetingConsumers[] = [];
+    for (const subscriber of matched) {
+      if (subscriber instanceof CompetingConsumers) competing.push(subscriber);
+      else addTarget(targets, subscriber);
+    }
+    for (const target of targets) target.session.routeTarget = undefined;
+    matched.length = 0;
+    return new Route(this.version, targets, competing);
+  }
+
+  subscribe(subscription: Subscription): void {
+    if (subscription.competing !== undefined) {
+      subscription.competing.join(subscription);
+      return;
+    }
+    this.#tree.add(subscription.filter, subscription);
+    this.version++;
+  }
+
+  unsubscribe(subscription: Subscription): void {
+    const competing = subscription.competing;
+    if (competing === undefined) {
+      this.#tree.remove(subscription.filter, subscription);
+      this.version++;
+      return;
+    }
+    competing.quit(subscription);
+    // A shared queue lives as long as somebody shares it; a named one is its own (removed by an operator).
+    if (competing.queue.kind === 'shared' && competing.members.length === 0) this.#removeShared(competing);
+  }
+
+  /** A session has subscribed again with the same filter: the earlier subscription goes, its queue stays. */
+  replaced(before: Subscription): void {
+    if (before.competing !== undefined) before.competing.quit(before);
+    else this.unsubscribe(before);
+  }
+
+  /** The shared queue of a group and filter; undefined when there are too many. */
+  obtainShared(group: string, filter: string, durable: boolean): CompetingConsumers | undefined {
+    const name = `${group}/${filter}`;
+    const existing = this.shared.get(name);
+    if (existing !== undefined) {
+      if (durable && !existing.queue.durable) this.#makeDurable(existing.queue);
+      return existing;
+    }
+    if (this.shared.size >= this.#context.limits.maxSharedQueues) return undefined;
+    const shard = shardOf(this.#context, this.tenant, name);
+    const queue = new Queue(
+      shard.nextQueueId++, 'shared', this.tenant, name, shard, false, this.#context.limits.sharedQueue, this.#context.total,
+    );
+    if (durable) this.#makeDurable(queue);
+    return this.adoptShared(queue, filter);
+  }
+
+  /** Takes over a shared queue, new or found in the journal. */
+  adoptShared(queue: Queue, filter: string): CompetingConsumers {
+    const competing = new CompetingConsumers(queue, filter);
+    this.shared.set(queue.name, competing);
+    if (filterProblem(filter) === undefined) this.#tree.add(filter, competing);
+    this.version++;
+    return competing;
+  }
+
+  /** The named queue; undefined when there are too many. */
+  obtainNamed(name: string): CompetingConsumers | undefined {
+    const existing = this.named.get(name);
+    if (existing !== undefined) return existing;
+    if (this.named.size >= this.#context.limits.maxNamedQueues) return undefined;
+    const shard = shardOf(this.#context, this.tenant, queuePrefix + name);
+    const queue = new Queue(
+      shard.nextQueueId++, 'named', this.tenant, name, shard, false, this.#context.limits.namedQueue, this.#context.total,
+    );
+    this.#makeDurable(queue);
+    return this.adoptNamed(queue);
+  }
+
+  adoptNamed(queue: Queue): CompetingConsumers {
+    const competing = new CompetingConsumers(queue, '');
+    this.named.set(queue.name, competing);
+    return competing;
+  }
+
+  removeNamed(competing: CompetingConsumers): void {
+    this.named.delete(competing.queue.name);
+    this.#removeQueue(competing.queue);
+    this.version++;
+  }
+
+  #removeShared(competing: CompetingConsumers): void {
+    this.shared.delete(competing.queue.name);
+    this.#tree.remove(competing.filter, competing);
+    this.version++;
+    this.#removeQueue(competing.queue);
+  }
+
+  #removeQueue(queue: Queue): void {
+    queue.closing = true;
+    queue.purge('sessionEnded');
+    if (!queue.durable) return;
+    queue.shard.queues.delete(queue.id);
+    queue.shard.touch();
+    writeNumber(queue.shard.writer, RecordKind.removed, queue.id);
+  }
+
+  /** From now on the queue's entries are journaled. Those in it already stay as they were promised: in memory. */
+  #makeDurable(queue: Queue): void {
+    queue.durable = true;
+    queue.shard.queues.set(queue.id, queue);
+    queue.shard.touch();
+    writeQueue(queue.shard.writer, { queueId: queue.id, kind: queue.kind === 'shared' ? 'shared' : 'named', tenant: this.tenant, name: queue.name });
+  }
+}
+
+/** One target a session, however many of its subscriptions match. */
+function addTarget(targets: Target[], subscription: Subscription): void {
+  const session = subscription.session;
+  if (session.routeTarget !== undefined) {
+    session.routeTarget.add(subscription);
+    return;
+  }
+  session.routeTarget = new Target(subscription);
+  targets.push(session.routeTarget);
+}
+
+/** A topic as one session may publish to it, with the route that was found last. */
+export class RoutedAddress implements Address {
+  readonly topic: string;
+  readonly topicBytes: Uint8Array;
+  readonly outcome: Outcome;
+  readonly space: TopicSpace;
+  #route: Route | undefined = undefined;
+
+  constructor(space: TopicSpace, topic: string, topicBytes: Uint8Array, outcome: Outcome) {
+    this.space = space;
+    this.topic = topic;
+    this.topicBytes = topicBytes;
+    this.outcome = outcome;
+  }
+
+  route(): Route {
+    const route = this.#route;
+    if (route !== undefined && route.version === this.space.version) return route;
+    return (this.#route = this.space.route(this.topic));
+  }
+}
