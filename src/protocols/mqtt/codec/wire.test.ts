@@ -5,16 +5,11 @@ import { describe, it } from 'node:test';
 import { decodePacket, type Packet, writePacket } from './any-packet.ts';
 import { DecodeError } from './decode-error.ts';
 import { badCases } from './testing/bad-wire-cases.ts';
+import { plain } from './testing/plain.ts';
 import { everyCut, readStream } from './testing/read-stream.ts';
 import { type GoodCase, goodCases } from './testing/wire-cases.ts';
 import { variableByteInteger, wire } from './testing/wire.ts';
 import { written } from './testing/written.ts';
-
-/** Absent and undefined fields mean the same. */
-function plain(packet: Packet): unknown {
-  const defined = (value: object) => Object.fromEntries(Object.entries(value).filter(([, field]) => field !== undefined));
-  return packet.type === 'connect' && packet.will !== undefined ? defined({ ...packet, will: defined(packet.will) }) : defined(packet);
-}
 
 function isFirst(packet: Packet): boolean {
   return packet.type === 'connect' || packet.type === 'connack';
