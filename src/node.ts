@@ -4,7 +4,10 @@
 import type { Log } from './base/log.ts';
 import { differences, withLiveChanges, type Change, type Config } from './config.ts';
 import { dataDirectory } from './node/data-directory.ts';
+import { keystorePart } from './node/keystore-part.ts';
 import { Lifecycle } from './node/lifecycle.ts';
+import { Rooms } from './node/rooms.ts';
+import { securityPart } from './node/security-part.ts';
 
 export type NodeOptions = {
   readonly config: Config;
@@ -17,15 +20,28 @@ export type OpenListener = { readonly name: string; readonly kind: string; reado
 
 export class HeliographNode {
   #config: Config;
+  readonly #rooms: Rooms;
   readonly #lifecycle: Lifecycle;
 
-  constructor({ config, log }: NodeOptions) {
+  constructor({ config, log, dev }: NodeOptions) {
     this.#config = config;
-    this.#lifecycle = new Lifecycle([dataDirectory(config.node.dataDir)], log);
+    const rooms = new Rooms(config, log, dev);
+    this.#rooms = rooms;
+    this.#lifecycle = new Lifecycle([dataDirectory(config.node.dataDir), keystorePart(rooms, () => {}), securityPart(rooms)], log);
   }
 
   get config(): Config {
     return this.#config;
+  }
+
+  /** The administrator that this start made, if it was the first; its password is kept nowhere. */
+  get firstAdmin(): { readonly name: string; readonly password: string } | undefined {
+    return this.#rooms.firstAdmin;
+  }
+
+  /** PEM file of the authority that clients trust when the server's certificate was issued here; undefined when it was not. */
+  get authorityFile(): string | undefined {
+    return this.#config.tls.certificates.length === 0 ? this.#rooms.keystore.authorityFile : undefined;
   }
 
   /** Where peers can connect, with the ports that the system chose. */

@@ -52,11 +52,19 @@ async function serve(options: ServeOptions): Promise<void> {
   process.once('exit', () => log.flush());
   stopOnBugs(log);
 
-  const node = new HeliographNode({ config, log, dev: options.dev ?? false });
+  const dev = options.dev ?? false;
+  if (dev) log.warn('--dev: anybody on this machine may read and write everything');
+  const node = new HeliographNode({ config, log, dev });
   // Before the start, so that a signal during a long recovery stops it in order, too.
   const stopped = untilSignal(log);
-  await node.start();
-  process.stdout.write(banner(node, options));
+  try {
+    await node.start();
+  } catch (error) {
+    // The credential of a first start that failed half-way would be lost otherwise.
+    process.stdout.write(banner(node, { dev, onlySecrets: true }));
+    throw error;
+  }
+  process.stdout.write(banner(node, { dev, onlySecrets: config.log.format === 'json' }));
   for (const { name, kind, host, port } of node.listeners) log.info('listening', { listener: name, kind, host, port });
   const hangUp = () => void reload();
   process.on('SIGHUP', hangUp);

@@ -22,6 +22,11 @@ export const tlsSection = section(
       { max: 100, live: true },
       'Server certificates; the first is for clients that name no host. Empty: one is issued by a CA that is generated at first start (see dataDir/pki).',
     ),
+    serverNames: list(
+      text({ maxLength: 255 }, 'A host name, also *.example.com, or an address.'),
+      { max: 100, live: true },
+      'Names and addresses that the issued certificate holds besides localhost and the name of the machine.',
+    ),
     clientCertificate: choice(
       [...clientCertificatePolicies],
       { default: 'request', live: true },

@@ -1,0 +1,39 @@
+import { hostname } from 'node:os';
+import type { Config } from '../config.ts';
+import { openKeystore, type KeystoreFiles } from '../security/pki/keystore.ts';
+import type { Part } from './part.ts';
+import { pkiPath } from './paths.ts';
+import type { Rooms } from './rooms.ts';
+
+/** How often it is looked whether the issued certificate is due. */
+const renewalCheckMs = 3_600_000;
+
+/** Keys and certificates; made at the first start, renewed in time. `changed` is called when TLS listeners should take new ones. */
+export function keystorePart(rooms: Rooms, changed: () => void): Part {
+  let renewal: NodeJS.Timeout | undefined;
+  const renew = async (): Promise<void> => {
+    try {
+      if (await rooms.keystore.renewIfDue()) changed();
+    } catch (error) {
+      rooms.log.error('the server certificate could not be renewed', { error: (error as Error).message });
+    }
+  };
+  return {
+    name: 'keystore',
+    async start() {
+      const directory = pkiPath(rooms.config.node.dataDir);
+      rooms.keystore = await openKeystore({ ...keystoreFiles(rooms.config), directory, hostname: hostname() }, rooms);
+      renewal = setInterval(() => void renew(), renewalCheckMs).unref();
+    },
+    stop: () => clearInterval(renewal),
+    async reload(config) {
+      const before = rooms.keystore.material;
+      await rooms.keystore.reload(keystoreFiles(config));
+      if (rooms.keystore.material !== before) changed();
+    },
+  };
+}
+
+function keystoreFiles({ tls }: Config): KeystoreFiles {
+  return { certificates: tls.certificates, clientCaFile: tls.clientCaFile, serverNames: tls.serverNames };
+}

@@ -1,0 +1,27 @@
+// What the parts of a node hand to each other: each is set by the part of its name when it starts, and used only by later parts.
+
+import { SystemClock } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
+import { secureRandom } from '../base/secure-random.ts';
+import type { Config } from '../config.ts';
+import type { NodeSecurity } from '../security/create-security.ts';
+import type { Keystore } from '../security/pki/keystore.ts';
+
+export class Rooms {
+  readonly log: Log;
+  /** The configuration at the start; what changes while running comes by Part.reload. */
+  readonly config: Config;
+  readonly dev: boolean;
+  readonly clock = new SystemClock();
+  readonly random = secureRandom;
+  keystore!: Keystore;
+  security!: NodeSecurity;
+  /** Made at the first start, kept nowhere: to be shown once. */
+  firstAdmin: { readonly name: string; readonly password: string } | undefined;
+
+  constructor(config: Config, log: Log, dev: boolean) {
+    this.config = config;
+    this.log = log;
+    this.dev = dev;
+  }
+}
