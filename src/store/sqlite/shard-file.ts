@@ -17,6 +17,8 @@ export type ShardFileOptions = {
   readonly shard?: number;
   /** Opens for inspection: nothing is created or changed, and other readers are not shut out. */
   readonly readOnly?: boolean;
+  /** Creates nothing where there is no file. */
+  readonly mustExist?: boolean;
 };
 
 type Line = { readonly format: number; readonly crc: number; readonly bytes: Uint8Array };
@@ -41,11 +43,14 @@ export class ShardFile {
   /**
    * Opens the file, and creates it where there is none; checks its structure and that nothing that had been reported durable is
    * missing at its end. What the rows hold is checked by `replay` and `read`.
-   * @throws JournalError 'corrupt', 'locked', 'version', 'io', 'full'
+   * @throws JournalError 'corrupt', 'locked', 'version', 'io', 'full'; 'missing' when the file must exist and does not
    */
   static open(options: ShardFileOptions): ShardFile {
     const { path } = options;
     let db: DatabaseSync | undefined;
+    if ((options.readOnly === true || options.mustExist === true) && !fs.existsSync(path)) {
+      throw new JournalError('missing', `${path}: the file is missing`, path);
+    }
     try {
       if (options.readOnly !== true) createPrivate(path);
       db = new DatabaseSync(path, { readOnly: options.readOnly ?? false });
@@ -73,7 +78,8 @@ export class ShardFile {
     this.rows = Number(held!['n']);
     this.bytes = Number(held!['bytes']);
     this.next = Math.max(Number(held!['last']) + 1, this.checkpoint);
-    checkMark(path, this.journal, this.next - 1);
+    const cut = options.readOnly === true ? undefined : this.missingTail();
+    if (cut !== undefined) throw cut;
     this.#insert = db.prepare('INSERT INTO rows VALUES (?, ?, ?, ?)');
     this.#select = db.prepare('SELECT format, crc, bytes FROM rows WHERE row = ?');
     this.#update = db.prepare('UPDATE rows SET crc = ?, bytes = ? WHERE row = ?');
@@ -129,6 +135,40 @@ export class ShardFile {
       throw toJournalError(error, this.path);
     }
     if (expected !== this.next) throw corrupt(this.path, `rows ${expected} to ${this.next - 1} are missing`, expected);
+  }
+
+  /**
+   * Every row, also before the checkpoint, each with what is wrong with it. For inspection.
+   * @throws JournalError 'corrupt' or 'io' when the file cannot be read further
+   */
+  *audit(): Generator<{ row: number; bytes: Uint8Array; problem: JournalError | undefined }> {
+    try {
+      const lines = this.db.prepare('SELECT row, format, crc, bytes FROM rows ORDER BY row').iterate();
+      for (const line of lines as Iterable<Line & { row: number }>) {
+        yield { row: line.row, bytes: line.bytes, problem: this.#problemOf(line.row, line) };
+      }
+    } catch (error) {
+      throw toJournalError(error, this.path);
+    }
+  }
+
+  /** What SQLite finds when it looks at every page, a line each. @throws JournalError */
+  structureProblems(): string[] {
+    try {
+      const found = this.db.prepare('PRAGMA integrity_check(20)').all();
+      return found.map((line) => oneLine(String(line['integrity_check']))).filter((line) => line !== 'ok');
+    } catch (error) {
+      throw toJournalError(error, this.path);
+    }
+  }
+
+  /** The error that says which rows at the end are gone, though they had been reported durable. */
+  missingTail(): JournalError | undefined {
+    const last = this.next - 1;
+    const mark = readMark(this.path);
+    if (mark === undefined || mark.journal !== this.journal || mark.row <= last) return undefined;
+    const what = `rows ${last + 1} to ${mark.row} had been stored durably and are gone: the file or its log (-wal) was cut, replaced or removed`;
+    return corrupt(this.path, `${what} (to go on without them, remove ${markPath(this.path)})`, last + 1);
   }
 
   /** Bytes on disk, the write-ahead log included. */
@@ -225,9 +265,15 @@ export class ShardFile {
   }
 
   #verified(row: number, line: Line): Uint8Array {
-    if (line.format !== lineFormat) throw corrupt(this.path, `unknown format ${line.format}`, row);
-    if (lineCrc(row, line.bytes) !== line.crc) throw corrupt(this.path, 'its bytes are not what was written (CRC differs)', row);
+    const problem = this.#problemOf(row, line);
+    if (problem !== undefined) throw problem;
     return line.bytes;
+  }
+
+  #problemOf(row: number, line: Line): JournalError | undefined {
+    if (line.format !== lineFormat) return corrupt(this.path, `unknown format ${line.format}`, row);
+    if (lineCrc(row, line.bytes) !== line.crc) return corrupt(this.path, 'its bytes are not what was written (CRC differs)', row);
+    return undefined;
   }
 
   #rollBack(): void {
@@ -265,7 +311,8 @@ function prepareFile(db: DatabaseSync, options: ShardFileOptions): void {
   checkOwner(db, path);
   if (options.readOnly !== true) enterLogMode(db);
   const found = db.prepare('PRAGMA quick_check(1)').get();
-  if (found?.['quick_check'] !== 'ok') throw corrupt(path, `its structure is damaged (SQLite: ${String(found?.['quick_check'])})`);
+  const said = String(found?.['quick_check']);
+  if (said !== 'ok') throw corrupt(path, `its structure is damaged (SQLite: ${oneLine(said)})`);
 }
 
 function enterLogMode(db: DatabaseSync): void {
@@ -280,13 +327,6 @@ function openMark(path: string, journal: string, row: number): MarkWriter {
     const said = error instanceof Error ? error.message : String(error);
     throw new JournalError('io', `${path}: the durable mark beside it cannot be written (${said})`, path, error);
   }
-}
-
-function checkMark(path: string, journal: string, last: number): void {
-  const mark = readMark(path);
-  if (mark === undefined || mark.journal !== journal || mark.row <= last) return;
-  const what = `rows ${last + 1} to ${mark.row} had been stored durably and are gone: the file or its log (-wal) was cut, replaced or removed`;
-  throw corrupt(path, `${what} (to go on without them, remove ${markPath(path)})`, last + 1);
 }
 
 /** SQLite drops a log that it cannot use; what may be left in it is kept for whoever mends the file. */
@@ -304,6 +344,10 @@ function closeQuietly(db: DatabaseSync): void {
   } catch {
     // The file is let go in any case.
   }
+}
+
+function oneLine(text: string): string {
+  return text.replaceAll('\n', ' ');
 }
 
 function size(path: string): number {
