@@ -34,6 +34,8 @@ export type BrokerOptions = {
   readonly log: Log;
   readonly security: Security;
   readonly limits: BrokerLimits;
+  /** Whose deadlines the owner advances, on the monotonic clock; the broker's own when absent. */
+  readonly timers?: Timers;
   /** One per shard, in order. */
   readonly journals: readonly Journal[];
   /** A journal cannot go on: the node must stop. Nothing is acknowledged from then on. */
@@ -43,7 +45,7 @@ export type BrokerOptions = {
 export type BrokerState = 'starting' | 'serving' | 'draining' | 'stopped' | 'failed';
 
 export class Broker implements BrokerPort {
-  readonly timers = new Timers();
+  readonly timers: Timers;
   readonly spaces = new Map<string, TopicSpace>();
   readonly shards: readonly Shard[];
   readonly counters = new BrokerCounters();
@@ -60,6 +62,7 @@ export class Broker implements BrokerPort {
 
   constructor(options: BrokerOptions) {
     this.#options = options;
+    this.timers = options.timers ?? new Timers();
     const { clock, turn, log, security, limits } = options;
     this.memory = new PayloadMemory(limits.payloadMemoryBytes);
     const host = {
