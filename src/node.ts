@@ -3,9 +3,11 @@
 
 import type { Log } from './base/log.ts';
 import { differences, withLiveChanges, type Change, type Config } from './config.ts';
-import { dataDirectory } from './node/data-directory.ts';
+import { brokerPart } from './node/broker-part.ts';
+import { dataDirectoryPart } from './node/data-directory-part.ts';
 import { keystorePart } from './node/keystore-part.ts';
 import { Lifecycle } from './node/lifecycle.ts';
+import { mqttPart } from './node/mqtt-part.ts';
 import { Rooms } from './node/rooms.ts';
 import { securityPart } from './node/security-part.ts';
 
@@ -14,6 +16,8 @@ export type NodeOptions = {
   readonly log: Log;
   /** Anonymous peers may do everything. */
   readonly dev: boolean;
+  /** The node cannot go on and must not be left running; what was acknowledged is in the journal. */
+  readonly onFatal: (error: unknown) => void;
 };
 
 export type OpenListener = { readonly name: string; readonly kind: string; readonly host: string; readonly port: number };
@@ -23,11 +27,14 @@ export class HeliographNode {
   readonly #rooms: Rooms;
   readonly #lifecycle: Lifecycle;
 
-  constructor({ config, log, dev }: NodeOptions) {
+  constructor({ config, log, dev, onFatal }: NodeOptions) {
     this.#config = config;
-    const rooms = new Rooms(config, log, dev);
+    const rooms = new Rooms(config, log, dev, onFatal);
     this.#rooms = rooms;
-    this.#lifecycle = new Lifecycle([dataDirectory(config.node.dataDir), keystorePart(rooms, () => {}), securityPart(rooms)], log);
+    this.#lifecycle = new Lifecycle(
+      [dataDirectoryPart(rooms), keystorePart(rooms, () => {}), securityPart(rooms), brokerPart(rooms), mqttPart(rooms)],
+      log,
+    );
   }
 
   get config(): Config {

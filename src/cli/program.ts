@@ -2,6 +2,7 @@
 
 import { Command } from 'commander';
 import { configCommand } from './config.ts';
+import { dataCommand } from './data.ts';
 import { exitCodesHelp } from './exit-codes.ts';
 import { serveCommand } from './serve.ts';
 import { userCommand } from './user.ts';
@@ -15,7 +16,7 @@ export function createProgram(): Command {
     .helpCommand('help [command]', 'show help for a command')
     .showHelpAfterError('(add --help for the options)')
     .addHelpText('after', exitCodesHelp);
-  for (const command of [serveCommand(), configCommand(), userCommand()]) program.addCommand(command);
+  for (const command of [serveCommand(), configCommand(), userCommand(), dataCommand()]) program.addCommand(command);
   throwInsteadOfExit(program);
   return program;
 }

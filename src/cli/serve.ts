@@ -50,11 +50,13 @@ async function serve(options: ServeOptions): Promise<void> {
   const config = read();
   const log = createLog({ node: config.node.name, ...config.log });
   process.once('exit', () => log.flush());
-  stopOnBugs(log);
+  const onFatal = (error: unknown) => fatal(log, 'fatal', error);
+  process.on('uncaughtException', (error) => fatal(log, 'uncaughtException', error));
+  process.on('unhandledRejection', (error) => fatal(log, 'unhandledRejection', error));
 
   const dev = options.dev ?? false;
   if (dev) log.warn('--dev: anybody on this machine may read and write everything');
-  const node = new HeliographNode({ config, log, dev });
+  const node = new HeliographNode({ config, log, dev, onFatal });
   // Before the start, so that a signal during a long recovery stops it in order, too.
   const stopped = untilSignal(log);
   try {
@@ -123,13 +125,11 @@ function untilSignal(log: Flushable): Promise<NodeJS.Signals> {
 }
 
 /** A broken invariant stops the process: going on could lose more than a restart, because the state is on the disk. */
-function stopOnBugs(log: Flushable): void {
-  for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
-    process.on(event, (reason: unknown) => {
-      const stack = reason instanceof Error ? reason.stack : String(reason);
-      log.error('a bug stops this node; what was acknowledged is on the disk', { kind: event, stack });
-      log.flush();
-      process.exit(exitCodes.bug);
-    });
-  }
+function fatal(log: Flushable, kind: string, reason: unknown): never {
+  // A journal that failed is the disk's fault and has been told; the rest are bugs.
+  const isBug = !(reason instanceof Error && reason.name === 'JournalError');
+  const stack = reason instanceof Error ? reason.stack : String(reason);
+  log.error('the node cannot go on; what was acknowledged is on the disk', { kind, stack });
+  log.flush();
+  process.exit(isBug ? exitCodes.bug : exitCodes.failed);
 }

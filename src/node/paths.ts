@@ -1,6 +1,6 @@
 // Where things are below the data directory.
 
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 
 export function usersFilePath(dataDir: string): string {
   return resolve(dataDir, 'users.json');
@@ -8,8 +8,4 @@ export function usersFilePath(dataDir: string): string {
 
 export function pkiPath(dataDir: string): string {
   return resolve(dataDir, 'pki');
-}
-
-export function journalPath(dataDir: string, shard: number): string {
-  return join(resolve(dataDir), `shard-${shard}.db`);
 }

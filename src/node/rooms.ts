@@ -3,7 +3,10 @@
 import { SystemClock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import { secureRandom } from '../base/secure-random.ts';
+import type { Broker } from '../broker/broker.ts';
 import type { Config } from '../config.ts';
+import { NetLoop } from '../net/loop.ts';
+import type { MqttProtocol } from '../protocols/mqtt/index.ts';
 import type { NodeSecurity } from '../security/create-security.ts';
 import type { Keystore } from '../security/pki/keystore.ts';
 
@@ -12,16 +15,24 @@ export class Rooms {
   /** The configuration at the start; what changes while running comes by Part.reload. */
   readonly config: Config;
   readonly dev: boolean;
+  /** The node cannot go on: a journal failed, or a handler did. */
+  readonly fatal: (error: unknown) => void;
   readonly clock = new SystemClock();
   readonly random = secureRandom;
+  readonly loop: NetLoop;
   keystore!: Keystore;
   security!: NodeSecurity;
+  broker!: Broker;
+  mqtt!: MqttProtocol;
   /** Made at the first start, kept nowhere: to be shown once. */
   firstAdmin: { readonly name: string; readonly password: string } | undefined;
 
-  constructor(config: Config, log: Log, dev: boolean) {
+  constructor(config: Config, log: Log, dev: boolean, fatal: (error: unknown) => void) {
     this.config = config;
     this.log = log;
     this.dev = dev;
+    this.fatal = fatal;
+    const { outputHighWaterBytes: highWaterBytes, outputLowWaterBytes: lowWaterBytes } = config.net;
+    this.loop = new NetLoop({ clock: this.clock, log, highWaterBytes, lowWaterBytes, onInvariantBroken: fatal });
   }
 }
