@@ -1,0 +1,326 @@
+// A broker on a clock, turns and journals that a test moves by hand, and consumers that record what they are told.
+
+import { ManualClock } from '../../base/clock.ts';
+import { silentLog } from '../../base/log.ts';
+import { Message, defaultPriority } from '../../message/message.ts';
+import type { Guarantee } from '../../message/message.ts';
+import type { Principal, Security } from '../../security/security.ts';
+import { MemoryContents, MemoryJournal } from '../../store/memory/memory-journal.ts';
+import { Broker } from '../broker.ts';
+import type { BrokerLimits } from '../limits.ts';
+import { Outcome } from '../port.ts';
+import type { AttachRequest, CloseReason, Consumer, Session, SubscribeRequest, SubscribeResult } from '../port.ts';
+import type { Turn } from '../turn.ts';
+
+export const testLimits: BrokerLimits = {
+  durableInbox: { maxMessages: 1000, maxBytes: 1_000_000, onFull: 'reject-new' },
+  transientInbox: { maxMessages: 1000, maxBytes: 1_000_000, onFull: 'drop-oldest' },
+  sharedQueue: { maxMessages: 1000, maxBytes: 1_000_000, onFull: 'reject-new' },
+  namedQueue: { maxMessages: 1000, maxBytes: 1_000_000, onFull: 'reject-new' },
+  maxSessions: 1000,
+  maxSubscriptionsPerSession: 100,
+  maxSharedQueues: 100,
+  maxNamedQueues: 100,
+  maxRetainedMessages: 1000,
+  maxRetainedBytes: 1_000_000,
+  maxTopicLevels: 128,
+  maxSessionExpiryMs: Infinity,
+  maxWillDelayMs: Infinity,
+  payloadMemoryBytes: 1_000_000,
+  maxUncommittedBytes: 1_000_000,
+  checkpointBytes: 1_000_000,
+  expirySweepMs: 1000,
+};
+
+export const anyone: Principal = { tenant: 'main', id: 'anyone', kind: 'anonymous', roles: [] };
+
+export const allowAll: Security = {
+  version: 1,
+  authenticate: (_credentials, answer) => answer({ ok: true, principal: anyone }),
+  startExchange: () => undefined,
+  allows: () => true,
+};
+
+/** Turns of an event loop that a test ends itself. */
+export class ManualTurn implements Turn {
+  #end: (() => void)[] = [];
+  #later: (() => void)[] = [];
+
+  atEnd(task: () => void): void {
+    this.#end.push(task);
+  }
+
+  later(task: () => void): void {
+    this.#later.push(task);
+  }
+
+  /** Ends the turn and runs what was put off to the next one. */
+  end(): void {
+    const end = this.#end;
+    this.#end = [];
+    for (const task of end) task();
+    const later = this.#later;
+    this.#later = [];
+    for (const task of later) task();
+  }
+
+  get idle(): boolean {
+    return this.#end.length === 0 && this.#later.length === 0;
+  }
+}
+
+export type TestBrokerOptions = {
+  readonly limits?: Partial<BrokerLimits>;
+  readonly shards?: number;
+  readonly security?: Security;
+  /** What an earlier broker left behind. */
+  readonly contents?: readonly MemoryContents[];
+  readonly clock?: ManualClock;
+};
+
+export class TestBroker {
+  readonly clock: ManualClock;
+  readonly turn = new ManualTurn();
+  readonly contents: readonly MemoryContents[];
+  readonly broker: Broker;
+  failed: Error | undefined = undefined;
+  #commits: (() => void)[] = [];
+
+  constructor(options: TestBrokerOptions = {}) {
+    this.clock = options.clock ?? new ManualClock();
+    this.contents = options.contents ?? Array.from({ length: options.shards ?? 1 }, () => new MemoryContents());
+    this.broker = new Broker({
+      clock: this.clock,
+      turn: this.turn,
+      log: silentLog,
+      security: options.security ?? allowAll,
+      limits: { ...testLimits, ...options.limits },
+      journals: this.contents.map((contents, shard) => new MemoryJournal({ contents, shard, schedule: (task) => this.#commits.push(task) })),
+      onFailed: (error) => (this.failed = error),
+    });
+  }
+
+  static async start(options: TestBrokerOptions = {}): Promise<TestBroker> {
+    const test = new TestBroker(options);
+    await test.broker.start();
+    return test;
+  }
+
+  /** Ends the turn without letting the journal finish. */
+  endTurn(): void {
+    this.turn.end();
+  }
+
+  /** Lets the journal finish what it has. */
+  commit(): void {
+    const commits = this.#commits;
+    this.#commits = [];
+    for (const commit of commits) commit();
+  }
+
+  /** Ends turns and lets the journal finish until nothing more happens. */
+  settle(): void {
+    for (let i = 0; i < 1000 && (this.#commits.length > 0 || !this.turn.idle); i++) {
+      this.turn.end();
+      this.commit();
+    }
+  }
+
+  advance(ms: number): void {
+    this.clock.advance(ms);
+    this.broker.timers.advance(this.clock.monotonicMs());
+    this.settle();
+  }
+
+  /** A broker on what this one has made durable, as after `kill -9`. The old one must not be used any more. */
+  async restart(options: TestBrokerOptions = {}): Promise<TestBroker> {
+    this.#commits = [];
+    return TestBroker.start({ ...options, clock: this.clock, contents: this.contents.map((contents, i) => survivors(contents, this.broker.shards[i]!.durableRow)) });
+  }
+
+  connect(clientId: string, options: Partial<AttachRequest> = {}): TestConsumer {
+    const consumer = new TestConsumer(this);
+    this.broker.attach(
+      {
+        principal: anyone,
+        clientId,
+        protocol: 'test',
+        remoteAddress: '127.0.0.1',
+        listener: 'test',
+        cleanStart: false,
+        sessionExpiryMs: 0,
+        will: undefined,
+        receiveMaximum: 100,
+        maxPacketBytes: Infinity,
+        ...options,
+      },
+      consumer,
+    );
+    this.settle();
+    return consumer;
+  }
+}
+
+/** What a crash leaves of a journal: the rows that were reported durable. */
+function survivors(contents: MemoryContents, durableRow: number): MemoryContents {
+  const left = new MemoryContents();
+  for (const [row, bytes] of contents.rows) if (row <= durableRow) left.rows.set(row, bytes);
+  left.next = durableRow + 1;
+  left.checkpoint = contents.checkpoint;
+  return left;
+}
+
+export type Delivery = {
+  readonly id: number;
+  readonly guarantee: Guarantee;
+  readonly topic: string;
+  readonly payload: string;
+  readonly retained: boolean;
+  readonly redelivered: boolean;
+  readonly ids: readonly number[] | undefined;
+};
+
+const text = new TextEncoder();
+
+export function message(topic: string, payload: string, guarantee: Guarantee = 1, options: { retain?: boolean; expiresAtMs?: number } = {}): Message {
+  const bytes = text.encode(payload);
+  return new Message(
+    topic,
+    text.encode(topic),
+    bytes,
+    0,
+    bytes.length,
+    guarantee,
+    options.retain ?? false,
+    defaultPriority,
+    options.expiresAtMs ?? 0,
+    0,
+    'tester',
+    undefined,
+  );
+}
+
+/** Records everything; settles only when told. */
+export class TestConsumer implements Consumer {
+  congested = false;
+  session: Session | undefined = undefined;
+  outcome: Outcome | undefined = undefined;
+  sessionPresent = false;
+  closed: CloseReason | undefined = undefined;
+  held = false;
+  readonly deliveries: Delivery[] = [];
+  readonly releases: number[] = [];
+  /** Token and outcome of publishes that were pending. */
+  readonly acknowledged: [token: number, outcome: Outcome][] = [];
+  readonly releasedTokens: number[] = [];
+  readonly subscribeResults: (readonly SubscribeResult[])[] = [];
+  readonly unsubscribeOutcomes: (readonly Outcome[])[] = [];
+  maxPayloadBytes = Infinity;
+  readonly #test: TestBroker;
+  #token = 0;
+
+  constructor(test: TestBroker) {
+    this.#test = test;
+  }
+
+  get payloads(): string[] {
+    return this.deliveries.map((delivery) => delivery.payload);
+  }
+
+  attached(outcome: Outcome, session: Session | undefined, sessionPresent: boolean): void {
+    this.outcome = outcome;
+    this.session = session;
+    this.sessionPresent = sessionPresent;
+  }
+
+  send(m: Message, retained: boolean, ids: readonly number[] | undefined): boolean {
+    if (this.congested || m.payloadBytes > this.maxPayloadBytes) return false;
+    this.#record(0, 0, m, retained, false, ids);
+    return true;
+  }
+
+  transfer(id: number, guarantee: 1 | 2, m: Message, retained: boolean, redelivered: boolean, ids: readonly number[] | undefined): boolean {
+    if (m.payloadBytes > this.maxPayloadBytes) return false;
+    this.#record(id, guarantee, m, retained, redelivered, ids);
+    return true;
+  }
+
+  #record(id: number, guarantee: Guarantee, m: Message, retained: boolean, redelivered: boolean, ids: readonly number[] | undefined): void {
+    const payload = new TextDecoder().decode(m.payload());
+    this.deliveries.push({ id, guarantee, topic: m.topic, payload, retained, redelivered, ids });
+  }
+
+  releaseDelivery(id: number): void {
+    this.releases.push(id);
+  }
+
+  published(token: number, outcome: Outcome): void {
+    this.acknowledged.push([token, outcome]);
+  }
+
+  released(token: number): void {
+    this.releasedTokens.push(token);
+  }
+
+  subscribed(_token: number, results: readonly SubscribeResult[]): void {
+    this.subscribeResults.push(results);
+  }
+
+  unsubscribed(_token: number, outcomes: readonly Outcome[]): void {
+    this.unsubscribeOutcomes.push(outcomes);
+  }
+
+  hold(on: boolean): void {
+    this.held = on;
+  }
+
+  detached(reason: CloseReason): void {
+    this.closed = reason;
+    this.session = undefined;
+  }
+
+  subscribe(filter: string, guarantee: Guarantee = 1, options: Partial<SubscribeRequest> = {}): void {
+    const request: SubscribeRequest = {
+      filter,
+      guarantee,
+      noLocal: false,
+      retainAsPublished: false,
+      retainHandling: 'always',
+      subscriptionId: 0,
+      ...options,
+    };
+    this.session!.subscribe([request], ++this.#token);
+    this.#test.settle();
+  }
+
+  /** Publishes without letting anything settle; returns the immediate outcome. */
+  publishNow(topic: string, payload: string, guarantee: Guarantee = 1, options: { retain?: boolean; expiresAtMs?: number; token?: number } = {}): Outcome {
+    const m = message(topic, payload, guarantee, options);
+    return this.session!.publish(this.session!.address(topic, m.topicBytes), m, options.token ?? ++this.#token);
+  }
+
+  publish(topic: string, payload: string, guarantee: Guarantee = 1, options: { retain?: boolean; expiresAtMs?: number; token?: number } = {}): Outcome {
+    const outcome = this.publishNow(topic, payload, guarantee, options);
+    this.#test.settle();
+    return outcome;
+  }
+
+  /** Settles everything delivered so far, as a good client does. */
+  settleAll(): void {
+    for (const { id, guarantee } of this.deliveries) {
+      if (guarantee === 1) this.session!.settle(id, 'accepted');
+      if (guarantee === 2) this.session!.settle(id, 'received');
+    }
+    this.#test.settle();
+    for (const id of this.releases) this.session!.settle(id, 'accepted');
+    this.#test.settle();
+  }
+
+  disconnect(publishWill = false): void {
+    this.session!.detach(publishWill);
+    this.session = undefined;
+    this.#test.settle();
+  }
+}
+
+export { Outcome };
