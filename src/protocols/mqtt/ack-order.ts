@@ -62,6 +62,15 @@ export class AckOrder {
     return false;
   }
 
+  /** Whether a publish with that key waits for the broker. */
+  isWaiting(key: number): boolean {
+    const ring = this.#ring;
+    if (ring === undefined) return false;
+    const waiting = key | (undecided << codeShift);
+    for (let i = 0; i < this.length; i++) if (ring[(this.#head + i) & (ring.length - 1)] === waiting) return true;
+    return false;
+  }
+
   /** Takes the first publish's answer, or returns -1 when it is not decided. */
   next(): number {
     if (this.length === 0) return -1;
@@ -99,4 +108,3 @@ export class AckOrder {
     this.#head = 0;
   }
 }
-
