@@ -1,0 +1,15 @@
+// Every target by name. Modules are loaded when they are asked for: coverage must have started before.
+
+import type { Target } from './target.ts';
+
+const loaders: Readonly<Record<string, () => Promise<{ readonly target: Target }>>> = {
+  'mqtt-codec': () => import('./targets/mqtt-codec.ts'),
+};
+
+export const targetNames: readonly string[] = Object.keys(loaders);
+
+export async function loadTarget(name: string): Promise<Target> {
+  const load = loaders[name];
+  if (load === undefined) throw new Error(`no target is called ${name}; there are ${targetNames.join(', ')}`);
+  return (await load()).target;
+}
