@@ -442,7 +442,9 @@ describe('checkpoints', () => {
       assert.ok(seen.includes(`x${i}`));
       assert.ok(seen.includes(`y${i}`));
     }
-    assert.equal(seen.filter((payload) => payload === 'q').length, 1);
+    // Sent again perhaps, but with the id by which the peer knows it.
+    const ids = [...a2.deliveries, ...a3.deliveries].filter((d) => d.payload === 'q').map((d) => d.id);
+    assert.equal(new Set(ids).size, 1);
     a3.subscribe('keep/#');
     assert.deepEqual(a3.payloads.slice(-3).toSorted(), ['r97', 'r98', 'r99']);
     assertBooks(t2);
