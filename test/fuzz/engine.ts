@@ -64,7 +64,7 @@ export class Engine {
     const parent = corpus[fresh + random.below(corpus.length - fresh)]!;
     const { maxBytes } = this.#target;
     if (this.#target.mutate !== undefined && random.below(2) === 0) {
-      return new Uint8Array(this.#target.mutate(parent, random, this.#pieces.other).subarray(0, maxBytes));
+      return new Uint8Array(this.#target.mutate(parent, random, () => this.#pieces.other()).subarray(0, maxBytes));
     }
     return mutate(parent, random, this.#pieces, maxBytes);
   }

@@ -9,8 +9,8 @@ export type Failure = {
 export function failureOf(error: unknown): Failure {
   if (!(error instanceof Error)) return { key: `thrown: ${typeof error}`, text: `something that is no Error was thrown: ${String(error)}` };
   const stack = error.stack ?? '';
-  const frames = stack.split('\n').filter((line) => /^\s+at /.test(line) && !line.includes('node:'));
-  const place = frames[0]?.replace(/^.*\/((?:src|test|sim)\/[^)]*?)\)?$/, '$1').trim() ?? 'nowhere';
+  const frame = stack.split('\n').find((line) => /^\s+at /.test(line) && !line.includes('node:'));
+  const place = frame?.replace(/^.*\/((?:src|test|sim)\/[^)]*?)\)?$/, '$1').trim() ?? 'nowhere';
   const firstLine = error.message.split('\n')[0]!.replace(/\d+/g, 'N').slice(0, 100);
   return { key: `${error.name} at ${place}: ${firstLine}`, text: stack };
 }
