@@ -1,15 +1,16 @@
 // A session: what a peer's client id stands for, with or without a connection. It owns an inbox, its subscriptions, and both
 // halves of the exactly-once exchange. The connection is a Consumer that comes and goes.
 
+import type { Timer } from '../base/timers.ts';
 import { parseFilter } from '../message/filter.ts';
 import type { Guarantee, Message } from '../message/message.ts';
 import type { Principal } from '../security/security.ts';
-import { competingOf } from './competing-consumers.ts';
 import type { BrokerContext } from './context.ts';
 import { acknowledgeWhenDurable, distribute, enqueueTransient, sendToAll } from './distribution.ts';
 import { Outcome } from './port.ts';
 import type { Address, Consumer, Session, Settlement, SubscribeRequest, SubscribeResult } from './port.ts';
 import type { Entry, EntryOwner, Queue, QueueHolder } from './queue.ts';
+import { OutgoingDeliveries } from './outgoing-deliveries.ts';
 import { ReceivedIds } from './received-ids.ts';
 import { RecordKind, writeNumber, writeSession, writeSubscribe, writeUnsubscribe } from './records.ts';
 import { RetainedDelivery } from './retained-delivery.ts';
@@ -17,7 +18,6 @@ import { Subscription } from './route.ts';
 import type { Target } from './route.ts';
 import { SessionWill } from './session-will.ts';
 import type { RoutedAddress, TopicSpace } from './topic-space.ts';
-import type { Timer } from '../base/timers.ts';
 
 /** The connection as far as the session knows it. */
 export type Attachment = {
@@ -36,6 +36,7 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
   readonly key: number;
   readonly will: SessionWill;
   readonly received: ReceivedIds;
+  readonly deliveries: OutgoingDeliveries;
   /** Found in the journal, or who attached last. */
   principal: Principal;
   protocol = '';
@@ -52,13 +53,7 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
   #recorded = false;
   readonly #context: BrokerContext;
   #subscriptions: Map<string, Subscription> | undefined = undefined;
-  /** Deliveries under way by id, in the order in which they were first sent [MQTT-4.4.0-1]. */
-  #outgoing: Map<number, Entry> | undefined = undefined;
-  /** Those to be sent again, or for the first time after their record became durable. */
-  #resend: Entry[] = [];
   #retained: RetainedDelivery | undefined = undefined;
-  #unsettled = 0;
-  #lastDeliveryId = 0;
   #pumping = false;
   #expiry: Timer | undefined = undefined;
 
@@ -71,6 +66,7 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
     this.key = inbox.shard.sessionKey(inbox.id);
     this.will = new SessionWill(context, this);
     this.received = new ReceivedIds(context, this);
+    this.deliveries = new OutgoingDeliveries(context, this);
     inbox.holder = this;
   }
 
@@ -93,10 +89,6 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
 
   get addressVersion(): number {
     return this.#context.security.version;
-  }
-
-  get unsettled(): number {
-    return this.#outgoing?.size ?? 0;
   }
 
   // --- Publishing
@@ -148,178 +140,43 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
 
   /** At least or exactly once, for a session that ends with its connection: nothing is journaled. */
   offer(message: Message, guarantee: Guarantee, retained: boolean, subscriptionIds: readonly number[] | undefined): void {
-    if (this.inbox.ready.length > 0 || !this.canTake()) {
-      enqueueTransient(this.inbox, message, guarantee, retained, subscriptionIds);
-      return;
-    }
-    // It goes out at once, and is never sent again: the session and the connection end together. So nothing is kept of it.
-    const entry = this.inbox.append(guarantee, retained, subscriptionIds);
-    this.inbox.hold(entry);
-    this.#assign(entry, guarantee);
-    this.#transfer(entry, message, retained, subscriptionIds);
+    if (this.inbox.ready.length > 0 || !this.canTake()) enqueueTransient(this.inbox, message, guarantee, retained, subscriptionIds);
+    else this.deliveries.sendUnkept(message, guarantee, retained, subscriptionIds);
   }
 
   canTake(): boolean {
     const attachment = this.attachment;
-    return this.#live && this.#unsettled < attachment!.receiveMaximum && !attachment!.consumer.congested;
+    return this.#live && this.deliveries.unsettled < attachment!.receiveMaximum && !attachment!.consumer.congested;
+  }
+
+  /** See OutgoingDeliveries.take. */
+  take(entry: Entry, sendAs: Guarantee, retained: boolean, ids: readonly number[] | undefined): 'loading' | 'unsettled' | 'done' {
+    return this.deliveries.take(entry, sendAs, retained, ids);
+  }
+
+  settle(deliveryId: number, settlement: Settlement): boolean {
+    const queue = this.deliveries.settle(deliveryId, settlement);
+    if (queue === undefined) return false;
+    if (this.inbox.ready.length > 0 || this.deliveries.waiting || this.#retained !== undefined) this.pump();
+    if (queue !== this.inbox) queue.holder?.pump();
+    return true;
+  }
+
+  taken(): Iterable<Entry> {
+    return this.deliveries.of(this.inbox);
   }
 
   pump(): void {
     if (this.#pumping || !this.#live) return;
     this.#pumping = true;
-    this.#pumpResend();
+    this.deliveries.sendAgain();
     const inbox = this.inbox;
     for (let entry = inbox.ready.at(0); entry !== undefined; entry = inbox.ready.at(0)) {
-      if (this.#resend.length > 0 || !this.canTake() || entry.row > inbox.shard.durableRow) break;
+      if (this.deliveries.waiting || !this.canTake() || entry.row > inbox.shard.durableRow) break;
       if (this.take(entry, entry.guarantee, entry.retained, entry.subscriptionIds) === 'loading') break;
     }
     if (this.#retained !== undefined && !this.#retained.run()) this.#retained = undefined;
     this.#pumping = false;
-  }
-
-  /**
-   * Takes the first entry of a queue and delivers it. 'loading': its message must be read first; the queue's holder is pumped
-   * then. 'unsettled': the peer has to settle it. 'done': it has left its queue.
-   */
-  take(entry: Entry, sendAs: Guarantee, retained: boolean, ids: readonly number[] | undefined): 'loading' | 'unsettled' | 'done' {
-    const queue = entry.queue;
-    const stored = entry.stored!;
-    const message = queue.shard.load(stored, queue);
-    if (message === undefined) {
-      queue.shard.readAhead(queue, 256);
-      return 'loading';
-    }
-    queue.takeFirst();
-    if (stored.expiresAtMs > 0 && stored.expiresAtMs <= this.#context.clock.wallMs()) {
-      queue.leave(entry, 'expired');
-      return 'done';
-    }
-    if (sendAs === 0) {
-      queue.leave(entry, this.attachment!.consumer.send(message, retained, ids) ? 'delivered' : 'tooLarge');
-      return 'done';
-    }
-    this.#assign(entry, sendAs);
-    if (sendAs === 2 && entry.row > 0) {
-      // The id must be known after a crash, or the peer could take the repetition for another message: durable before it is sent.
-      entry.row = queue.shard.writeDelivery(RecordKind.sent, queue.id, entry);
-      queue.shard.whenDurable(() => this.#sendRecorded(entry));
-      return 'unsettled';
-    }
-    return this.#transfer(entry, message, retained, ids) ? 'unsettled' : 'done';
-  }
-
-  #sendRecorded(entry: Entry): void {
-    if (entry.gone || entry.owner !== this || !this.#live) return;
-    this.#resend.push(entry);
-    this.pump();
-  }
-
-  #assign(entry: Entry, sendAs: Guarantee): void {
-    const outgoing = (this.#outgoing ??= new Map());
-    let id = this.#lastDeliveryId;
-    do id = (id % 65_535) + 1;
-    while (outgoing.has(id));
-    this.#lastDeliveryId = id;
-    entry.state = 'sent';
-    entry.sendAs = sendAs;
-    entry.owner = this;
-    entry.deliveryId = id;
-    entry.counted = true;
-    this.#unsettled++;
-    outgoing.set(id, entry);
-  }
-
-  /** Returns false when the peer does not take packets as large as this one: the message is dropped. */
-  #transfer(entry: Entry, message: Message, retained: boolean, ids: readonly number[] | undefined): boolean {
-    const consumer = this.attachment!.consumer;
-    if (consumer.transfer(entry.deliveryId, entry.sendAs as 1 | 2, message, retained, entry.redelivered, ids)) return true;
-    this.#finish(entry);
-    entry.queue.leave(entry, 'tooLarge');
-    return false;
-  }
-
-  /** The delivery id is free again. */
-  #finish(entry: Entry): void {
-    this.#outgoing!.delete(entry.deliveryId);
-    if (entry.counted) this.#unsettled--;
-    competingOf(entry.queue)?.finished(entry);
-  }
-
-  #pumpResend(): void {
-    const resend = this.#resend;
-    let done = 0;
-    for (; done < resend.length; done++) {
-      const entry = resend[done]!;
-      if (entry.gone || entry.owner !== this) continue;
-      if (!entry.counted && !this.canTake()) break;
-      if (!this.#sendAgain(entry)) break;
-    }
-    if (done > 0) this.#resend = resend.slice(done);
-  }
-
-  #sendAgain(entry: Entry): boolean {
-    if (entry.state === 'received') {
-      this.#count(entry);
-      this.attachment!.consumer.releaseDelivery(entry.deliveryId);
-      return true;
-    }
-    const message = entry.queue.shard.load(entry.stored!, this.inbox);
-    if (message === undefined) return false;
-    this.#count(entry);
-    const shared = competingOf(entry.queue)?.memberOf(this);
-    this.#transfer(entry, message, shared?.retainAsPublished ?? entry.retained, shared?.subscriptionIds ?? entry.subscriptionIds);
-    entry.redelivered = true;
-    return true;
-  }
-
-  #count(entry: Entry): void {
-    if (entry.counted) return;
-    entry.counted = true;
-    this.#unsettled++;
-  }
-
-  settle(deliveryId: number, settlement: Settlement): boolean {
-    const entry = this.#outgoing?.get(deliveryId);
-    if (entry === undefined) return false;
-    const queue = entry.queue;
-    if (settlement === 'received') {
-      if (entry.sendAs !== 2) return false;
-      this.#peerReceived(entry);
-      return true;
-    }
-    if (settlement === 'rejected') {
-      if (entry.state !== 'sent') return false;
-      this.#finish(entry);
-      queue.leave(entry, 'refusedByConsumer');
-    } else if (entry.sendAs === 1) {
-      this.#finish(entry);
-      queue.leave(entry, 'delivered');
-    } else {
-      if (entry.state !== 'received') return false;
-      this.#finish(entry);
-      queue.forget(entry);
-    }
-    if (this.inbox.ready.length > 0 || this.#resend.length > 0 || this.#retained !== undefined) this.pump();
-    if (queue !== this.inbox) queue.holder?.pump();
-    return true;
-  }
-
-  #peerReceived(entry: Entry): void {
-    if (entry.state === 'sent') entry.queue.received(entry);
-    const shard = entry.queue.shard;
-    if (entry.row <= shard.durableRow) {
-      this.attachment?.consumer.releaseDelivery(entry.deliveryId);
-      return;
-    }
-    // The release lets the peer forget the id: only when we are sure to remember that it has the message.
-    shard.touch();
-    shard.whenDurable(() => {
-      if (!entry.gone && entry.owner === this) this.attachment?.consumer.releaseDelivery(entry.deliveryId);
-    });
-  }
-
-  taken(): Iterable<Entry> {
-    return [...(this.#outgoing?.values() ?? [])].filter((entry) => entry.queue === this.inbox);
   }
 
   resume(): void {
@@ -423,7 +280,7 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
     this.#subscriptions!.delete(subscription.text);
     this.#retained?.remove(subscription);
     const competing = subscription.competing;
-    if (competing !== undefined) this.#returnEntriesOf(competing.queue);
+    if (competing !== undefined) this.deliveries.returnTo(competing);
     this.space.unsubscribe(subscription);
     if (competing !== undefined) competing.pump();
   }
@@ -450,15 +307,7 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
   /** The peer has been told that it is attached. Unsettled deliveries are sent again, in their order. */
   goLive(): void {
     this.#live = true;
-    this.#unsettled = 0;
-    this.#resend = [];
-    for (const entry of this.#outgoing?.values() ?? []) {
-      entry.counted = false;
-      if (entry.row <= entry.queue.shard.durableRow) {
-        entry.redelivered = true;
-        this.#resend.push(entry);
-      }
-    }
+    this.deliveries.connectionCame();
     this.resume();
   }
 
@@ -476,10 +325,9 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
     this.#context.held.delete(consumer);
     this.attachment = undefined;
     this.#live = false;
-    this.#resend = [];
     this.disconnectedAtMs = this.#context.clock.wallMs();
     if (sessionExpiryMs !== undefined) this.sessionExpiryMs = sessionExpiryMs;
-    this.#leaveCompeting();
+    this.deliveries.connectionWent();
     if (!publishWill) this.will.clear();
     if (this.sessionExpiryMs === 0) {
       this.end();
@@ -508,7 +356,7 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
     for (const subscription of [...(this.#subscriptions?.values() ?? [])]) this.#drop(subscription);
     const inbox = this.inbox;
     inbox.closing = true;
-    for (const entry of [...(this.#outgoing?.values() ?? [])]) this.#abandon(entry);
+    this.deliveries.abandon();
     inbox.purge('sessionEnded');
     this.received.clear();
     this.space.sessions.delete(this.clientId);
@@ -517,40 +365,6 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
     if (!this.#recorded) return;
     inbox.shard.touch();
     writeNumber(inbox.shard.writer, RecordKind.removed, inbox.id);
-  }
-
-  /** At-least-once entries of shared queues go back to them; exactly-once ones must not go to another session [MQTT-4.8.2-5]. */
-  #abandon(entry: Entry): void {
-    this.#finish(entry);
-    if (entry.state === 'received') entry.queue.forget(entry);
-    else entry.queue.leave(entry, 'sessionEnded');
-  }
-
-  #leaveCompeting(): void {
-    const queues = new Set<Queue>();
-    for (const entry of this.#outgoing?.values() ?? []) if (entry.queue !== this.inbox && entry.sendAs === 1) queues.add(entry.queue);
-    for (const queue of queues) {
-      this.#returnEntriesOf(queue);
-      queue.holder?.pump();
-    }
-  }
-
-  #returnEntriesOf(queue: Queue): void {
-    const competing = competingOf(queue);
-    const back = [...(this.#outgoing?.values() ?? [])].filter((entry) => entry.queue === queue && entry.sendAs === 1);
-    for (const entry of back.toReversed()) {
-      this.#outgoing!.delete(entry.deliveryId);
-      if (entry.counted) this.#unsettled--;
-      competing?.returned(entry);
-    }
-  }
-
-  /** Takes over a delivery found in the journal. */
-  recoverDelivery(entry: Entry): void {
-    (this.#outgoing ??= new Map()).set(entry.deliveryId, entry);
-    entry.owner = this;
-    entry.redelivered = true;
-    if (entry.deliveryId > this.#lastDeliveryId) this.#lastDeliveryId = entry.deliveryId;
   }
 
   /** Sessions that end with their connection are not journaled, unless a will must survive the node. */

@@ -4,6 +4,7 @@
 // checkpoint describes only further on: it is passed over, and the description that comes later includes its effect.
 
 import type { ClientSession } from './client-session.ts';
+import { competingOf } from './competing-consumers.ts';
 import { Entry } from './queue.ts';
 import type { Queue } from './queue.ts';
 import {
@@ -239,7 +240,8 @@ export function fillQueue(
       entry.state = found.state;
       entry.sendAs = 2;
       entry.deliveryId = found.deliveryId;
-      owner.recoverDelivery(entry);
+      owner.deliveries.recover(entry);
+      competingOf(queue)?.recoverTaken(entry);
     } else if (entry.stored === undefined) {
       // Received by a session that is no more.
       queue.forget(entry);

@@ -1,0 +1,260 @@
+// What a session has under way to its peer above at most once: delivery ids, what the peer says of them, and sending again
+// after a connection was lost.
+
+import type { Guarantee, Message } from '../message/message.ts';
+import type { ClientSession } from './client-session.ts';
+import { competingOf } from './competing-consumers.ts';
+import type { CompetingConsumers } from './competing-consumers.ts';
+import type { BrokerContext } from './context.ts';
+import type { Settlement } from './port.ts';
+import type { Entry, Queue } from './queue.ts';
+import { RecordKind } from './records.ts';
+
+/** How many waiting entries are looked at when a message must be read from the journal. */
+const readAheadEntries = 256;
+
+export class OutgoingDeliveries {
+  /** Deliveries that count against the receive maximum of the present connection. */
+  unsettled = 0;
+  readonly #context: BrokerContext;
+  readonly #session: ClientSession;
+  /** By delivery id, in the order in which they were first sent [MQTT-4.4.0-1]. */
+  #outgoing: Map<number, Entry> | undefined = undefined;
+  /** Those to be sent again, or for the first time now that their record is durable. */
+  #resend: Entry[] | undefined = undefined;
+  #lastId = 0;
+
+  constructor(context: BrokerContext, session: ClientSession) {
+    this.#context = context;
+    this.#session = session;
+  }
+
+  /** Something is to be sent before anything new. */
+  get waiting(): boolean {
+    return this.#resend !== undefined && this.#resend.length > 0;
+  }
+
+  get size(): number {
+    return this.#outgoing?.size ?? 0;
+  }
+
+  /** Those whose entries belong to `queue`. */
+  of(queue: Queue): Entry[] {
+    return this.#entries().filter((entry) => entry.queue === queue);
+  }
+
+  #entries(): Entry[] {
+    return this.#outgoing === undefined ? [] : [...this.#outgoing.values()];
+  }
+
+  /**
+   * Sends a message of which nothing is kept: the session ends with its connection, so it is never sent again.
+   * The session must be able to take it.
+   */
+  sendUnkept(message: Message, guarantee: Guarantee, retained: boolean, ids: readonly number[] | undefined): void {
+    const inbox = this.#session.inbox;
+    const entry = inbox.append(guarantee, retained, ids);
+    inbox.hold(entry);
+    this.#assign(entry, guarantee);
+    this.#transfer(entry, message, retained, ids);
+  }
+
+  /**
+   * Takes the first entry of a queue and delivers it. 'loading': its message must be read first; the queue's holder is pumped
+   * then. 'unsettled': the peer has to settle it. 'done': it has left its queue.
+   */
+  take(entry: Entry, sendAs: Guarantee, retained: boolean, ids: readonly number[] | undefined): 'loading' | 'unsettled' | 'done' {
+    const queue = entry.queue;
+    const stored = entry.stored!;
+    const message = queue.shard.load(stored, queue);
+    if (message === undefined) {
+      queue.shard.readAhead(queue, readAheadEntries);
+      return 'loading';
+    }
+    queue.takeFirst();
+    if (stored.expiresAtMs > 0 && stored.expiresAtMs <= this.#context.clock.wallMs()) {
+      queue.leave(entry, 'expired');
+      return 'done';
+    }
+    if (sendAs === 0) {
+      queue.leave(entry, this.#session.consumer!.send(message, retained, ids) ? 'delivered' : 'tooLarge');
+      return 'done';
+    }
+    this.#assign(entry, sendAs);
+    if (sendAs === 2 && entry.row > 0) {
+      // The id must be known after a crash, or the peer could take the repetition for another message: durable before it is sent.
+      entry.row = queue.shard.writeDelivery(RecordKind.sent, queue.id, entry);
+      queue.shard.whenDurable(() => this.#sendRecorded(entry));
+      return 'unsettled';
+    }
+    return this.#transfer(entry, message, retained, ids) ? 'unsettled' : 'done';
+  }
+
+  #sendRecorded(entry: Entry): void {
+    if (entry.gone || entry.owner !== this.#session || !this.#session.connected) return;
+    (this.#resend ??= []).push(entry);
+    this.#session.pump();
+  }
+
+  #assign(entry: Entry, sendAs: Guarantee): void {
+    const outgoing = (this.#outgoing ??= new Map());
+    let id = this.#lastId;
+    do id = (id % 65_535) + 1;
+    while (outgoing.has(id));
+    this.#lastId = id;
+    entry.state = 'sent';
+    entry.sendAs = sendAs;
+    entry.owner = this.#session;
+    entry.deliveryId = id;
+    entry.counted = true;
+    this.unsettled++;
+    outgoing.set(id, entry);
+  }
+
+  /** Returns false when the peer does not take packets as large as this one: the message is dropped. */
+  #transfer(entry: Entry, message: Message, retained: boolean, ids: readonly number[] | undefined): boolean {
+    const consumer = this.#session.consumer!;
+    if (consumer.transfer(entry.deliveryId, entry.sendAs as 1 | 2, message, retained, entry.redelivered, ids)) return true;
+    this.#finish(entry);
+    entry.queue.leave(entry, 'tooLarge');
+    return false;
+  }
+
+  /** The delivery id is free again. */
+  #finish(entry: Entry): void {
+    this.#forget(entry);
+    competingOf(entry.queue)?.finished(entry);
+  }
+
+  #forget(entry: Entry): void {
+    this.#outgoing!.delete(entry.deliveryId);
+    if (entry.counted) this.unsettled--;
+    entry.counted = false;
+  }
+
+  /** Sends what waits to be sent again, as far as the connection can take it. */
+  sendAgain(): void {
+    const resend = this.#resend;
+    if (resend === undefined) return;
+    let done = 0;
+    for (; done < resend.length; done++) {
+      const entry = resend[done]!;
+      if (entry.gone || entry.owner !== this.#session) continue;
+      if (!entry.counted && !this.#session.canTake()) break;
+      if (!this.#sendOnce(entry)) break;
+    }
+    this.#resend = done === resend.length ? undefined : resend.slice(done);
+  }
+
+  #sendOnce(entry: Entry): boolean {
+    const session = this.#session;
+    if (entry.state === 'received') {
+      this.#count(entry);
+      session.consumer!.releaseDelivery(entry.deliveryId);
+      return true;
+    }
+    const message = entry.queue.shard.load(entry.stored!, session.inbox);
+    if (message === undefined) return false;
+    this.#count(entry);
+    const member = competingOf(entry.queue)?.memberOf(session);
+    const retained = member === undefined ? entry.retained : entry.retained && member.retainAsPublished;
+    this.#transfer(entry, message, retained, member?.subscriptionIds ?? entry.subscriptionIds);
+    entry.redelivered = true;
+    return true;
+  }
+
+  #count(entry: Entry): void {
+    if (entry.counted) return;
+    entry.counted = true;
+    this.unsettled++;
+  }
+
+  /** What the peer says of a delivery. Returns the queue of its entry; undefined when there is no such delivery. */
+  settle(deliveryId: number, settlement: Settlement): Queue | undefined {
+    const entry = this.#outgoing?.get(deliveryId);
+    if (entry === undefined) return undefined;
+    const queue = entry.queue;
+    if (settlement === 'received') {
+      if (entry.sendAs !== 2) return undefined;
+      this.#peerReceived(entry);
+    } else if (settlement === 'rejected') {
+      if (entry.state !== 'sent') return undefined;
+      this.#finish(entry);
+      queue.leave(entry, 'refusedByConsumer');
+    } else if (entry.sendAs === 1) {
+      this.#finish(entry);
+      queue.leave(entry, 'delivered');
+    } else {
+      if (entry.state !== 'received') return undefined;
+      this.#finish(entry);
+      queue.forget(entry);
+    }
+    return queue;
+  }
+
+  #peerReceived(entry: Entry): void {
+    if (entry.state === 'sent') entry.queue.received(entry);
+    const shard = entry.queue.shard;
+    if (entry.row <= shard.durableRow) {
+      this.#session.consumer?.releaseDelivery(entry.deliveryId);
+      return;
+    }
+    // The release lets the peer forget the id: only when we are sure to remember that it has the message.
+    shard.after(entry.row, () => {
+      if (!entry.gone && entry.owner === this.#session) this.#session.consumer?.releaseDelivery(entry.deliveryId);
+    });
+  }
+
+  /** A new connection: what is unsettled is sent again, in its order. */
+  connectionCame(): void {
+    this.unsettled = 0;
+    this.#resend = undefined;
+    for (const entry of this.#entries()) {
+      entry.counted = false;
+      // One whose record is not durable yet has never been sent; it will be then.
+      if (entry.row > entry.queue.shard.durableRow) continue;
+      entry.redelivered = true;
+      (this.#resend ??= []).push(entry);
+    }
+  }
+
+  /** The connection is lost: at-least-once entries of shared queues go to other members at once. */
+  connectionWent(): void {
+    this.#resend = undefined;
+    const competing = new Set<CompetingConsumers>();
+    for (const { queue, sendAs } of this.#entries()) {
+      const consumers = competingOf(queue);
+      if (consumers !== undefined && sendAs === 1) competing.add(consumers);
+    }
+    for (const consumers of competing) {
+      this.returnTo(consumers);
+      consumers.pump();
+    }
+  }
+
+  /** Gives at-least-once entries back to the queue they came from. */
+  returnTo(competing: CompetingConsumers): void {
+    for (const entry of this.of(competing.queue).toReversed()) {
+      if (entry.sendAs !== 1) continue;
+      this.#forget(entry);
+      competing.returned(entry);
+    }
+  }
+
+  /** The session is over. Exactly-once entries of shared queues must not go to another session [MQTT-4.8.2-5]. */
+  abandon(): void {
+    for (const entry of this.#entries()) {
+      this.#finish(entry);
+      if (entry.state === 'received') entry.queue.forget(entry);
+      else entry.queue.leave(entry, 'sessionEnded');
+    }
+  }
+
+  /** Takes over a delivery found in the journal. */
+  recover(entry: Entry): void {
+    (this.#outgoing ??= new Map()).set(entry.deliveryId, entry);
+    entry.owner = this.#session;
+    entry.redelivered = true;
+    this.#lastId = Math.max(this.#lastId, entry.deliveryId);
+  }
+}
