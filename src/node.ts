@@ -7,6 +7,8 @@ import { brokerPart } from './node/broker-part.ts';
 import { dataDirectoryPart } from './node/data-directory-part.ts';
 import { keystorePart } from './node/keystore-part.ts';
 import { Lifecycle } from './node/lifecycle.ts';
+import { ListenersPart, type OpenListener } from './node/listeners-part.ts';
+import { loopPart } from './node/loop-part.ts';
 import { mqttPart } from './node/mqtt-part.ts';
 import { Rooms } from './node/rooms.ts';
 import { securityPart } from './node/security-part.ts';
@@ -20,25 +22,37 @@ export type NodeOptions = {
   readonly onFatal: (error: unknown) => void;
 };
 
-export type OpenListener = { readonly name: string; readonly kind: string; readonly host: string; readonly port: number };
-
 export class HeliographNode {
   #config: Config;
   readonly #rooms: Rooms;
+  readonly #listeners: ListenersPart;
   readonly #lifecycle: Lifecycle;
 
   constructor({ config, log, dev, onFatal }: NodeOptions) {
     this.#config = config;
     const rooms = new Rooms(config, log, dev, onFatal);
+    const listeners = new ListenersPart(rooms);
     this.#rooms = rooms;
-    this.#lifecycle = new Lifecycle(
-      [dataDirectoryPart(rooms), keystorePart(rooms, () => {}), securityPart(rooms), brokerPart(rooms), mqttPart(rooms)],
-      log,
-    );
+    this.#listeners = listeners;
+    const parts = [
+      dataDirectoryPart(rooms),
+      keystorePart(rooms, () => listeners.refreshTls()),
+      securityPart(rooms),
+      loopPart(rooms),
+      brokerPart(rooms),
+      mqttPart(rooms),
+      listeners,
+    ];
+    this.#lifecycle = new Lifecycle(parts, log);
   }
 
   get config(): Config {
     return this.#config;
+  }
+
+  /** Where peers can connect, with the ports that the system chose. */
+  get listeners(): readonly OpenListener[] {
+    return this.#listeners.open;
   }
 
   /** The administrator that this start made, if it was the first; its password is kept nowhere. */
@@ -51,17 +65,12 @@ export class HeliographNode {
     return this.#config.tls.certificates.length === 0 ? this.#rooms.keystore.authorityFile : undefined;
   }
 
-  /** Where peers can connect, with the ports that the system chose. */
-  get listeners(): readonly OpenListener[] {
-    return [];
-  }
-
   /** @throws UserError when something outside stands in the way (a port in use, an unwritable directory…); nothing is left open */
   start(): Promise<void> {
     return this.#lifecycle.start(this.#config.node.shutdownTimeoutMs);
   }
 
-  /** Stops within the configured time. Returns false when something had to be cut short. May be called again. */
+  /** Stops within the configured time. Returns false when something had to be given up. May be called again. */
   stop(): Promise<boolean> {
     return this.#lifecycle.stop(this.#config.node.shutdownTimeoutMs);
   }

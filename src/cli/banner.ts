@@ -3,7 +3,8 @@
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import { isLoopback } from '../config/relations.ts';
-import type { HeliographNode, OpenListener } from '../node.ts';
+import type { HeliographNode } from '../node.ts';
+import type { OpenListener } from '../node/listeners-part.ts';
 import { packageVersion } from './version.ts';
 
 const kinds: Readonly<Record<string, string>> = {

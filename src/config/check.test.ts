@@ -91,7 +91,7 @@ const cases: readonly (readonly [string, string, readonly (string | RegExp)[]])[
     [/^3:11: listeners\.mqtt\.host: a listener of kind tcp on 0\.0\.0\.0 lets passwords .*use kind tls, .*allowPlaintext: true\.$/],
   ],
   ['one port twice', 'listeners: {ws: {port: 1883}}', [/^1:24: listeners\.ws\.port: listener mqtt already uses 127\.0\.0\.1 port 1883/]],
-  ['a path where none is used', 'listeners: {mqtt: {path: /mqtt}}', [/listener of kind tcp has no path/]],
+  ['a path where none is used', 'listeners: {mqtt: {paths: [/mqtt]}}', [/listener of kind tcp has no paths/]],
   ['certificates without TLS', 'listeners: {mqtt: {clientCertificate: require}}', [/listener of kind tcp has no certificates/]],
   [
     'limits out of order',
@@ -135,7 +135,7 @@ test('the printed defaults pass the check and are the defaults', () => {
 });
 
 test('every printed comment line of a setting without default is a correct line as well', () => {
-  for (const optional of defaultsAsYaml().matchAll(/^ *# (path|clientCertificate|clientCaFile): .*$/gm)) {
+  for (const optional of defaultsAsYaml().matchAll(/^ *# (clientCaFile): .*$/gm)) {
     assert.equal(checkYaml('x', `tls:\n  ${optional[0].replace(/^ *# /, '')}\n`, schemaTree).value === undefined, false);
   }
 });

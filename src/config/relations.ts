@@ -32,8 +32,9 @@ function* listenerViolations(config: Config): Generator<Violation> {
     if (plaintext && listener.clientCertificate !== undefined) {
       yield { path: `${path}.clientCertificate`, what: `a listener of kind ${listener.kind} has no certificates`, fix: 'remove the line' };
     }
-    if (listener.path !== undefined && listener.kind !== 'ws' && listener.kind !== 'wss') {
-      yield { path: `${path}.path`, what: `a listener of kind ${listener.kind} has no path`, fix: 'remove the line' };
+    for (const setting of ['paths', 'origins'] as const) {
+      if (listener[setting] === undefined || listener.kind === 'ws' || listener.kind === 'wss') continue;
+      yield { path: `${path}.${setting}`, what: `a listener of kind ${listener.kind} has no ${setting}`, fix: 'remove the line' };
     }
     if (listener.port === 0) continue;
     const address = `${listener.host} port ${listener.port}`;

@@ -8,12 +8,12 @@ import type { Rooms } from './rooms.ts';
 /** How often it is looked whether the issued certificate is due. */
 const renewalCheckMs = 3_600_000;
 
-/** Keys and certificates; made at the first start, renewed in time. `changed` is called when TLS listeners should take new ones. */
-export function keystorePart(rooms: Rooms, changed: () => void): Part {
+/** Keys and certificates; made at the first start, renewed in time; `renewed` is called when TLS listeners should take the new one. */
+export function keystorePart(rooms: Rooms, renewed: () => void): Part {
   let renewal: NodeJS.Timeout | undefined;
   const renew = async (): Promise<void> => {
     try {
-      if (await rooms.keystore.renewIfDue()) changed();
+      if (await rooms.keystore.renewIfDue()) renewed();
     } catch (error) {
       rooms.log.error('the server certificate could not be renewed', { error: (error as Error).message });
     }
@@ -26,11 +26,7 @@ export function keystorePart(rooms: Rooms, changed: () => void): Part {
       renewal = setInterval(() => void renew(), renewalCheckMs).unref();
     },
     stop: () => clearInterval(renewal),
-    async reload(config) {
-      const before = rooms.keystore.material;
-      await rooms.keystore.reload(keystoreFiles(config));
-      if (rooms.keystore.material !== before) changed();
-    },
+    reload: (config) => rooms.keystore.reload(keystoreFiles(config)),
   };
 }
 

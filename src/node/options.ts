@@ -1,10 +1,15 @@
 // The configuration in the shape that each room asks for. Settings that several rooms share stand in it once.
 
 import type { BrokerLimits } from '../broker/limits.ts';
-import type { Config } from '../config.ts';
+import type { Config, ListenerConfig } from '../config.ts';
+import type { AcceptLimits } from '../net/accept-limits.ts';
+import type { TlsSettings } from '../net/tls.ts';
+import { defaultWebSocketSettings, type WebSocketSettings } from '../net/websocket.ts';
 import type { MqttOptions } from '../protocols/mqtt/options.ts';
 import { adminRole } from '../security/access-rules.ts';
 import type { SecurityPolicy } from '../security/create-security.ts';
+import { describeCertificate } from '../security/peer-certificate.ts';
+import type { TlsMaterial } from '../security/pki/keystore.ts';
 
 /** MQTT's word for "for ever". */
 const forEverSec = 0xffff_ffff;
@@ -30,4 +35,34 @@ export function securityPolicy({ security }: Config, dev: boolean): SecurityPoli
   const { enabled, listeners, ...others } = anonymous;
   const open = enabled ? { ...others, ...(listeners.length === 0 ? {} : { listeners }) } : undefined;
   return { users, rules, certificates, anonymous: dev ? { ...others, roles: [adminRole] } : open };
+}
+
+export function acceptLimits({ net }: Config): AcceptLimits {
+  const { outputHighWaterBytes: _, outputLowWaterBytes: __, ...limits } = net;
+  return {
+    ...limits,
+    maxConnectionsPerAddress: limits.maxConnectionsPerAddress || Infinity,
+    connectionsPerSecond: limits.connectionsPerSecond || Infinity,
+  };
+}
+
+export function tlsSettings({ tls }: Config, listener: ListenerConfig, material: TlsMaterial): TlsSettings {
+  return {
+    certificates: material.servers,
+    minVersion: tls.minVersion,
+    clientCertificate: listener.clientCertificate ?? tls.clientCertificate,
+    clientCas: [material.clientAuthorities],
+    describeCertificate,
+  };
+}
+
+/** A client may send several packets in one WebSocket message; the largest one always fits. */
+const webSocketSlackBytes = 64 * 1024;
+
+export function webSocketSettings({ mqtt }: Config, { paths, origins }: ListenerConfig): WebSocketSettings {
+  return {
+    paths: paths ?? defaultWebSocketSettings.paths,
+    origins,
+    maxMessageBytes: mqtt.maxPacketBytes + webSocketSlackBytes,
+  };
 }

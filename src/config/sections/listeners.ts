@@ -1,5 +1,5 @@
 import { Type } from 'typebox';
-import { choice, count, flag, optional, section, text } from '../fields.ts';
+import { choice, count, flag, list, optional, section, text } from '../fields.ts';
 
 export const clientCertificatePolicies = ['none', 'request', 'require'] as const;
 
@@ -17,10 +17,18 @@ const listener = section(
       { default: false },
       'Allows a listener without TLS on an address other than loopback: passwords and messages can then be read on the way.',
     ),
-    path: optional(
-      text(
-        { pattern: '^/', shape: 'a path that begins with "/"', maxLength: 255, example: '/mqtt' },
-        'ws and wss: the path of the URL. Any path when absent.',
+    paths: optional(
+      list(
+        text({ pattern: '^/', shape: 'a path that begins with "/"', maxLength: 255 }, 'A path.'),
+        { min: 1, max: 100, example: ['/mqtt', '/'] },
+        'ws and wss: paths of the URL at which it answers. /mqtt and / when absent.',
+      ),
+    ),
+    origins: optional(
+      list(
+        text({ pattern: '^https?://[^/]+$', shape: 'an origin such as https://example.com', maxLength: 255 }, 'An origin.'),
+        { max: 100, example: ['https://console.example.com'] },
+        'ws and wss: origins of the web pages that may connect, in lower case. Any when absent; no web page when empty.',
       ),
     ),
     clientCertificate: optional(
