@@ -11,7 +11,7 @@ import { Builder } from './codec/builder.ts';
 import { Cursor } from './codec/cursor.ts';
 import type { PublishProperties, UserProperty } from './codec/packets.ts';
 import { readPropertyRange, writeProperties } from './codec/properties.ts';
-import { PropertySet } from './codec/property-ids.ts';
+import { PropertyId, PropertySet } from './codec/property-ids.ts';
 
 /** The properties of a PUBLISH or a will that its receivers get to see, whichever connection they are on. */
 export type MessageProperties = Pick<
@@ -92,97 +92,121 @@ export function toNeutral(properties: MessageProperties | undefined): NeutralFie
     any = true;
   }
   if (userProperties !== undefined) {
-    priority = takeUserProperties(userProperties, attributes);
-    if (!isSameList(userPropertiesOf(attributes, priority), userProperties)) {
-      attributes.residue = { protocol: residueProtocol, bytes: encodeProperties(properties) };
-    }
+    const taken = takeUserProperties(userProperties, attributes);
+    priority = taken.priority;
+    if (!taken.inPlace) attributes.residue = { protocol: residueProtocol, bytes: encodeProperties(properties) };
     any = true;
   }
   return any ? { attributes, priority } : noFields;
 }
 
-/** What an MQTT 5 receiver gets. */
+/** What an MQTT 5 receiver gets, as a value. */
 export function toMqtt(attributes: Attributes | undefined, priority: number): MessageProperties {
-  if (attributes?.residue?.protocol === residueProtocol) return decodeResidue(attributes.residue.bytes);
-  const userProperties = userPropertiesOf(attributes, priority);
-  const correlation = binaryOf(attributes?.correlation);
-  const responseTopic = responseTopicOf(attributes?.replyTo);
-  const contentType = optionalText(attributes?.contentType);
-  const format = attributes?.payloadFormat;
-  return {
-    ...(format === undefined ? {} : { payloadFormatIndicator: format === 'utf8' ? 1 : 0 }),
-    ...(contentType === undefined ? {} : { contentType }),
-    ...(responseTopic === undefined ? {} : { responseTopic }),
-    ...(correlation === undefined ? {} : { correlationData: correlation }),
-    ...(userProperties.length === 0 ? {} : { userProperties }),
-  };
+  const bytes = Buffer.concat([encodedPriority(priority, attributes), attributes === undefined ? nothing : encodedAttributes(attributes)]);
+  return readPropertyRange(new Cursor(bytes, 0, bytes.length), PropertySet.publish) ?? {};
 }
+
+const nothing = new Uint8Array(0);
 
 // What was encoded last: a message that goes to many peers is encoded once.
 let encodedFor: Attributes | undefined;
-let encoded = new Uint8Array(0);
+let encoded: Uint8Array = nothing;
 
-/** The attributes as MQTT 5 properties, without their length. Shared: never write to it. */
+/** The attributes as MQTT 5 properties, without their length. Valid until the next call; never write to it. */
 export function encodedAttributes(attributes: Attributes): Uint8Array {
   if (encodedFor !== attributes) {
-    const { residue } = attributes;
-    encoded =
-      residue?.protocol === residueProtocol
-        ? (residue.bytes as Uint8Array<ArrayBuffer>)
-        : (encodeProperties(toMqtt(attributes, defaultPriority)) as Uint8Array<ArrayBuffer>);
+    encodedFor = undefined; // In case the encoding throws.
+    encoded = attributes.residue?.protocol === residueProtocol ? attributes.residue.bytes : encodeAttributes(attributes);
     encodedFor = attributes;
   }
   return encoded;
 }
 
-const nothing = new Uint8Array(0);
-const encodedPriorities = Array.from({ length: 10 }, (_, priority) =>
+const encodedPriorities: readonly Uint8Array[] = Array.from({ length: 10 }, (_, priority) =>
   priority === defaultPriority ? nothing : encodeProperties({ userProperties: [{ key: priorityKey, value: String(priority) }] }),
 );
 
-/** The priority as an MQTT 5 user property: what `encodedAttributes` leaves out. Shared: never write to it. */
+/** The priority as an MQTT 5 user property: what `encodedAttributes` leaves out, and what comes before it. Shared: never write to it. */
 export function encodedPriority(priority: number, attributes: Attributes | undefined): Uint8Array {
   if (priority === defaultPriority || attributes?.residue?.protocol === residueProtocol) return nothing;
   return encodedPriorities[priority] ?? nothing;
 }
 
-/** Moves what has a field into `attributes`, the rest into its properties; returns the priority. */
+/**
+ * Moves what has a field into `attributes`, the rest into its properties. `inPlace`: the fields stood where they are written
+ * back, before all others and in the order priority, content encoding, message id.
+ */
 function takeUserProperties(
   userProperties: readonly UserProperty[],
   attributes: { contentEncoding?: string; messageId?: MessageId; properties?: readonly Property[] },
-): number {
+): { priority: number; inPlace: boolean } {
   const properties: Property[] = [];
   let priority: number | undefined;
+  let inPlace = true;
   for (const { key, value } of userProperties) {
-    if (key === contentEncodingKey && attributes.contentEncoding === undefined) attributes.contentEncoding = value;
-    else if (key === messageIdKey && attributes.messageId === undefined) attributes.messageId = { type: 'string', value };
-    else if (key === priorityKey && priority === undefined && /^[0-9]$/.test(value)) priority = Number(value);
-    else properties.push({ key, value: { type: 'string', value } });
+    if (key === contentEncodingKey && attributes.contentEncoding === undefined) {
+      inPlace &&= properties.length === 0 && attributes.messageId === undefined;
+      attributes.contentEncoding = value;
+    } else if (key === messageIdKey && attributes.messageId === undefined) {
+      inPlace &&= properties.length === 0;
+      attributes.messageId = { type: 'string', value };
+    } else if (key === priorityKey && priority === undefined && /^[0-9]$/.test(value)) {
+      priority = Number(value);
+      const first = properties.length === 0 && attributes.contentEncoding === undefined && attributes.messageId === undefined;
+      inPlace &&= first && priority !== defaultPriority;
+    } else {
+      properties.push({ key, value: { type: 'string', value } });
+    }
   }
   if (properties.length > 0) attributes.properties = properties;
-  return priority ?? defaultPriority;
+  return { priority: priority ?? defaultPriority, inPlace };
 }
 
-/** Fields first, in a fixed order, so that they are the first of their key and become the fields again. */
-function userPropertiesOf(attributes: Attributes | undefined, priority: number): UserProperty[] {
-  const list: UserProperty[] = [];
-  if (priority !== defaultPriority) list.push({ key: priorityKey, value: String(priority) });
-  if (attributes === undefined) return list;
-  const { contentEncoding, messageId, properties } = attributes;
-  if (contentEncoding !== undefined) pushPair(list, contentEncodingKey, contentEncoding);
-  if (messageId !== undefined) pushPair(list, messageIdKey, textOfValue(messageId));
-  if (properties !== undefined) for (const { key, value } of properties) pushPair(list, key, textOfValue(value));
-  return list;
+// What is encoded last stays here: a buffer of its own per message would cost more than the encoding.
+const builder = new Builder();
+
+/** A view of `builder`. */
+function encodeAttributes(attributes: Attributes): Uint8Array {
+  const { payloadFormat, contentType, replyTo, correlation, contentEncoding, messageId, properties } = attributes;
+  builder.clear();
+  if (payloadFormat !== undefined) {
+    builder.byte(PropertyId.payloadFormatIndicator);
+    builder.byte(payloadFormat === 'utf8' ? 1 : 0);
+  }
+  const type = contentType === undefined ? undefined : mqttText(contentType);
+  if (type !== undefined) {
+    builder.byte(PropertyId.contentType);
+    builder.text(type);
+  }
+  const responseTopic = responseTopicOf(replyTo);
+  if (responseTopic !== undefined) {
+    builder.byte(PropertyId.responseTopic);
+    builder.text(responseTopic);
+  }
+  const correlationData = binaryOf(correlation);
+  if (correlationData !== undefined) {
+    builder.byte(PropertyId.correlationData);
+    builder.binary(correlationData);
+  }
+  if (contentEncoding !== undefined) encodePair(contentEncodingKey, contentEncoding);
+  if (messageId !== undefined) encodePair(messageIdKey, textOfValue(messageId));
+  if (properties !== undefined) for (const { key, value } of properties) encodePair(key, textOfValue(value));
+  return builder.view();
 }
 
-function pushPair(list: UserProperty[], key: string, value: string): void {
-  const mqttKey = optionalText(key);
-  const mqttValue = optionalText(value);
-  if (mqttKey !== undefined && mqttValue !== undefined) list.push({ key: mqttKey, value: mqttValue });
+function encodePair(key: string, value: string): void {
+  const start = builder.length;
+  builder.byte(PropertyId.userProperty);
+  if (!encodeText(key) || !encodeText(value)) builder.length = start;
 }
 
-function isSameList(a: readonly UserProperty[], b: readonly UserProperty[]): boolean {
-  return a.length === b.length && a.every(({ key, value }, i) => key === b[i]!.key && value === b[i]!.value);
+/** Returns false, having written nothing, for a text that MQTT cannot carry. */
+function encodeText(text: string): boolean {
+  if (builder.shortText(text)) return true;
+  const clean = mqttText(text);
+  if (clean === undefined) return false;
+  builder.text(clean);
+  return true;
 }
 
 function textOfValue(typed: TypedValue): string {
@@ -207,8 +231,8 @@ function timestampText(ms: bigint): string {
 const maxFieldBytes = 0xffff;
 
 /** The text as MQTT can carry it [MQTT-1.5.4-1] [MQTT-1.5.4-2]; undefined when it is too long. */
-function optionalText(text: string | undefined): string | undefined {
-  if (text === undefined || text.length > maxFieldBytes) return undefined;
+function mqttText(text: string): string | undefined {
+  if (text.length > maxFieldBytes) return undefined;
   const clean = text.includes('\0') || !text.isWellFormed() ? text.toWellFormed().replaceAll('\0', '\ufffd') : text;
   // No character takes more than three bytes per UTF-16 unit: only long texts need to be measured.
   return clean.length * 3 > maxFieldBytes && Buffer.byteLength(clean) > maxFieldBytes ? undefined : clean;
@@ -228,21 +252,13 @@ function replyAddress(responseTopic: string): ReplyAddress {
 
 function responseTopicOf(replyTo: ReplyAddress | undefined): string | undefined {
   if (replyTo === undefined || /[+#]/.test(replyTo.name)) return undefined; // [MQTT-3.3.2-14]
-  return optionalText(replyTo.kind === 'queue' ? queuePrefix + replyTo.name : replyTo.name);
+  return mqttText(replyTo.kind === 'queue' ? queuePrefix + replyTo.name : replyTo.name);
 }
 
+/** Only the properties of MessageProperties, whatever else `properties` holds. */
 function encodeProperties(properties: MessageProperties): Uint8Array {
-  const builder = new Builder();
-  writeProperties(builder, {
-    payloadFormatIndicator: properties.payloadFormatIndicator,
-    contentType: properties.contentType,
-    responseTopic: properties.responseTopic,
-    correlationData: properties.correlationData,
-    userProperties: properties.userProperties,
-  });
-  return builder.copy();
-}
-
-function decodeResidue(bytes: Uint8Array): MessageProperties {
-  return readPropertyRange(new Cursor(bytes, 0, bytes.length), PropertySet.publish) ?? {};
+  const { payloadFormatIndicator, contentType, responseTopic, correlationData, userProperties } = properties;
+  const own = new Builder();
+  writeProperties(own, { payloadFormatIndicator, contentType, responseTopic, correlationData, userProperties });
+  return own.copy();
 }

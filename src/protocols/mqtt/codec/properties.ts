@@ -83,6 +83,7 @@ function readValue(cursor: Cursor, id: number, into: PropertiesInReading): void 
       return;
     case PropertyId.responseTopic:
       into.responseTopic = cursor.text();
+      if (/[+#]/.test(into.responseTopic)) cursor.fail(protocolError('Response Topic holds a wildcard')); // [MQTT-3.3.2-14]
       return;
     case PropertyId.correlationData:
       into.correlationData = cursor.binary();

@@ -13,8 +13,8 @@ const nothing = new Uint8Array(0);
 const expiryBytes = 5;
 const aliasBytes = 3;
 
-/** Up to this length a loop beats the call that TypedArray.set costs. */
-const shortCopyBytes = 48;
+/** Up to this length a loop beats the view that TypedArray.set needs of a range (about 28 ns; without the view 10 ns). */
+const loopBytes = 28;
 
 /**
  * Writes a PUBLISH.
@@ -55,7 +55,7 @@ export function writePublish(
   }
   buffer[at] = topicLength >>> 8;
   buffer[at + 1] = topicLength;
-  copyBytes(topic, 0, topicLength, buffer, at + 2);
+  buffer.set(topic, at + 2);
   at += 2 + topicLength;
   if (qos !== 0) {
     buffer[at] = packetId >>> 8;
@@ -66,7 +66,7 @@ export function writePublish(
     if (propertiesLength === 0) buffer[at++] = 0;
     else at = writeMessageProperties(buffer, at, message, propertiesLength, topicAlias, subscriptionIds, nowMs);
   }
-  copyBytes(message.buffer, payloadStart, payloadLength, buffer, at);
+  copyRange(message.buffer, payloadStart, payloadLength, buffer, at);
   output.position = at + payloadLength;
 }
 
@@ -134,7 +134,7 @@ function writeMessageProperties(
   at += priority.length;
   if (message.attributes === undefined) return at;
   const attributes = encodedAttributes(message.attributes);
-  copyBytes(attributes, 0, attributes.length, buffer, at);
+  buffer.set(attributes, at);
   return at + attributes.length;
 }
 
@@ -143,9 +143,10 @@ function secondsLeft(expiresAtMs: number, nowMs: number): number {
   return Math.min(0xffff_ffff, Math.max(0, Math.ceil((expiresAtMs - nowMs) / 1000)));
 }
 
-function copyBytes(source: Uint8Array, start: number, length: number, target: Uint8Array, at: number): void {
-  if (length <= shortCopyBytes) for (let i = 0; i < length; i++) target[at + i] = source[start + i]!;
-  else target.set(start === 0 && length === source.length ? source : source.subarray(start, start + length), at);
+function copyRange(source: Uint8Array, start: number, length: number, target: Uint8Array, at: number): void {
+  if (length === source.length) target.set(source, at);
+  else if (length > loopBytes) target.set(source.subarray(start, start + length), at);
+  else for (let i = 0; i < length; i++) target[at + i] = source[start + i]!;
 }
 
 const head = new Builder();

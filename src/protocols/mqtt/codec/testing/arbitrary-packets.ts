@@ -41,7 +41,7 @@ function valueOf(name: keyof Properties, type: string): fc.Arbitrary<unknown> {
     case 'fourBytes':
       return fourBytes.map((value) => Math.max(value, least));
     case 'text':
-      return mqttText();
+      return name === 'responseTopic' ? mqttText().map((text) => text.replaceAll(/[+#]/g, '-')) : mqttText();
     case 'binary':
       return binary();
     case 'pairs':

@@ -146,6 +146,7 @@ const publishes: readonly BadCase[] = [
   client(5, 'Content Type twice', '30 { "t" { 03 "a" 03 "a" } }', protocol),
   client(5, 'Response Topic twice', '30 { "t" { 08 "a" 08 "a" } }', protocol),
   client(5, 'Correlation Data twice', '30 { "t" { 09 <> 09 <> } }', protocol),
+  client(5, '[MQTT-3.3.2-14] Response Topic with a wildcard', '30 { "t" { 08 "a/+" } }', protocol),
   client(5, '[MQTT-3.3.2-13] Response Topic that is not UTF-8', '30 { "t" { 08 <ff> } }', malformed),
   client(5, '[MQTT-3.3.2-19] Content Type with U+0000', '30 { "t" { 03 <00> } }', malformed),
   client(5, 'a property of CONNECT in PUBLISH', '30 { "t" { 11 00 00 00 01 } }', malformed),
