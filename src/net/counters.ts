@@ -1,0 +1,110 @@
+// What one listener has seen. Hot code adds to the plain fields.
+
+import type { Labels, Sample } from '../base/metrics.ts';
+
+/** Why a connection was not taken. */
+export const refusalReasons = [
+  /** The listener is full. */
+  'connections',
+  /** The address has too many. */
+  'address',
+  /** New connections come too fast. */
+  'rate',
+  /** Too many handshakes are under way. */
+  'handshakes',
+  /** The system could not accept it (out of file descriptors…). */
+  'system',
+  /** The node is going down. */
+  'draining',
+] as const;
+export type RefusalReason = (typeof refusalReasons)[number];
+
+/** How a handshake ended that did not become a connection. */
+export const handshakeFailures = [
+  'timeout',
+  /** The peer went away. */
+  'reset',
+  /** No client certificate, or one that does not verify. */
+  'certificate',
+  /** The client does not accept our certificate. */
+  'distrusted',
+  /** No common version, cipher or group. */
+  'parameters',
+  /** What came is not TLS, or broken. */
+  'protocol',
+  /** The upgrade to WebSocket was refused: path, origin, subprotocol, or malformed HTTP. */
+  'upgrade',
+] as const;
+export type HandshakeFailure = (typeof handshakeFailures)[number];
+
+export class NetCounters {
+  readonly listener: string;
+  accepted = 0;
+  /** Open now, handshakes included. */
+  active = 0;
+  bytesIn = 0;
+  bytesOut = 0;
+  reads = 0;
+  writes = 0;
+  /** How often reading from a peer was stopped to hold it back. */
+  pauses = 0;
+  /** How often a connection's output went over the high-water mark. */
+  congestions = 0;
+  handshakesPending = 0;
+  /** Text messages on a WebSocket; each ended its connection. */
+  textMessages = 0;
+  /** Connections that were cut because they did not take the last bytes in time. */
+  closeTimeouts = 0;
+  readonly refused: Record<RefusalReason, number> = { connections: 0, address: 0, rate: 0, handshakes: 0, system: 0, draining: 0 };
+  readonly failedHandshakes: Record<HandshakeFailure, number> = {
+    timeout: 0,
+    reset: 0,
+    certificate: 0,
+    distrusted: 0,
+    parameters: 0,
+    protocol: 0,
+    upgrade: 0,
+  };
+
+  constructor(listener: string) {
+    this.listener = listener;
+  }
+
+  *metrics(): Iterable<Sample> {
+    const labels: Labels = { listener: this.listener };
+    const counter = (name: string, help: string, value: number): Sample => ({
+      name: `heliograph_net_${name}_total`,
+      help,
+      type: 'counter',
+      labels,
+      value,
+    });
+    const gauge = (name: string, help: string, value: number): Sample => ({
+      name: `heliograph_net_${name}`,
+      help,
+      type: 'gauge',
+      labels,
+      value,
+    });
+    yield gauge('connections', 'Open connections, handshakes included.', this.active);
+    yield gauge('handshakes_pending', 'TLS handshakes and WebSocket upgrades under way.', this.handshakesPending);
+    yield counter('accepted', 'Connections taken.', this.accepted);
+    yield counter('received_bytes', 'Bytes received from peers, without TLS and framing.', this.bytesIn);
+    yield counter('sent_bytes', 'Bytes handed to the system for peers, without TLS and framing.', this.bytesOut);
+    yield counter('reads', 'Times bytes of a peer were handed to its protocol.', this.reads);
+    yield counter('writes', 'Flushes of a connection’s output.', this.writes);
+    yield counter('pauses', 'Times reading from a peer was stopped to hold it back.', this.pauses);
+    yield counter('congestions', 'Times a connection’s unsent output went over the high-water mark.', this.congestions);
+    yield counter('text_messages', 'WebSocket text messages; each ends its connection.', this.textMessages);
+    yield counter('close_timeouts', 'Connections cut because they did not take the last bytes in time.', this.closeTimeouts);
+    for (const reason of refusalReasons) {
+      yield { ...counter('refused', 'Connections not taken, by reason.', this.refused[reason]), labels: { ...labels, reason } };
+    }
+    for (const kind of handshakeFailures) {
+      yield {
+        ...counter('failed_handshakes', 'Handshakes that failed, by kind.', this.failedHandshakes[kind]),
+        labels: { ...labels, kind },
+      };
+    }
+  }
+}

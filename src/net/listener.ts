@@ -1,0 +1,312 @@
+// One configured endpoint: it listens, lets in or refuses, leads sockets through TLS and WebSocket, and gives what comes out of
+// that a protocol.
+
+import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import type { WebSocket } from 'ws';
+import { UserError } from '../base/user-error.ts';
+import type { Sample } from '../base/metrics.ts';
+import type { Connection, Protocol, Wire, WireFacts } from '../protocols/protocol.ts';
+import type { PeerCertificate } from '../security/security.ts';
+import { Admission, type AcceptLimits } from './accept-limits.ts';
+import { hostAndPort, plainAddress } from './address.ts';
+import { NetCounters, type RefusalReason } from './counters.ts';
+import { HandleWire } from './handle-wire.ts';
+import type { NetLoop } from './loop.ts';
+import { nodeHandles, type NodeHandles, type TcpHandle } from './node-handles.ts';
+import type { OpenWire, WireHome } from './open-wire.ts';
+import { peerOf, PendingHandshakes } from './pending-handshakes.ts';
+import { SocketWire } from './socket-wire.ts';
+import { TlsDoor, type TlsEvents, type TlsSettings } from './tls.ts';
+import { defaultWebSocketSettings, WebSocketDoor, type WebSocketSettings } from './websocket.ts';
+import { WebSocketWire } from './websocket-wire.ts';
+
+export type Endpoint = {
+  /** As in the configuration. */
+  readonly name: string;
+  readonly protocol: Protocol;
+  readonly kind: 'tcp' | 'tls' | 'ws' | 'wss';
+  /** An address or name; `::` is every interface, IPv4 and IPv6. */
+  readonly host: string;
+  /** 0: the system chooses. */
+  readonly port: number;
+  readonly limits: AcceptLimits;
+  /** For `tls` and `wss`. */
+  readonly tls?: TlsSettings;
+  /** For `ws` and `wss`. */
+  readonly webSocket?: WebSocketSettings;
+  /** False: plain TCP through node:net's sockets even where Node's handles can be used. */
+  readonly useHandles?: boolean;
+};
+
+export type BoundAddress = { readonly host: string; readonly port: number };
+
+export class Listener {
+  readonly counters: NetCounters;
+  readonly #endpoint: Endpoint;
+  readonly #loop: NetLoop;
+  readonly #admission: Admission;
+  readonly #handshakes: PendingHandshakes;
+  readonly #tls: TlsDoor | undefined;
+  readonly #webSocket: WebSocketDoor | undefined;
+  readonly #hasHandshake: boolean;
+  /** What TLS found out about sockets. */
+  readonly #certificates = new WeakMap<Socket, PeerCertificate>();
+  readonly #wires = new Set<OpenWire>();
+  readonly #connect: (wire: Wire) => Connection;
+  readonly #home: WireHome;
+  #server: Server | undefined;
+  #address: BoundAddress | undefined;
+  #draining = false;
+  #onEmpty: (() => void) | undefined;
+
+  /** @throws UserError when the certificates cannot be used */
+  constructor(endpoint: Endpoint, loop: NetLoop) {
+    this.#endpoint = endpoint;
+    this.#loop = loop;
+    const { name, kind, limits, protocol, tls } = endpoint;
+    this.counters = new NetCounters(name);
+    this.#admission = new Admission(limits, loop.clock.monotonicMs());
+    this.#handshakes = new PendingHandshakes(loop, this.counters, limits.handshakeTimeoutMs);
+    const { counters } = this;
+    this.#hasHandshake = kind !== 'tcp';
+    this.#connect = (wire): Connection => protocol.connect(wire);
+    this.#home = {
+      counters,
+      closeTimeoutMs: limits.closeTimeoutMs,
+      gone: (wire) => this.#gone(wire),
+    };
+    const overWebSocket = kind === 'ws' || kind === 'wss';
+    if (kind === 'tls' || kind === 'wss') {
+      if (tls === undefined) throw new UserError(`Listener ${name} needs TLS settings.`, { where: name, fix: 'give it a certificate' });
+      const alpn = overWebSocket ? ['http/1.1'] : [protocol.name];
+      this.#tls = new TlsDoor(tls, { listener: name, alpn }, this.#tlsEvents());
+    }
+    if (overWebSocket) {
+      this.#webSocket = new WebSocketDoor(endpoint.webSocket ?? defaultWebSocketSettings, protocol.webSocketProtocols, {
+        opened: (webSocket, socket) => this.#webSocketOpened(webSocket, socket),
+        refused: (socket) => this.#handshakes.explain(peerOf(socket), 'upgrade'),
+      });
+    }
+  }
+
+  get name(): string {
+    return this.#endpoint.name;
+  }
+
+  get kind(): Endpoint['kind'] {
+    return this.#endpoint.kind;
+  }
+
+  /** Where it listens; undefined before `start` and after it has stopped accepting. */
+  get address(): BoundAddress | undefined {
+    return this.#address;
+  }
+
+  /** @throws UserError when the address cannot be listened on */
+  async start(): Promise<BoundAddress> {
+    const { host, port } = this.#endpoint;
+    try {
+      return await this.#listen(host, port);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      // A machine without IPv6 has no `::`.
+      if (host === '::' && (code === 'EAFNOSUPPORT' || code === 'EADDRNOTAVAIL')) {
+        try {
+          return await this.#listen('0.0.0.0', port);
+        } catch (second) {
+          throw listenError(this.#endpoint, second as NodeJS.ErrnoException);
+        }
+      }
+      throw listenError(this.#endpoint, error as NodeJS.ErrnoException);
+    }
+  }
+
+  /** Later handshakes use these certificates; open connections go on. @throws UserError; then nothing has changed */
+  reloadTls(settings: TlsSettings): void {
+    this.#tls?.reload(settings);
+  }
+
+  /** No new connections from here on; open ones go on. */
+  stopAccepting(): void {
+    this.#draining = true;
+    this.#server?.close();
+    this.#server = undefined;
+    this.#address = undefined;
+    this.#handshakes.destroyAll();
+  }
+
+  /**
+   * Tells every connection that the node goes down and waits until they are closed, at most until `deadlineMs` on the loop's
+   * clock; what is left then is cut. Returns whether nothing had to be cut.
+   */
+  async drain(deadlineMs: number): Promise<boolean> {
+    this.stopAccepting();
+    this.#loop.enterTurn();
+    for (const wire of this.#wires) wire.shutDown();
+    if (this.#admission.active === 0) return true;
+    let clean = true;
+    const timer = this.#loop.timers.at(deadlineMs, () => {
+      clean = false;
+      for (const wire of this.#wires) wire.abort();
+      this.#handshakes.destroyAll();
+    });
+    this.#loop.wakeAt(deadlineMs);
+    await new Promise<void>((resolve) => {
+      this.#onEmpty = resolve;
+    });
+    this.#loop.timers.cancel(timer);
+    return clean;
+  }
+
+  metrics(): Iterable<Sample> {
+    return this.counters.metrics();
+  }
+
+  #listen(host: string, port: number): Promise<BoundAddress> {
+    const { limits, kind, useHandles } = this.#endpoint;
+    const keepAliveInitialDelay = limits.keepAliveMs;
+    const server = createServer({ noDelay: true, keepAlive: keepAliveInitialDelay > 0, keepAliveInitialDelay });
+    server.on('connection', (socket) => this.#acceptSocket(socket));
+    return new Promise((resolve, reject) => {
+      server.once('error', reject);
+      server.listen({ host, port, backlog: limits.backlog, exclusive: true }, () => {
+        server.off('error', reject);
+        server.on('error', () => this.#refuse('system'));
+        const handles = kind === 'tcp' && useHandles !== false ? nodeHandles() : undefined;
+        handles?.takeOver<HandleWire>(server, (handle) => this.#acceptHandle(handles, handle));
+        this.#server = server;
+        const bound = server.address() as AddressInfo;
+        this.#address = { host: bound.address, port: bound.port };
+        resolve(this.#address);
+      });
+    });
+  }
+
+  // --- letting in ---
+
+  #acceptHandle(handles: NodeHandles, handle: TcpHandle<HandleWire> | undefined): void {
+    this.#loop.enterTurn();
+    if (handle === undefined) {
+      this.#refuse('system');
+      return;
+    }
+    const peer: { address?: string; port?: number } = {};
+    // A peer that is gone already has no name; reading will tell.
+    handle.getpeername(peer);
+    const remoteAddress = plainAddress(peer.address ?? '');
+    const reason = this.#refusal(remoteAddress);
+    if (reason !== undefined) {
+      this.#refuse(reason);
+      handle.close(() => {});
+      return;
+    }
+    this.#entered();
+    handle.setNoDelay(true);
+    const { keepAliveMs } = this.#endpoint.limits;
+    if (keepAliveMs > 0) handle.setKeepAlive(true, Math.max(1, Math.round(keepAliveMs / 1000)));
+    const facts = this.#facts(remoteAddress, peer.port ?? 0, undefined);
+    this.#open(new HandleWire(this.#loop, this.#home, facts, handles, handle));
+  }
+
+  #acceptSocket(socket: Socket): void {
+    this.#loop.enterTurn();
+    const remoteAddress = plainAddress(socket.remoteAddress ?? '');
+    const reason = this.#refusal(remoteAddress);
+    if (reason !== undefined) {
+      this.#refuse(reason);
+      socket.destroy();
+      return;
+    }
+    this.#entered();
+    if (!this.#hasHandshake) {
+      this.#open(new SocketWire(this.#loop, this.#home, this.#facts(remoteAddress, socket.remotePort ?? 0, undefined), socket));
+      return;
+    }
+    const peer = peerOf(socket);
+    this.#handshakes.begin(peer, socket);
+    socket.once('close', () => {
+      this.#handshakes.closed(peer);
+      this.#left(remoteAddress);
+    });
+    if (this.#tls !== undefined) this.#tls.enter(socket);
+    else this.#webSocket!.enter(socket);
+  }
+
+  #refusal(remoteAddress: string): RefusalReason | undefined {
+    if (this.#draining) return 'draining';
+    if (this.#hasHandshake && this.#handshakes.size >= this.#endpoint.limits.maxPendingHandshakes) return 'handshakes';
+    return this.#admission.enter(remoteAddress, this.#loop.clock.monotonicMs());
+  }
+
+  #refuse(reason: RefusalReason): void {
+    this.counters.refused[reason]++;
+  }
+
+  #entered(): void {
+    this.counters.accepted++;
+    this.counters.active++;
+  }
+
+  #tlsEvents(): TlsEvents {
+    return {
+      secured: (socket, peerCertificate) => {
+        if (peerCertificate !== undefined) this.#certificates.set(socket, peerCertificate);
+        if (this.#webSocket !== undefined) {
+          this.#webSocket.enter(socket);
+          return;
+        }
+        this.#handshakes.succeeded(peerOf(socket));
+        this.#open(new SocketWire(this.#loop, this.#home, this.#factsOf(socket), socket));
+      },
+      failed: (socket, kind) => this.#handshakes.explain(peerOf(socket), kind),
+    };
+  }
+
+  #webSocketOpened(webSocket: WebSocket, socket: Socket): void {
+    this.#handshakes.succeeded(peerOf(socket));
+    this.#open(new WebSocketWire(this.#loop, this.#home, this.#factsOf(socket), webSocket));
+  }
+
+  #factsOf(socket: Socket): WireFacts {
+    return this.#facts(plainAddress(socket.remoteAddress ?? ''), socket.remotePort ?? 0, this.#certificates.get(socket));
+  }
+
+  #facts(remoteAddress: string, remotePort: number, peerCertificate: PeerCertificate | undefined): WireFacts {
+    return { listener: this.#endpoint.name, remoteAddress, remotePort, secure: this.#tls !== undefined, peerCertificate };
+  }
+
+  #open(wire: OpenWire): void {
+    this.#wires.add(wire);
+    wire.open(this.#connect);
+  }
+
+  // --- letting go ---
+
+  #gone(wire: OpenWire): void {
+    this.#wires.delete(wire);
+    // Else the socket below it says so, which may be later.
+    if (!this.#hasHandshake) this.#left(wire.facts.remoteAddress);
+  }
+
+  #left(remoteAddress: string): void {
+    this.#admission.leave(remoteAddress);
+    this.counters.active--;
+    if (this.#admission.active === 0) this.#onEmpty?.();
+  }
+}
+
+function listenError({ name, host, port }: Endpoint, error: NodeJS.ErrnoException): UserError {
+  const reasons: Record<string, readonly [what: string, fix: string]> = {
+    EADDRINUSE: ['the port is in use', 'stop the program that uses it, or choose another port'],
+    EACCES: ['the system does not permit it', 'choose a port above 1023, or give the process the right to bind low ports'],
+    EADDRNOTAVAIL: ['this machine has no such address', 'use an address of this machine, or "::" for all'],
+    EAFNOSUPPORT: ['this machine has no IPv6', 'use an IPv4 address; "0.0.0.0" is every interface'],
+    ENOTFOUND: ['the name has no address', 'use an address of this machine, or "::" for all'],
+  };
+  const [what, fix] = reasons[error.code ?? ''] ?? [error.message, 'see the cause'];
+  return new UserError(`Listener ${name} cannot listen on ${hostAndPort(host, port)}: ${what}.`, {
+    where: `listeners.${name}`,
+    fix,
+    cause: error,
+  });
+}

@@ -1,0 +1,78 @@
+// Sockets on their way to being connections: TLS handshakes and WebSocket upgrades, bounded in number and time.
+
+import type { Socket } from 'node:net';
+import type { Timer } from '../base/timers.ts';
+import type { HandshakeFailure, NetCounters } from './counters.ts';
+import type { NetLoop } from './loop.ts';
+
+type Pending = { readonly socket: Socket; readonly timer: Timer; failure: HandshakeFailure };
+
+/**
+ * The name under which a socket's handshake is known: Node does not tell which socket is below a TLS socket, but both have the
+ * same peer. Empty once the socket is destroyed.
+ */
+export function peerOf(socket: Socket): string {
+  return socket.remoteAddress === undefined ? '' : `${socket.remoteAddress} ${socket.remotePort}`;
+}
+
+export class PendingHandshakes {
+  readonly #loop: NetLoop;
+  readonly #counters: NetCounters;
+  readonly #timeoutMs: number;
+  readonly #pending = new Map<string, Pending>();
+
+  constructor(loop: NetLoop, counters: NetCounters, timeoutMs: number) {
+    this.#loop = loop;
+    this.#counters = counters;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  get size(): number {
+    return this.#pending.size;
+  }
+
+  begin(peer: string, socket: Socket): void {
+    const deadlineMs = this.#loop.clock.monotonicMs() + this.#timeoutMs;
+    const timer = this.#loop.timers.at(deadlineMs, () => this.#expire(peer));
+    this.#pending.set(peer, { socket, timer, failure: 'reset' });
+    this.#loop.wakeAt(deadlineMs);
+    this.#counters.handshakesPending++;
+  }
+
+  /** Why it will have failed when its socket closes; 'reset' unless something better is known. */
+  explain(peer: string, failure: HandshakeFailure): void {
+    const pending = this.#pending.get(peer);
+    if (pending !== undefined) pending.failure = failure;
+  }
+
+  /** It has become a connection. */
+  succeeded(peer: string): void {
+    this.#end(peer);
+  }
+
+  /** Its socket is closed. Nothing happens if it had succeeded. */
+  closed(peer: string): void {
+    const pending = this.#end(peer);
+    if (pending !== undefined) this.#counters.failedHandshakes[pending.failure]++;
+  }
+
+  destroyAll(): void {
+    for (const { socket } of this.#pending.values()) socket.destroy();
+  }
+
+  #expire(peer: string): void {
+    const pending = this.#pending.get(peer);
+    if (pending === undefined) return;
+    pending.failure = 'timeout';
+    pending.socket.destroy();
+  }
+
+  #end(peer: string): Pending | undefined {
+    const pending = this.#pending.get(peer);
+    if (pending === undefined) return undefined;
+    this.#pending.delete(peer);
+    this.#loop.timers.cancel(pending.timer);
+    this.#counters.handshakesPending--;
+    return pending;
+  }
+}

@@ -1,0 +1,165 @@
+// TLS in front of a listener: which certificate for which name, what is asked of clients, and how handshakes fail.
+
+import { X509Certificate } from 'node:crypto';
+import type { Socket } from 'node:net';
+import { createSecureContext, createServer, type SecureContext, type Server, type TLSSocket } from 'node:tls';
+import { UserError } from '../base/user-error.ts';
+import type { PeerCertificate } from '../security/security.ts';
+import type { HandshakeFailure } from './counters.ts';
+
+export type TlsCertificate = {
+  /** PEM: the server's own first, then its issuers. */
+  readonly certificate: string;
+  /** PEM, without passphrase. */
+  readonly privateKey: string;
+  /** Host names (SNI) that get it, `*.example.com` for every name one level below; empty: those in the certificate. */
+  readonly serverNames: readonly string[];
+};
+
+export type TlsSettings = {
+  /** At least one; the first is for clients that name no host, or an unknown one. */
+  readonly certificates: readonly TlsCertificate[];
+  /** Oldest version that is accepted; 1.3 when absent. */
+  readonly minVersion?: '1.2' | '1.3';
+  /** Nothing is asked for; it is checked when the client has one; every client needs one. A wrong one is always refused. */
+  readonly clientCertificate: 'none' | 'request' | 'require';
+  /** PEM: who may issue client certificates. */
+  readonly clientCas: readonly string[];
+  /** Reads what a verified certificate says; from `security`, which decides what counts. */
+  readonly describeCertificate: (certificate: X509Certificate) => PeerCertificate;
+};
+
+export type TlsEvents = {
+  /** A handshake is done. */
+  secured(socket: TLSSocket, peer: PeerCertificate | undefined): void;
+  /** A handshake failed; its socket is destroyed when this returns. */
+  failed(socket: TLSSocket, kind: HandshakeFailure): void;
+};
+
+export type TlsDoorOptions = {
+  readonly listener: string;
+  readonly alpn: readonly string[];
+};
+
+const neverMs = 0x7fff_ffff;
+
+type NamedContext = { readonly matches: (serverName: string) => boolean; readonly context: SecureContext };
+
+export class TlsDoor {
+  readonly #options: TlsDoorOptions;
+  readonly #events: TlsEvents;
+  #server: Server;
+
+  /** @throws UserError when a certificate or key cannot be used */
+  constructor(settings: TlsSettings, options: TlsDoorOptions, events: TlsEvents) {
+    this.#options = options;
+    this.#events = events;
+    this.#server = this.#serverFor(settings);
+  }
+
+  /** Later handshakes use these settings; connections that are open keep theirs. @throws UserError; then nothing has changed */
+  reload(settings: TlsSettings): void {
+    this.#server = this.#serverFor(settings);
+  }
+
+  enter(socket: Socket): void {
+    this.#server.emit('connection', socket);
+  }
+
+  /** A server that never listens: Node's way of doing handshakes on sockets that are handed to it. */
+  #serverFor(settings: TlsSettings): Server {
+    const contexts = contextsOf(settings, this.#options.listener);
+    const server = createServer({
+      ...contextOptions(settings, settings.certificates[0]!),
+      ALPNProtocols: [...this.#options.alpn],
+      // PendingHandshakes has a timer that covers what comes after TLS, too.
+      handshakeTimeout: neverMs,
+      requestCert: settings.clientCertificate !== 'none',
+      // With `request` a client without a certificate is let through here, and one with a wrong certificate is refused below.
+      rejectUnauthorized: settings.clientCertificate === 'require',
+      SNICallback: (serverName, done) => {
+        const name = serverName.toLowerCase();
+        done(null, contexts.find(({ matches }) => matches(name))?.context);
+      },
+    });
+    server.on('secureConnection', (socket) => this.#secured(socket, settings));
+    server.on('tlsClientError', (error, socket) => {
+      this.#events.failed(socket, failureOf(error, socket));
+      socket.destroy();
+    });
+    return server;
+  }
+
+  #secured(socket: TLSSocket, settings: TlsSettings): void {
+    if (settings.clientCertificate === 'none') {
+      this.#events.secured(socket, undefined);
+      return;
+    }
+    const certificate = socket.getPeerX509Certificate();
+    if (certificate !== undefined && !socket.authorized) {
+      // From here on errors are ours; nobody listens to this socket any more.
+      socket.on('error', () => {});
+      this.#events.failed(socket, 'certificate');
+      socket.destroy();
+      return;
+    }
+    this.#events.secured(socket, certificate && settings.describeCertificate(certificate));
+  }
+}
+
+function contextOptions(settings: TlsSettings, { certificate, privateKey }: TlsCertificate) {
+  return {
+    cert: certificate,
+    key: privateKey,
+    minVersion: settings.minVersion === '1.2' ? ('TLSv1.2' as const) : ('TLSv1.3' as const),
+    // Without a list of its own Node would trust every public authority to name our clients.
+    ...(settings.clientCertificate === 'none' ? {} : { ca: [...settings.clientCas] }),
+  };
+}
+
+function contextsOf(settings: TlsSettings, listener: string): NamedContext[] {
+  const where = `listener ${listener}`;
+  if (settings.certificates.length === 0) throw new UserError('TLS needs a certificate.', { where, fix: 'name one in tls.certificates' });
+  if (settings.clientCertificate !== 'none' && settings.clientCas.length === 0) {
+    throw new UserError('Client certificates are asked for, but nobody is trusted to issue them.', { where, fix: 'set tls.clientCaFile' });
+  }
+  return settings.certificates.map((certificate, i) => {
+    try {
+      const context = createSecureContext(contextOptions(settings, certificate));
+      return { matches: nameMatcher(certificate), context };
+    } catch (error) {
+      // OpenSSL's words name the mismatch and never hold a key.
+      throw new UserError(`TLS certificate ${i + 1} and its key cannot be used: ${(error as Error).message}`, {
+        where,
+        fix: 'check that both are PEM and belong together',
+        cause: error,
+      });
+    }
+  });
+}
+
+function nameMatcher({ certificate, serverNames }: TlsCertificate): (name: string) => boolean {
+  if (serverNames.length === 0) {
+    const parsed = new X509Certificate(certificate);
+    return (name) => parsed.checkHost(name) !== undefined;
+  }
+  const names = new Set(serverNames.map((name) => name.toLowerCase()));
+  return (name) => names.has(name) || names.has(`*.${name.slice(name.indexOf('.') + 1)}`);
+}
+
+/** OpenSSL's reasons for which the two sides have nothing in common. */
+const parameterProblems =
+  /UNSUPPORTED_PROTOCOL|NO_SHARED|NO_SUITABLE|NO_APPLICATION_PROTOCOL|WRONG_VERSION|ALERT_PROTOCOL_VERSION|VERSION_TOO_LOW/;
+/** The client says with an alert that it does not accept our certificate. */
+const distrust = /ALERT_(UNKNOWN_CA|BAD_CERTIFICATE|CERTIFICATE_\w+|UNSUPPORTED_CERTIFICATE|ACCESS_DENIED)/;
+
+function failureOf(error: Error, socket: TLSSocket): HandshakeFailure {
+  const { code = '' } = error as NodeJS.ErrnoException;
+  // Set when the handshake went through and the client's certificate then did not verify. Its type hides that it may be null.
+  if (socket.authorizationError) return 'certificate';
+  if (code === 'ECONNRESET' || code === 'EPIPE') return 'reset';
+  if (distrust.test(code)) return 'distrusted';
+  if (code.includes('CERTIFICATE')) return 'certificate';
+  if (parameterProblems.test(code)) return 'parameters';
+  return 'protocol';
+}
