@@ -1,6 +1,7 @@
 // Runs the real command line in a process of its own.
 
 import { spawn, type ChildProcess } from 'node:child_process';
+import { connect as tlsConnect, type PeerCertificate } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 
 const bin = fileURLToPath(new URL('../../bin/heliograph.js', import.meta.url));
@@ -40,12 +41,17 @@ export class Served {
   readonly #child: ChildProcess;
   readonly #waiters = new Set<() => void>();
   #rest = '';
+  #stdout = '';
   #over: Result | undefined;
 
   constructor(args: readonly string[]) {
     this.#child = start(['serve', ...args]);
     this.#child.stdin!.end();
     this.#child.stderr!.on('data', (text: string) => this.#take(text));
+    this.#child.stdout!.on('data', (text: string) => {
+      this.#stdout += text;
+      this.#wake();
+    });
     this.ended = this.#untilEnd();
   }
 
@@ -61,13 +67,38 @@ export class Served {
       const found = this.lines.find(matches);
       if (found !== undefined) return found;
       if (this.#over !== undefined) throw new Error(`serve ended with ${this.#over.code}:\n${this.#over.stdout}${this.#over.stderr}`);
-      await new Promise<void>((resolve) => this.#waiters.add(resolve));
+      await this.#news();
     }
+  }
+
+  #news(): Promise<void> {
+    return new Promise((resolve) => this.#waiters.add(resolve));
   }
 
   /** The port that a listener got. */
   async port(listener: string): Promise<number> {
     return (await this.line((line) => line.event === 'listening' && line['listener'] === listener))['port'] as number;
+  }
+
+  /** The password of the administrator that a first start makes. */
+  async adminPassword(): Promise<string> {
+    await this.line((line) => line.event === 'listening');
+    for (;;) {
+      const found = /user admin, password (\S+)/.exec(this.#stdout)?.[1];
+      if (found !== undefined) return found;
+      if (this.#over !== undefined) throw new Error(`serve printed no password:\n${this.#over.stdout}`);
+      await this.#news();
+    }
+  }
+
+  /** The certificate that a TLS listener shows. */
+  async certificate(listener: string): Promise<PeerCertificate> {
+    const socket = tlsConnect({ port: await this.port(listener), host: '127.0.0.1', rejectUnauthorized: false });
+    socket.on('error', () => {});
+    await new Promise((resolve) => socket.once('secureConnect', resolve));
+    const certificate = socket.getPeerCertificate();
+    socket.destroy();
+    return certificate;
   }
 
   signal(signal: NodeJS.Signals): void {

@@ -37,6 +37,8 @@ export class TestClient {
   readonly version: Version;
   /** Answers PUBLISH and PUBREL by itself, as a client without limits would. */
   autoAcknowledge = false;
+  /** Most bytes that reach the server at a time. */
+  inPieces = Infinity;
   readonly #link: Link;
   readonly #watch = new Watch();
   readonly #transcript: string[] = [];
@@ -65,10 +67,19 @@ export class TestClient {
     return this.sendBytes(bytes);
   }
 
+  /** Several packets that reach the server in one piece. */
+  sendTogether(...packets: ClientPacket[]): this {
+    for (const packet of packets) {
+      this.#transcript.push(`→ ${describe(packet)}`);
+      this.#watch.sent(packet);
+    }
+    return this.sendBytes(Buffer.concat(packets.map((packet) => encode(packet, this.version))));
+  }
+
   /** Bytes as they are, outside the transcript. */
   sendBytes(bytes: Uint8Array): this {
-    this.#link.send(bytes);
-    this.#check();
+    for (let at = 0; at < bytes.length || at === 0; at += this.inPieces) this.#link.send(bytes.subarray(at, at + this.inPieces));
+    this.check();
     return this;
   }
 
@@ -122,7 +133,7 @@ export class TestClient {
   /** Stops, or starts again, to take what the server sends. */
   stall(on = true): this {
     this.#link.stall(on);
-    this.#check();
+    this.check();
     return this;
   }
 
@@ -144,7 +155,7 @@ export class TestClient {
 
   /** The next packet, whatever it is (or of the given type). */
   next(type?: PacketType): ServerPacket {
-    this.#check();
+    this.check();
     const packet = this.#inbox.shift();
     if (packet === undefined) this.#fail(`expected ${type?.toUpperCase() ?? 'a packet'}, got nothing${this.closed ? '; closed' : ''}`);
     if (type !== undefined && packet.type !== type) this.#fail(`expected ${type.toUpperCase()}, got ${describe(packet)}`);
@@ -153,7 +164,7 @@ export class TestClient {
 
   /** The first packet that fits, wherever it stands among those not yet looked at. */
   take(type: PacketType, expected: Expected = {}): ServerPacket {
-    this.#check();
+    this.check();
     const at = this.#inbox.findIndex((packet) => mismatch(packet, type, expected) === undefined);
     if (at < 0) {
       const near = this.#inbox.find((packet) => packet.type === type);
@@ -164,12 +175,12 @@ export class TestClient {
 
   /** Everything not yet looked at. */
   takeAll(): ServerPacket[] {
-    this.#check();
+    this.check();
     return this.#inbox.splice(0);
   }
 
   expectNothing(): this {
-    this.#check();
+    this.check();
     if (this.#inbox.length > 0) this.#fail(`expected nothing, got ${this.#inbox.map(describe).join('; ')}`);
     if (this.closed) this.#fail('expected nothing, but the server closed the connection');
     return this;
@@ -180,7 +191,7 @@ export class TestClient {
    * a DISCONNECT may or may not have come. Nothing else may be left to look at.
    */
   expectClosed(reason?: number | readonly number[]): this {
-    this.#check();
+    this.check();
     const last = this.#inbox[0];
     if (this.version === 5 && (reason !== undefined || last?.type === 'disconnect')) {
       const packet = this.next('disconnect');
@@ -231,7 +242,8 @@ export class TestClient {
     else if (packet.type === 'pubrel') this.send({ type: 'pubcomp', id: packet.id! });
   }
 
-  #check(): void {
+  /** @throws AssertionError when the server broke a rule that is watched */
+  check(): void {
     if (this.#failure === undefined) return;
     this.#fail(this.#failure instanceof Error ? this.#failure.message : String(this.#failure));
   }

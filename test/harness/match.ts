@@ -46,7 +46,8 @@ function isBytes(value: unknown): value is Bytes {
   return typeof value === 'string' || value instanceof Uint8Array;
 }
 
-function show(value: unknown): string {
+function show(value: unknown, name = ''): string {
+  if (name === 'reason' && typeof value === 'number') return `0x${value.toString(16).padStart(2, '0')}`;
   if (typeof value === 'function') return `that fits ${value.toString()}`;
   if (value instanceof Uint8Array) return `<${Buffer.from(value.subarray(0, 40)).toString('hex')}>`;
   const text = JSON.stringify(value) ?? 'nothing';
@@ -57,7 +58,7 @@ function show(value: unknown): string {
 export function describe(packet: { readonly type: string }): string {
   const fields = Object.entries(packet)
     .filter(([name, value]) => name !== 'type' && name !== 'bytes' && value !== undefined && !isEmpty(value))
-    .map(([name, value]) => `${name}=${name === 'reason' ? `0x${(value as number).toString(16).padStart(2, '0')}` : show(value)}`);
+    .map(([name, value]) => `${name}=${show(value, name)}`);
   return [packet.type.toUpperCase(), ...fields].join(' ');
 }
 

@@ -1,0 +1,65 @@
+// npm run interop: independent clients against the real broker.
+//
+//   --target mosquitto       against Debian's mosquitto instead (proves the checks)
+//   --target HOST:PORT       against a broker that already runs (plain TCP, anonymous)
+//   --only TEXT              only checks whose name contains it
+//   --port-offset N          first of our ports is 1883 + N (default 21000)
+
+import { parseArgs } from 'node:util';
+
+import { Checks } from './checks.ts';
+import { mosquittoChecks } from './mosquitto-clients.ts';
+import { startMosquitto } from './mosquitto-target.ts';
+import { mqttJsChecks } from './mqttjs.ts';
+import { pahoPythonChecks } from './paho-python.ts';
+import { requireTools } from './tools.ts';
+
+import type { Target } from './target.ts';
+
+const overallLimitMs = 290_000;
+
+async function startTarget(name: string | undefined, portOffset: number): Promise<Target> {
+  if (name === 'mosquitto') return startMosquitto(1883 + portOffset);
+  if (name === undefined) throw new Error('not there yet');
+  const [host, port] = name.split(':');
+  const tcp = { host: host!, port: Number(port) };
+  return {
+    name,
+    tcp,
+    tls: undefined,
+    ws: undefined,
+    wss: undefined,
+    tlsFacts: undefined,
+    credentials: undefined,
+    crash: undefined,
+    stop: async () => {},
+  };
+}
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: { target: { type: 'string' }, only: { type: 'string' }, 'port-offset': { type: 'string', default: '21000' } },
+  });
+  const limit = setTimeout(() => {
+    console.log(`FAIL  not done within ${overallLimitMs / 1000} s`);
+    process.exit(1);
+  }, overallLimitMs);
+  await requireTools();
+  const checks = new Checks(values.only);
+  const target = await startTarget(values.target, Number(values['port-offset']));
+  console.log(`target: ${target.name}`);
+  try {
+    await mosquittoChecks(checks, target);
+    await mqttJsChecks(checks, target);
+    await pahoPythonChecks(checks, target);
+  } finally {
+    await target.stop();
+    clearTimeout(limit);
+  }
+  if (checks.failures.length > 0) console.log(`failed: ${checks.failures.join('; ')}`);
+  console.log(checks.summary());
+  return checks.failed === 0 && checks.passed > 0 ? 0 : 1;
+}
+
+// Clients of failed checks may still hold sockets.
+process.exit(await main());

@@ -1,0 +1,23 @@
+// The broker that the clients are run against.
+
+export type Endpoint = { readonly host: string; readonly port: number };
+
+export type TlsFacts = {
+  readonly caFile: string;
+  /** A certificate that the broker accepts as a device's, and its key; undefined where there is none. */
+  readonly client: { readonly certFile: string; readonly keyFile: string } | undefined;
+};
+
+export interface Target {
+  readonly name: string;
+  readonly tcp: Endpoint;
+  readonly tls: Endpoint | undefined;
+  readonly ws: Endpoint | undefined;
+  readonly wss: Endpoint | undefined;
+  readonly tlsFacts: TlsFacts | undefined;
+  /** Sent by every client; undefined where anonymous clients are let in. */
+  readonly credentials: { readonly username: string; readonly password: string } | undefined;
+  /** Ends the broker by SIGKILL and starts it again on the same data; undefined where that cannot be done. */
+  readonly crash: (() => Promise<void>) | undefined;
+  stop(): Promise<void>;
+}

@@ -1,0 +1,34 @@
+// The programs that the checks need, installed where they are missing and we may.
+
+import { run } from './process.ts';
+
+const required = [
+  { test: ['mosquitto_pub', '--help'], debian: 'mosquitto-clients' },
+  { test: ['/usr/bin/python3', '-c', 'import paho.mqtt.client'], debian: 'python3-paho-mqtt' },
+  { test: ['openssl', 'version'], debian: 'openssl' },
+] as const;
+
+async function works(command: readonly string[]): Promise<boolean> {
+  const { code, output } = await run(command[0]!, command.slice(1));
+  return code === 0 || (code === 1 && /usage/i.test(output));
+}
+
+/** @throws Error naming what is missing and cannot be installed */
+export async function requireTools(): Promise<void> {
+  const missing: string[] = [];
+  for (const tool of required) if (!(await works(tool.test))) missing.push(tool.debian);
+  if (missing.length === 0) return;
+  if (process.getuid?.() === 0) {
+    console.log(`installing ${missing.join(', ')}`);
+    const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+    const install = async (): Promise<boolean> =>
+      (await run('apt-get', ['install', '-y', '--no-install-recommends', ...missing], { env })).code === 0;
+    if (!(await install())) {
+      await run('apt-get', ['update'], { env });
+      await install();
+    }
+  }
+  for (const tool of required) {
+    if (!(await works(tool.test))) throw new Error(`${tool.debian} is required: apt-get install ${tool.debian}`);
+  }
+}
