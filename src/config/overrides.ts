@@ -23,7 +23,7 @@ export function withOverrides(config: Config, overrides: Overrides): Config {
   if (overrides.data !== undefined) changed.node.dataDir = overrides.data;
   if (overrides.logLevel !== undefined) changed.log.level = overrides.logLevel;
   for (const [name, listener] of Object.entries(changed.listeners)) {
-    if (overrides.dev === true && !isLoopback(listener.host)) listener.host = listener.host.includes(':') ? '::1' : '127.0.0.1';
+    if (overrides.dev === true && !isLoopback(listener.host)) listener.host = '127.0.0.1';
     // Port 0 stays: the system chooses.
     if (listener.port !== 0) listener.port += overrides.portOffset ?? 0;
     if (listener.port < 0 || listener.port > 65_535) {
