@@ -1,5 +1,6 @@
 // heliograph data check|backup|compact: the durable state of a broker that does not run.
 
+import { resolve } from 'node:path';
 import { Command } from 'commander';
 import { exitCodes } from './exit-codes.ts';
 
@@ -65,6 +66,6 @@ async function compact(options: Where): Promise<void> {
 }
 
 async function directoryOf(options: Where): Promise<string> {
-  const [{ configOf }, { resolve }] = await Promise.all([import('./config-of.ts'), import('node:path')]);
+  const { configOf } = await import('./config-of.ts');
   return resolve(configOf(options).node.dataDir);
 }

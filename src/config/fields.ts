@@ -82,5 +82,8 @@ export function section<Properties extends TProperties>(properties: Properties, 
   return Type.Object(properties, { additionalProperties: false, description });
 }
 
-/** A setting that may be absent. */
-export const optional = Type.Optional;
+/** A setting that may be absent: then it has no value, not even an empty list. `schema` must not be used elsewhere. */
+export function optional<Schema extends TSchema>(schema: Schema) {
+  delete (schema as { default?: unknown }).default;
+  return Type.Optional(schema);
+}
