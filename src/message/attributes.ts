@@ -6,7 +6,8 @@ export type TypedValue =
   | { readonly type: 'string' | 'symbol' | 'uuid'; readonly value: string }
   | { readonly type: 'boolean'; readonly value: boolean }
   | { readonly type: 'byte' | 'short' | 'int' | 'ubyte' | 'ushort' | 'uint'; readonly value: number }
-  | { readonly type: 'long' | 'ulong' | 'timestamp'; readonly value: bigint }
+  | { readonly type: 'long' | 'timestamp'; readonly value: bigint }
+  | { readonly type: 'ulong'; readonly value: bigint }
   | { readonly type: 'float' | 'double'; readonly value: number }
   | { readonly type: 'binary'; readonly value: Uint8Array }
   | { readonly type: 'null'; readonly value: null };
