@@ -141,7 +141,7 @@ const neutral = fc.record({
       residue: fc.record({ protocol: fc.constant('amqp'), bytes: binary() }),
     },
     { requiredKeys: [] },
-  ) as fc.Arbitrary<Attributes>,
+  ),
   priority: fc.nat(9),
 });
 

@@ -102,7 +102,7 @@ function connack(version: Version): fc.Arbitrary<Packet> {
   const reason = version === 5 ? reasons(PacketType.connack, 'server') : fc.nat(5).map((code) => reasonOfReturnCode(code)!);
   return fc
     .record({ type: fc.constant('connack'), sessionPresent: fc.boolean(), reason, properties: properties(version, Sets.connack, 'server') })
-    .map((packet) => ({ ...packet, sessionPresent: packet.sessionPresent && packet.reason === 0 && version !== 3 }) as Packet);
+    .map((packet) => ({ ...packet, sessionPresent: packet.sessionPresent && packet.reason === 0 && version !== 3 }));
 }
 
 function publish(version: Version, from: Side): fc.Arbitrary<Packet> {
@@ -122,7 +122,7 @@ function publish(version: Version, from: Side): fc.Arbitrary<Packet> {
 
 function ack(type: 'puback' | 'pubrec' | 'pubrel' | 'pubcomp', version: Version, from: Side): fc.Arbitrary<Packet> {
   const reason = version === 5 ? reasons(PacketType[type], from) : fc.constant(ReasonCode.success);
-  return fc.record({ type: fc.constant(type), packetId, reason, properties: properties(version, Sets.ack, from) }) as fc.Arbitrary<Packet>;
+  return fc.record({ type: fc.constant(type), packetId, reason, properties: properties(version, Sets.ack, from) });
 }
 
 function subscribe(version: Version): fc.Arbitrary<Packet> {
@@ -142,7 +142,7 @@ function subscribe(version: Version): fc.Arbitrary<Packet> {
     packetId,
     subscriptions,
     properties: properties(version, Sets.subscribe, 'client'),
-  }) as fc.Arbitrary<Packet>;
+  });
 }
 
 function suback(version: Version): fc.Arbitrary<Packet> {
@@ -152,7 +152,7 @@ function suback(version: Version): fc.Arbitrary<Packet> {
     packetId,
     reasons: fc.array(reason, { minLength: 1, maxLength: 5 }),
     properties: properties(version, Sets.ack, 'server'),
-  }) as fc.Arbitrary<Packet>;
+  });
 }
 
 function unsubscribe(version: Version): fc.Arbitrary<Packet> {
@@ -161,7 +161,7 @@ function unsubscribe(version: Version): fc.Arbitrary<Packet> {
     packetId,
     filters: fc.array(topic, { minLength: 1, maxLength: 5 }),
     properties: properties(version, Sets.unsubscribe, 'client'),
-  }) as fc.Arbitrary<Packet>;
+  });
 }
 
 function unsuback(version: Version): fc.Arbitrary<Packet> {
@@ -170,7 +170,7 @@ function unsuback(version: Version): fc.Arbitrary<Packet> {
     packetId,
     reasons: version === 5 ? fc.array(reasons(PacketType.unsuback, 'server'), { minLength: 1, maxLength: 5 }) : fc.constant([]),
     properties: properties(version, Sets.ack, 'server'),
-  }) as fc.Arbitrary<Packet>;
+  });
 }
 
 function disconnect(version: Version, from: Side): fc.Arbitrary<Packet> {
@@ -179,7 +179,7 @@ function disconnect(version: Version, from: Side): fc.Arbitrary<Packet> {
     type: fc.constant('disconnect'),
     reason,
     properties: properties(version, Sets.disconnect, from),
-  }) as fc.Arbitrary<Packet>;
+  });
 }
 
 function auth(from: Side): fc.Arbitrary<Packet> {
@@ -187,7 +187,7 @@ function auth(from: Side): fc.Arbitrary<Packet> {
     type: fc.constant('auth'),
     reason: reasons(PacketType.auth, from),
     properties: propertiesFor(Sets.auth, from),
-  }) as fc.Arbitrary<Packet>;
+  });
 }
 
 /** Every packet that `from` may send in that version. */
@@ -195,15 +195,8 @@ export function packetsFrom(from: Side, version: Version): readonly fc.Arbitrary
   const acks = (['puback', 'pubrec', 'pubrel', 'pubcomp'] as const).map((type) => ack(type, version, from));
   const both = [publish(version, from), ...acks, ...(version === 5 ? [auth(from)] : [])];
   if (from === 'server') {
-    const server = [connack(version), suback(version), unsuback(version), fc.constant({ type: 'pingresp' } as Packet)];
+    const server = [connack(version), suback(version), unsuback(version), fc.constant({ type: 'pingresp' })];
     return version === 5 ? [...both, ...server, disconnect(version, from)] : [...both, ...server];
   }
-  return [
-    ...both,
-    connect(version),
-    subscribe(version),
-    unsubscribe(version),
-    fc.constant({ type: 'pingreq' } as Packet),
-    disconnect(version, from),
-  ];
+  return [...both, connect(version), subscribe(version), unsubscribe(version), fc.constant({ type: 'pingreq' }), disconnect(version, from)];
 }
