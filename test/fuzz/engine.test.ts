@@ -18,8 +18,8 @@ test('coverage leads the fuzzer to a mistake that chance does not find, and the 
   try {
     const { target } = await import('./toy.ts');
     const engine = new Engine(target, new SeededRandom(7), coverage);
-    engine.load(target.seeds);
-    for (let step = 0; step < 3000 && engine.crashes.length === 0; step++) engine.step();
+    await engine.load(target.seeds);
+    for (let step = 0; step < 3000 && engine.crashes.length === 0; step++) await engine.step();
     assert.equal(engine.crashes.length, 1, `not found in ${engine.runs} runs`);
     const { failure, input } = engine.crashes[0]!;
     assert.match(failure.key, /^Error at test\/fuzz\/toy\.ts.*planted/);
@@ -51,12 +51,12 @@ test('an input that never ends is written down, and the run is ended', () => {
   }
 });
 
-test('a failing input is made as small as its failure allows', () => {
+test('a failing input is made as small as its failure allows', async () => {
   const input = Uint8Array.from({ length: 200 }, (_, i) => i);
   const fails = (bytes: Uint8Array): boolean => bytes.includes(17) && bytes.includes(150);
-  assert.deepEqual([...minimize(input, fails)], [17, 150]);
+  assert.deepEqual([...(await minimize(input, fails))], [17, 150]);
   let runs = 0;
-  minimize(input, () => runs++ < 0, 50);
+  await minimize(input, () => runs++ < 0, 50);
   assert.equal(runs, 50);
 });
 

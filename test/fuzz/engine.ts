@@ -44,16 +44,16 @@ export class Engine {
   }
 
   /** Runs the given inputs and keeps those that reach something. */
-  load(inputs: readonly Uint8Array[]): void {
+  async load(inputs: readonly Uint8Array[]): Promise<void> {
     const fitting = inputs.filter((input) => input.length <= this.#target.maxBytes).map((input) => new Uint8Array(input));
-    for (let at = 0; at < fitting.length;) at += this.#runBatch(fitting.slice(at, at + batchSize));
+    for (let at = 0; at < fitting.length;) at += await this.#runBatch(fitting.slice(at, at + batchSize));
   }
 
   /** Runs one batch of new inputs. */
-  step(): void {
+  async step(): Promise<void> {
     const inputs: Uint8Array[] = [];
     for (let i = 0; i < batchSize; i++) inputs.push(this.#newInput());
-    this.#runBatch(inputs);
+    await this.#runBatch(inputs);
   }
 
   #newInput(): Uint8Array {
@@ -70,17 +70,17 @@ export class Engine {
   }
 
   /** Returns how many it has run: all, or those that fit into the time. */
-  #runBatch(inputs: readonly Uint8Array[]): number {
+  async #runBatch(inputs: readonly Uint8Array[]): Promise<number> {
     this.#coverage.take();
     const start = performance.now();
     let done = 0;
     while (done < inputs.length) {
-      this.#run(inputs[done++]!);
+      await this.#run(inputs[done++]!);
       if (performance.now() - start > batchMs && done >= 8) break;
     }
     const snapshot = this.#coverage.take();
     if (this.#coverage.isNew(snapshot)) {
-      this.#attribute(inputs.slice(0, done));
+      await this.#attribute(inputs.slice(0, done));
       // Some of it may not come back in a second run, as what only happens once in a process.
       this.#coverage.remember(snapshot);
     }
@@ -88,7 +88,7 @@ export class Engine {
   }
 
   /** Finds the inputs that reach something new, in halves. */
-  #attribute(inputs: readonly Uint8Array[]): void {
+  async #attribute(inputs: readonly Uint8Array[]): Promise<void> {
     if (inputs.length === 1) {
       this.corpus.push(inputs[0]!);
       return;
@@ -96,33 +96,33 @@ export class Engine {
     const middle = inputs.length >> 1;
     for (const half of [inputs.slice(0, middle), inputs.slice(middle)]) {
       this.#coverage.take();
-      for (const input of half) this.#run(input);
+      for (const input of half) await this.#run(input);
       const snapshot = this.#coverage.take();
       if (!this.#coverage.isNew(snapshot)) continue;
-      this.#attribute(half);
+      await this.#attribute(half);
       if (half.length === 1) this.#coverage.remember(snapshot);
     }
   }
 
-  #run(input: Uint8Array): void {
+  async #run(input: Uint8Array): Promise<void> {
     this.runs++;
-    const failure = this.#failureOf(input);
+    const failure = await this.#failureOf(input);
     if (failure === undefined || this.#crashKeys.has(failure.key)) return;
     this.#crashKeys.add(failure.key);
-    const smallest = minimize(input, (candidate) => this.#failureOf(candidate)?.key === failure.key);
-    this.crashes.push({ failure: this.#failureOf(smallest) ?? failure, input: smallest });
+    const smallest = await minimize(input, async (candidate) => (await this.#failureOf(candidate))?.key === failure.key);
+    this.crashes.push({ failure: (await this.#failureOf(smallest)) ?? failure, input: smallest });
   }
 
-  #failureOf(input: Uint8Array): Failure | undefined {
+  async #failureOf(input: Uint8Array): Promise<Failure | undefined> {
     this.#beforeRun(input);
     const start = performance.now();
     let words: readonly string[] | undefined;
     try {
-      words = this.#target.run(input.slice());
+      words = await this.#target.run(input.slice());
     } catch (error) {
       return failureOf(error);
     }
-    if (performance.now() - start > this.#target.slowMs && this.#isSlow(input)) {
+    if (performance.now() - start > this.#target.slowMs && (await this.#isSlow(input))) {
       return { key: 'slow', text: `takes longer than ${this.#target.slowMs} ms, three times in a row` };
     }
     if (words !== undefined) this.#learn(words, input);
@@ -140,10 +140,10 @@ export class Engine {
   }
 
   /** A pause of the machine or the collector is not the input's fault. */
-  #isSlow(input: Uint8Array): boolean {
+  async #isSlow(input: Uint8Array): Promise<boolean> {
     for (let i = 0; i < 2; i++) {
       const start = performance.now();
-      this.#target.run(input.slice());
+      await this.#target.run(input.slice());
       if (performance.now() - start <= this.#target.slowMs) return false;
     }
     return true;

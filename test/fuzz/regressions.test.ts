@@ -16,7 +16,7 @@ for (const name of targetNames) {
     assert.ok(target.seeds.length > 0);
     for (const [i, input] of inputs.entries()) {
       try {
-        target.run(new Uint8Array(input));
+        await target.run(new Uint8Array(input));
       } catch (error) {
         throw new Error(i < target.seeds.length ? `seed ${i} fails` : `${files[i - target.seeds.length]} fails`, { cause: error });
       }

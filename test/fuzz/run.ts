@@ -32,7 +32,7 @@ async function replay(name: string | undefined, file: string): Promise<number> {
   if (name === undefined) throw new Error('--replay needs --target');
   const target = await loadTarget(name);
   try {
-    const words = target.run(new Uint8Array(readFileSync(file)));
+    const words = await target.run(new Uint8Array(readFileSync(file)));
     console.log(`✔ ${file} holds every property${words === undefined ? '' : `: ${words.join(', ')}`}`);
     return 0;
   } catch (error) {
@@ -64,14 +64,14 @@ async function fuzz(name: string, budgetMs: number, seed: number): Promise<numbe
   console.log(`\n${name}`);
   for (const property of target.properties) console.log(`  - ${property}`);
   const remembered = options.seed === undefined ? rememberedInputs(name) : [];
-  engine.load([...target.seeds, ...readAll(corpusFiles(name)), ...remembered]);
+  await engine.load([...target.seeds, ...readAll(corpusFiles(name)), ...remembered]);
   const loaded = engine.corpus.length;
 
   const start = performance.now();
   let reported = start;
   let saved = 0;
   for (let now = start; now - start < budgetMs; now = performance.now()) {
-    engine.step();
+    await engine.step();
     for (; saved < engine.crashes.length; saved++) report(name, engine, saved);
     if (now - reported > reportMs) {
       reported = now;

@@ -2,6 +2,8 @@
 
 import type { Random } from '../../src/base/random.ts';
 
+type Words = readonly string[] | undefined;
+
 export type Target = {
   readonly name: string;
   /** The properties that must hold for every input, in words. */
@@ -20,5 +22,5 @@ export type Target = {
    * Must be deterministic and leave nothing behind. Throws when a property does not hold. What it returns is a kind of coverage of
    * its own: an input with a word not seen before is kept.
    */
-  run(input: Uint8Array): readonly string[] | undefined;
+  run(input: Uint8Array): Words | Promise<Words>;
 };
