@@ -57,6 +57,8 @@ const reserved: readonly { readonly modules: RegExp; readonly rooms: readonly st
       'src/config', // reads the configuration file
       'src/base/private-file.ts', // the one way to write secrets
       'src/security/pki', // keys and certificates are files
+      'src/admin/local-access.ts', // the token for commands on this machine
+      'src/admin/process-metrics.ts', // counts open files
       'src/security/users-file.ts',
       'src/security/user-directory.ts', // reads the users file again when it has changed
     ],

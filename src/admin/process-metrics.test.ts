@@ -7,7 +7,9 @@ test('the process tells what it costs', async (t) => {
   metrics.start();
   t.after(() => metrics.stop());
   await metrics.refresh();
-  const values = new Map([...metrics.metrics()].map(({ name, labels, value }) => [`${name}${labels?.['quantile'] ?? ''}`, value as number]));
+  const values = new Map(
+    [...metrics.metrics()].map(({ name, labels, value }) => [`${name}${labels?.['quantile'] ?? ''}`, value as number]),
+  );
   assert.ok(values.get('process_cpu_seconds_total')! > 0);
   assert.ok(values.get('process_resident_memory_bytes')! > 10e6);
   assert.ok(Math.abs(values.get('process_start_time_seconds')! - Date.now() / 1000) < 86_400);

@@ -44,6 +44,11 @@ async function syncDirectory(directory: string): Promise<void> {
   }
 }
 
+/** Removes what `writePrivateFile` wrote, if it is there. */
+export async function removePrivateFile(path: string): Promise<void> {
+  await rm(path, { force: true });
+}
+
 /** Whether others than the owner may read `path`; false where the system has no such notion, or the file is missing. */
 export async function isReadableByOthers(path: string): Promise<boolean> {
   if (process.platform === 'win32') return false;

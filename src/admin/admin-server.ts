@@ -1,0 +1,222 @@
+// The management interface over HTTP. Two questions are open to everyone who reaches the port: is the process alive, and is it ready.
+// Everything else wants credentials. Nothing here changes anything.
+
+import { createServer as createHttpServer } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { createServer as createHttpsServer, Server as HttpsServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import type { Clock } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
+import type { MetricSource, Sample } from '../base/metrics.ts';
+import { UserError } from '../base/user-error.ts';
+import type { Security } from '../security/security.ts';
+import { sendJson, sendProblem, sendText } from './answer.ts';
+import { FailureBrake } from './failure-brake.ts';
+import { Gatekeeper, visitorOf } from './gatekeeper.ts';
+import { ProcessMetrics } from './process-metrics.ts';
+import { prometheusContentType, renderMetrics } from './prometheus.ts';
+import { imbalanceOf } from './status.ts';
+import type { Status } from './status.ts';
+import type { TraceHub } from './trace-hub.ts';
+import { TraceStreams } from './trace-stream.ts';
+
+export type AdminSources = {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly security: Security;
+  /** Asked anew at each request, so that rooms which start later are in it. */
+  readonly metrics: () => Iterable<MetricSource>;
+  /** Why the node does not serve now (starting, draining, the store is stalled…); empty when it does. */
+  readonly notReady: () => readonly string[];
+  readonly status: () => Status;
+  readonly traces: TraceHub;
+  /** Accepted as bearer token; undefined: none is. */
+  readonly token: string | undefined;
+};
+
+/** PEM. */
+export type AdminTls = { readonly certificate: string; readonly privateKey: string; readonly minVersion?: '1.2' | '1.3' };
+
+export type AdminListener = { readonly name: string; readonly host: string; readonly port: number; readonly tls?: AdminTls };
+
+export interface AdminServer extends MetricSource {
+  /** Opens one more listener and returns the port, which the system chose if it was 0. @throws UserError when it cannot */
+  listen(listener: AdminListener): Promise<number>;
+  /** New connections of the HTTPS listeners get this certificate. */
+  useTls(tls: AdminTls): void;
+  /** Ends what is open. May be called again. */
+  close(): Promise<void>;
+}
+
+export function createAdminServer(sources: AdminSources): AdminServer {
+  return new HttpAdmin(sources);
+}
+
+const limits = {
+  connections: 128,
+  headersMs: 10_000,
+  requestMs: 10_000,
+  keepAliveMs: 5_000,
+  /** No request here needs a body. */
+  bodyBytes: 16 * 1024,
+};
+
+type Route = {
+  readonly isOpen: boolean;
+  readonly answer: (response: ServerResponse, request: IncomingMessage, query: URLSearchParams) => void | Promise<void>;
+};
+
+class HttpAdmin implements AdminServer {
+  readonly #sources: AdminSources;
+  readonly #gatekeeper: Gatekeeper;
+  readonly #process = new ProcessMetrics();
+  readonly #streams: TraceStreams;
+  readonly #servers: Server[] = [];
+  readonly #counts = new Map<number, number>();
+  readonly #routes: ReadonlyMap<string, Route>;
+
+  constructor(sources: AdminSources) {
+    this.#sources = sources;
+    this.#gatekeeper = new Gatekeeper(sources.security, new FailureBrake(sources.clock), sources.token);
+    this.#streams = new TraceStreams(sources.traces);
+    this.#routes = new Map<string, Route>([
+      ['/healthz', { isOpen: true, answer: (response) => sendJson(response, 200, { status: 'alive' }) }],
+      ['/readyz', { isOpen: true, answer: (response) => this.#sendReadiness(response) }],
+      ['/metrics', { isOpen: false, answer: (response) => this.#sendMetrics(response) }],
+      ['/api/status', { isOpen: false, answer: (response) => this.#sendStatus(response) }],
+      ['/api/trace', { isOpen: false, answer: (response, request, query) => this.#streams.serve(request, response, query) }],
+    ]);
+    this.#process.start();
+  }
+
+  async listen({ name, host, port, tls }: AdminListener): Promise<number> {
+    const options = { headersTimeout: limits.headersMs, requestTimeout: limits.requestMs, keepAliveTimeout: limits.keepAliveMs };
+    const server = tls === undefined ? createHttpServer(options) : createHttpsServer({ ...options, ...contextOf(tls) });
+    server.maxConnections = limits.connections;
+    server.on('request', (request, response) => {
+      response.once('close', () => this.#counts.set(response.statusCode, (this.#counts.get(response.statusCode) ?? 0) + 1));
+      this.#handle(request, response, name, tls !== undefined);
+    });
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', (error: NodeJS.ErrnoException) => {
+        const isTaken = error.code === 'EADDRINUSE';
+        reject(
+          new UserError(
+            `The management interface cannot listen on ${host}, port ${port}: ${isTaken ? 'the port is in use' : error.message}.`,
+            {
+              where: `listeners.${name}`,
+              fix: isTaken ? 'stop what uses the port, or choose another one (--port-offset N shifts all)' : 'choose another host or port',
+              cause: error,
+            },
+          ),
+        );
+      });
+      server.listen({ host, port }, resolve);
+    });
+    // From now on an error is one connection that could not be taken (no file descriptor left…).
+    server.on('error', (error) => this.#sources.log.warn('admin.accept.failed', { listener: name, error: error.message }));
+    this.#servers.push(server);
+    return (server.address() as AddressInfo).port;
+  }
+
+  useTls(tls: AdminTls): void {
+    for (const server of this.#servers) if (server instanceof HttpsServer) server.setSecureContext(contextOf(tls));
+  }
+
+  async close(): Promise<void> {
+    this.#process.stop();
+    this.#streams.close();
+    const servers = this.#servers.splice(0);
+    await Promise.all(
+      servers.map((server) => {
+        const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+        server.closeAllConnections();
+        return closed;
+      }),
+    );
+  }
+
+  *metrics(): Iterable<Sample> {
+    const name = 'heliograph_admin_requests_total';
+    for (const [status, value] of this.#counts) {
+      yield { name, help: 'Requests to the management interface.', type: 'counter', labels: { status: String(status) }, value };
+    }
+    yield { name: 'heliograph_admin_traces', help: 'Clients being watched.', type: 'gauge', value: this.#sources.traces.watchers };
+  }
+
+  #handle(request: IncomingMessage, response: ServerResponse, listener: string, secure: boolean): void {
+    // Both ends report here when a peer goes away in the middle; there is nobody left to tell.
+    request.on('error', () => {});
+    response.on('error', () => {});
+    if (!this.#takesBody(request, response)) return;
+    const url = URL.parse(request.url ?? '', 'http://admin');
+    if (url === null || !request.url!.startsWith('/')) return sendProblem(response, 400, 'The address cannot be read.');
+    const route = this.#routes.get(url.pathname);
+    if (route === undefined) return sendProblem(response, 404, `There are: ${[...this.#routes.keys()].join(', ')}`);
+    if (request.method !== 'GET' && request.method !== 'HEAD') {
+      return sendProblem(response, 405, 'Only GET and HEAD are possible here.', { Allow: 'GET, HEAD' });
+    }
+    if (route.isOpen) return this.#answer(route, request, response, url.searchParams);
+    this.#gatekeeper.admit(visitorOf(request, listener, secure), (admission) => {
+      if (response.destroyed) return;
+      if (admission.ok) return this.#answer(route, request, response, url.searchParams);
+      const { status, detail, retrySeconds } = admission;
+      const headers: Record<string, string> = {};
+      if (status === 401) headers['WWW-Authenticate'] = 'Basic realm="heliograph", charset="UTF-8"';
+      if (retrySeconds !== undefined) headers['Retry-After'] = String(retrySeconds);
+      sendProblem(response, status, detail, headers);
+    });
+  }
+
+  /** A body means nothing here: a small one is read over, a large one ends the connection. */
+  #takesBody(request: IncomingMessage, response: ServerResponse): boolean {
+    const refuse = (): void => {
+      if (!response.headersSent) sendProblem(response, 413, 'A request here has no body.', { Connection: 'close' });
+      else request.destroy();
+    };
+    if (Number(request.headers['content-length'] ?? 0) > limits.bodyBytes) {
+      refuse();
+      return false;
+    }
+    let bytes = 0;
+    request.on('data', (chunk: Uint8Array) => {
+      bytes += chunk.length;
+      if (bytes > limits.bodyBytes) refuse();
+    });
+    return true;
+  }
+
+  #answer(route: Route, request: IncomingMessage, response: ServerResponse, query: URLSearchParams): void {
+    void this.#tryToAnswer(route, request, response, query);
+  }
+
+  /** A fault of ours in a report must not stop the broker. */
+  async #tryToAnswer(route: Route, request: IncomingMessage, response: ServerResponse, query: URLSearchParams): Promise<void> {
+    try {
+      await route.answer(response, request, query);
+    } catch (error) {
+      this.#sources.log.error('admin.request.failed', { path: request.url?.split('?')[0], error: (error as Error).stack });
+      if (response.headersSent) response.destroy();
+      else sendProblem(response, 500, 'This should not have happened; the log says more.');
+    }
+  }
+
+  #sendReadiness(response: ServerResponse): void {
+    const reasons = this.#sources.notReady();
+    sendJson(response, reasons.length === 0 ? 200 : 503, { ready: reasons.length === 0, reasons });
+  }
+
+  async #sendMetrics(response: ServerResponse): Promise<void> {
+    await this.#process.refresh();
+    sendText(response, 200, prometheusContentType, renderMetrics([this.#process, this, ...this.#sources.metrics()]));
+  }
+
+  #sendStatus(response: ServerResponse): void {
+    const status = this.#sources.status();
+    sendJson(response, 200, { ...status, ledger: { ...status.ledger, imbalance: imbalanceOf(status.ledger) } });
+  }
+}
+
+function contextOf({ certificate, privateKey, minVersion = '1.2' }: AdminTls): object {
+  return { cert: certificate, key: privateKey, minVersion: `TLSv${minVersion}` };
+}
