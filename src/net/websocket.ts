@@ -3,11 +3,12 @@
 import { createServer, STATUS_CODES, type IncomingMessage, type Server } from 'node:http';
 import type { Socket } from 'node:net';
 import { WebSocketServer, type WebSocket } from 'ws';
+import { allowsOrigin } from './web-origin.ts';
 
 export type WebSocketSettings = {
   /** Paths at which it answers; undefined: any. */
   readonly paths: readonly string[] | undefined;
-  /** Origins that browsers may come from, as `https://host:port`; undefined: any. Clients that send none are not browsers. */
+  /** Origins that browsers may come from, as `https://host:port` or `https://host:*`; undefined: any. Clients that send none are not browsers. */
   readonly origins: readonly string[] | undefined;
   /** Largest message, all its frames together. Bounds what one peer can make us hold. */
   readonly maxMessageBytes: number;
@@ -80,7 +81,7 @@ export class WebSocketDoor {
     const { paths, origins } = this.#settings;
     const path = url.split('?', 1)[0]!;
     if (paths !== undefined && !paths.includes(path)) return 404;
-    if (origins !== undefined && headers.origin !== undefined && !origins.includes(headers.origin.toLowerCase())) return 403;
+    if (origins !== undefined && headers.origin !== undefined && !allowsOrigin(origins, headers.origin)) return 403;
     const offered = (headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim());
     return offered.some((name) => this.#subprotocols.includes(name)) ? undefined : 400;
   }

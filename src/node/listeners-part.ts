@@ -79,7 +79,7 @@ export class ListenersPart implements Part {
       protocol,
       limits: acceptLimits(this.#config),
       ...(isTls(settings) ? { tls: tlsSettings(this.#config, settings, keystore.material) } : {}),
-      ...(kind === 'ws' || kind === 'wss' ? { webSocket: webSocketSettings(this.#config, settings) } : {}),
+      ...(kind === 'ws' || kind === 'wss' ? { webSocket: webSocketSettings(this.#config, settings, this.#rooms.dev) } : {}),
     };
   }
 }

@@ -4,6 +4,7 @@ import type { BrokerLimits } from '../broker/limits.ts';
 import type { Config, ListenerConfig } from '../config.ts';
 import type { AcceptLimits } from '../net/accept-limits.ts';
 import type { TlsSettings } from '../net/tls.ts';
+import { localOrigins } from '../net/web-origin.ts';
 import { defaultWebSocketSettings, type WebSocketSettings } from '../net/websocket.ts';
 import type { MqttOptions } from '../protocols/mqtt/options.ts';
 import { adminRole } from '../security/access-rules.ts';
@@ -59,10 +60,11 @@ export function tlsSettings({ tls }: Config, listener: ListenerConfig, material:
 /** A client may send several packets in one WebSocket message; the largest one always fits. */
 const webSocketSlackBytes = 64 * 1024;
 
-export function webSocketSettings({ mqtt }: Config, { paths, origins }: ListenerConfig): WebSocketSettings {
+/** Where nobody needs credentials, any page in a browser on this machine could use it: only the machine's own pages may. */
+export function webSocketSettings({ mqtt, security }: Config, { paths, origins }: ListenerConfig, dev: boolean): WebSocketSettings {
   return {
     paths: paths ?? defaultWebSocketSettings.paths,
-    origins,
+    origins: origins ?? (dev || security.anonymous.enabled ? localOrigins : undefined),
     maxMessageBytes: mqtt.maxPacketBytes + webSocketSlackBytes,
   };
 }

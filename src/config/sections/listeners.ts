@@ -28,7 +28,7 @@ const listener = section(
       list(
         text({ pattern: '^https?://[^/]+$', shape: 'an origin such as https://example.com', maxLength: 255 }, 'An origin.'),
         { max: 100, example: ['https://console.example.com'] },
-        'ws and wss: origins of the web pages that may connect, in lower case. Any when absent; no web page when empty.',
+        'ws and wss: origins of the web pages that may connect, in lower case; https://example.com:* is any port. When absent: any, but only pages of this machine where anonymous peers may connect. Empty: no web page.',
       ),
     ),
     clientCertificate: optional(
