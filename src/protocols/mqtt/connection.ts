@@ -15,7 +15,6 @@ import { AuthExchange } from './auth-exchange.ts';
 import { ClientWriter, largestPacketBytes } from './client-writer.ts';
 import {
   type AuthProperties,
-  type Connect,
   decodeAuth,
   decodeConnect,
   decodeDisconnect,
@@ -34,17 +33,7 @@ import {
 import { Connected } from './connected.ts';
 import type { Handshake, State } from './connection-state.ts';
 import { EarlyPackets } from './early-packets.ts';
-import {
-  attachRequestOf,
-  connackOf,
-  credentialsOf,
-  expiryMs,
-  faultOf,
-  grantedExpirySec,
-  isAllowed,
-  type Terms,
-  termsOf,
-} from './handshake.ts';
+import { attachRequestOf, connackOf, credentialsOf, expiryMs, faultOf, grantedExpirySec, type Terms, termsOf } from './handshake.ts';
 import { type ProvenBy, Reauthentication } from './reauthentication.ts';
 import { Brake, ReadingBrake } from './reading-brake.ts';
 import { closeReasons, connectReason, credentialsFault } from './reasons.ts';
@@ -218,8 +207,7 @@ export class MqttConnection implements Connection, Consumer, FrameSink {
 
   published(token: number, outcome: Outcome): void {
     const live = this.#live;
-    if (live === undefined) return;
-    this.#failLater(live, live.publisher.published(token, outcome));
+    if (live !== undefined) this.#failLater(live, live.publisher.published(token, outcome));
   }
 
   released(token: number): void {
@@ -228,14 +216,12 @@ export class MqttConnection implements Connection, Consumer, FrameSink {
 
   subscribed(token: number, results: readonly SubscribeResult[]): void {
     const live = this.#live;
-    if (live === undefined) return;
-    this.#failLater(live, live.subscriber.subscribed(token, results));
+    if (live !== undefined) this.#failLater(live, live.subscriber.subscribed(token, results));
   }
 
   unsubscribed(token: number, outcomes: readonly Outcome[]): void {
     const live = this.#live;
-    if (live === undefined) return;
-    this.#failLater(live, live.subscriber.unsubscribed(token, outcomes));
+    if (live !== undefined) this.#failLater(live, live.subscriber.unsubscribed(token, outcomes));
   }
 
   hold(on: boolean): void {
@@ -246,15 +232,21 @@ export class MqttConnection implements Connection, Consumer, FrameSink {
   detached(reason: CloseReason): void {
     const state = this.#state;
     const why = closeReasons[reason];
-    if (state.kind === 'connected') {
-      this.#sayGoodbye(state, new DecodeError(why.reason, why.words));
-    } else if (state.kind === 'attaching') {
-      // No DISCONNECT before a CONNACK [MQTT-3.14.0-1].
-      this.#refuse(state.writer, new DecodeError(ReasonCode.serverUnavailable, why.words));
-      return;
+    switch (state.kind) {
+      case 'connected':
+        this.#sayGoodbye(state, new DecodeError(why.reason, why.words));
+        this.#move(closed);
+        this.#wire.close();
+        return;
+      case 'attaching':
+        // No DISCONNECT before a CONNACK [MQTT-3.14.0-1].
+        this.#refuse(state.writer, new DecodeError(ReasonCode.serverUnavailable, why.words));
+        return;
+      case 'closing':
+        this.#move(closed); // the session is somebody else's now
+        return;
+      default:
     }
-    this.#move(closed);
-    this.#wire.close();
   }
 
   // ---- The handshake
@@ -262,15 +254,9 @@ export class MqttConnection implements Connection, Consumer, FrameSink {
   #packetOfHandshake(firstByte: number, bytes: Uint8Array, start: number, end: number): boolean {
     const state = this.#state;
     switch (state.kind) {
-      case 'awaitingConnect': {
-        const connect = decodeConnect(bytes, start, end);
-        if (connect instanceof DecodeError) {
-          this.#fail(connect);
-          return false;
-        }
-        this.#connect(connect, firstByte, bytes, start, end);
-        break;
-      }
+      case 'awaitingConnect':
+        this.#connect(firstByte, bytes, start, end);
+        return !this.#isOver();
       case 'exchanging':
         return this.#packetOfExchange(state, firstByte, bytes, start, end);
       case 'authenticating':
@@ -282,10 +268,14 @@ export class MqttConnection implements Connection, Consumer, FrameSink {
       default:
         return false;
     }
-    return !this.#isOver();
   }
 
-  #connect(connect: Connect, firstByte: number, bytes: Uint8Array, start: number, end: number): void {
+  #connect(firstByte: number, bytes: Uint8Array, start: number, end: number): void {
+    const connect = decodeConnect(bytes, start, end);
+    if (connect instanceof DecodeError) {
+      this.#fail(connect);
+      return;
+    }
     const { options, random } = this.#server;
     const { version, properties } = connect;
     const terms = termsOf(connect, options, (length) => random.bytes(length));
@@ -355,7 +345,8 @@ export class MqttConnection implements Connection, Consumer, FrameSink {
     authentication: AuthProperties | undefined,
   ): void {
     const { broker, security, clock } = this.#server;
-    if (!isAllowed(terms, principal, security)) {
+    // The broker asks the same of the will.
+    if (!security.allows(principal, 'connect', terms.clientId)) {
       this.#refuse(writer, new DecodeError(ReasonCode.notAuthorized, 'not authorized'));
       return;
     }
@@ -448,6 +439,8 @@ export class MqttConnection implements Connection, Consumer, FrameSink {
         this.#move(closed);
         state.session.detach(true);
         this.#wire.close(); // [MQTT-3.14.4-2] [MQTT-4.13.1-1]
+        return;
+      default:
     }
   }
 

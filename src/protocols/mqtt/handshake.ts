@@ -2,7 +2,7 @@
 
 import type { AttachRequest, Will } from '../../broker/port.ts';
 import { Message } from '../../message/message.ts';
-import type { Credentials, Principal, Security } from '../../security/security.ts';
+import type { Credentials, Principal } from '../../security/security.ts';
 import type { WireFacts } from '../protocol.ts';
 import { largestPacketBytes } from './client-writer.ts';
 import {
@@ -107,14 +107,6 @@ export function credentialsOf({ connect, clientId }: Terms, facts: WireFacts): C
     password: connect.password,
     certificate: facts.peerCertificate,
   };
-}
-
-/** Whether the client may have what its CONNECT asks for, now that it is known who it is. */
-export function isAllowed(terms: Terms, principal: Principal, security: Security): boolean {
-  const { will } = terms.connect;
-  if (!security.allows(principal, 'connect', terms.clientId)) return false;
-  if (will === undefined) return true;
-  return security.allows(principal, 'publish', will.topic) && (!will.retain || security.allows(principal, 'retain', will.topic));
 }
 
 const protocolNames = { 3: 'MQTT 3.1', 4: 'MQTT 3.1.1', 5: 'MQTT 5.0' } as const;

@@ -161,8 +161,8 @@ function propertyWords(properties: Partial<Properties> | undefined): string[] {
     const label = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
     if (value instanceof Uint8Array) return [`${label}=${value.length} bytes`];
     if (typeof value === 'string') return [`${label}=${quoted(value)}`];
-    if (!Array.isArray(value)) return [`${label}=${String(value)}`];
-    return name === 'userProperties' ? [`${label}=${value.length}`] : [`${label}=${value.join(',')}`];
+    if (typeof value !== 'object') return [`${label}=${value}`];
+    return [name === 'userProperties' ? `${label}=${value.length}` : `${label}=${value.join(',')}`];
   });
 }
 

@@ -3,7 +3,6 @@
 import { ManualClock } from '../../../base/clock.ts';
 import { silentLog } from '../../../base/log.ts';
 import { SeededRandom } from '../../../base/random.ts';
-import type { Sample } from '../../../base/metrics.ts';
 import type { Version } from '../codec/index.ts';
 import { FrameReader } from '../codec/index.ts';
 import { MqttConnection } from '../connection.ts';
@@ -116,7 +115,7 @@ export class Dialogue {
 
   metric(name: string, label?: string): number {
     let sum = 0;
-    for (const sample of this.server.counters.samples() as Iterable<Sample>) {
+    for (const sample of this.server.counters.samples()) {
       if (sample.name !== name || sample.type === 'histogram') continue;
       if (label === undefined || Object.values(sample.labels ?? {}).includes(label)) sum += sample.value;
     }
