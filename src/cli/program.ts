@@ -5,6 +5,8 @@ import { configCommand } from './config.ts';
 import { dataCommand } from './data.ts';
 import { exitCodesHelp } from './exit-codes.ts';
 import { serveCommand } from './serve.ts';
+import { statusCommand } from './status.ts';
+import { traceCommand } from './trace.ts';
 import { userCommand } from './user.ts';
 import { packageVersion } from './version.ts';
 
@@ -16,7 +18,8 @@ export function createProgram(): Command {
     .helpCommand('help [command]', 'show help for a command')
     .showHelpAfterError('(add --help for the options)')
     .addHelpText('after', exitCodesHelp);
-  for (const command of [serveCommand(), configCommand(), userCommand(), dataCommand()]) program.addCommand(command);
+  for (const command of [serveCommand(), configCommand(), userCommand(), dataCommand(), statusCommand(), traceCommand()])
+    program.addCommand(command);
   throwInsteadOfExit(program);
   return program;
 }
