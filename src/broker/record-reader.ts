@@ -56,7 +56,16 @@ export class RecordReader {
   }
 
   string(): string {
-    return text.decode(this.view(this.varint()));
+    return this.decode(this.view(this.varint()));
+  }
+
+  /** Text that was written as UTF-8. */
+  decode(bytes: Uint8Array): string {
+    try {
+      return text.decode(bytes);
+    } catch {
+      throw new RowError('a text is not UTF-8');
+    }
   }
 
   #u32(): number {

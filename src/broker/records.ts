@@ -149,8 +149,6 @@ export function readMessage(bytes: Uint8Array, start: number, end: number): Mess
   };
 }
 
-const topicText = new TextDecoder('utf-8', { fatal: true });
-
 function readFields(reader: RecordReader) {
   const flags = reader.u8();
   const priority = reader.u8();
@@ -163,7 +161,7 @@ function readFields(reader: RecordReader) {
   const originSession = hasOrigin ? reader.varint() : 0;
   const originId = hasOrigin ? reader.u16() : 0;
   const attributes: Attributes | undefined = (flags & Flag.attributes) === 0 ? undefined : readAttributes(reader);
-  const topic = topicText.decode(topicBytes);
+  const topic = reader.decode(topicBytes);
   const message = (buffer: Uint8Array, start: number, end: number): Message =>
     new Message(
       topic,

@@ -7,8 +7,9 @@
 
 import { Histogram } from '../base/metrics.ts';
 import type { Message } from '../message/message.ts';
-import type { Journal, JournalError, JournalEvents } from '../store/journal.ts';
-import { forEachRecord } from '../store/row.ts';
+import { JournalError } from '../store/journal.ts';
+import type { Journal, JournalEvents } from '../store/journal.ts';
+import { RowError, forEachRecord } from '../store/row.ts';
 import type { ClientSession } from './client-session.ts';
 import { Outcome } from './port.ts';
 import type { Consumer } from './port.ts';
@@ -204,7 +205,7 @@ export class Shard implements JournalEvents {
       if (home.live > 0) {
         this.#host.memory.hold(home, bytes);
         this.#host.memory.counters.loads++;
-        this.#decode(home);
+        if (!this.#decode(home)) return;
         this.#host.memory.evict((row) => row === home || row.row > this.durableRow);
       }
       const waiting = home.waiting;
@@ -213,15 +214,27 @@ export class Shard implements JournalEvents {
     });
   }
 
-  /** Decodes every live message of a row that is in memory. */
-  #decode(home: StoredRow): void {
+  /** Decodes every live message of a row that is in memory. Returns false when it does not hold what refers to it: then the shard has failed. */
+  #decode(home: StoredRow): boolean {
     const bytes = home.bytes!;
     const wanted = new Map<number, Stored>();
     for (const stored of home.messages) if (stored.references > 0) wanted.set(stored.index, stored);
-    forEachRecord(bytes, (index, _kind, start, end) => {
-      const stored = wanted.get(index);
-      if (stored !== undefined) stored.message = readMessage(bytes, start, end).message;
-    });
+    try {
+      forEachRecord(bytes, (index, kind, start, end) => {
+        const stored = wanted.get(index);
+        if (stored === undefined) return;
+        if (kind !== RecordKind.message) throw new RowError(`record ${index} is no message`);
+        stored.message = readMessage(bytes, start, end).message;
+        wanted.delete(index);
+      });
+      if (wanted.size > 0) throw new RowError('a message that is waited for is not there');
+      return true;
+    } catch (error) {
+      if (!(error instanceof RowError)) throw error;
+      const where = `shard ${this.index}, row ${home.row}`;
+      this.#host.failed(new JournalError('corrupt', `row ${home.row} cannot be read: ${error.message}`, where, error));
+      return false;
+    }
   }
 
   /** Something is about to be written into the current row. */
