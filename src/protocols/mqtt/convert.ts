@@ -19,9 +19,9 @@ export type MessageProperties = Pick<
   'payloadFormatIndicator' | 'contentType' | 'responseTopic' | 'correlationData' | 'userProperties'
 >;
 
-export const contentEncodingKey = 'content-encoding';
-export const messageIdKey = 'message-id';
-export const priorityKey = 'priority';
+const contentEncodingKey = 'content-encoding';
+const messageIdKey = 'message-id';
+const priorityKey = 'priority';
 
 /** `Attributes.residue.protocol` of what an MQTT 5 publisher sent; its bytes are properties without their length. */
 export const residueProtocol = 'mqtt5';

@@ -104,9 +104,6 @@ export class Builder {
 // Without a Buffer object per builder and growth.
 const { utf8Write } = Buffer.prototype as unknown as { utf8Write: (this: Uint8Array, text: string, start: number) => number };
 
-/** Most that a variable byte integer, and so a remaining length, can say. */
-export const maxVariableByteInteger = 268_435_455;
-
 /** Writes `value` (0 to 268,435,455) at `at` in as few bytes as possible [MQTT-1.5.5-1]. Returns the position after it. */
 export function writeVariableByteInteger(buffer: Uint8Array, at: number, value: number): number {
   let rest = value;

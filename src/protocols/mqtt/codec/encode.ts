@@ -100,7 +100,7 @@ export function writePingresp(output: Output): void {
   writeEmpty(output, PacketType.pingresp << 4);
 }
 
-/** Before version 5 only a client may send it [MQTT-3.14.0-1], and it says nothing. */
+/** Before version 5 only a client may send it, and it says nothing. */
 export function writeDisconnect(output: Output, version: Version, disconnect: Disconnect, maxPacketBytes = Infinity): boolean {
   if (version !== 5 || (disconnect.reason === 0 && disconnect.properties === undefined)) {
     writeEmpty(output, PacketType.disconnect << 4);

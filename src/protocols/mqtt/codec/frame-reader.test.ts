@@ -105,7 +105,9 @@ describe('FrameReader', () => {
     assert.equal(frames.push(stream, sink), undefined);
     assert.deepEqual(seen, [0x10, publish]);
   });
+});
 
+describe('FrameReader, against a peer that misbehaves', () => {
   it('refuses a packet over the limit as soon as its length is known', () => {
     const limit = 1000;
     const largest = frame(publish, new Uint8Array(limit - 3));
@@ -126,7 +128,9 @@ describe('FrameReader', () => {
     assert.equal(reader(100).push(Uint8Array.of(0x36), new Collector())?.reason, ReasonCode.malformedPacket);
     assert.equal(reader(100).push(Uint8Array.of(0x20), new Collector())?.reason, ReasonCode.protocolError);
   });
+});
 
+describe('FrameReader, with packets that are cut', () => {
   it('holds memory for what has come, not for what is announced', () => {
     const frames = reader(268_435_460);
     const sink = new Collector();

@@ -2,7 +2,10 @@
 // and non-characters may be refused by a receiver; here they pass, because topics and values of other protocols hold them.
 // A byte order mark is a character like any other [MQTT-1.5.4-3].
 
-/** Whether `bytes[start..end)` is well-formed UTF-8 without U+0000. */
+/**
+ * Whether `bytes[start..end)` is well-formed UTF-8 without U+0000: any string field, and a topic's bytes [MQTT-4.7.3-2]. Length and
+ * wildcards of a topic are another matter.
+ */
 export function isMqttText(bytes: Uint8Array, start: number, end: number): boolean {
   for (let at = start; at < end; at++) {
     const byte = bytes[at]!;
@@ -11,9 +14,6 @@ export function isMqttText(bytes: Uint8Array, start: number, end: number): boole
   }
   return true;
 }
-
-/** The same, for the bytes of a topic name or filter [MQTT-4.7.3-2]. Its wildcards and length are another matter. */
-export const validateTopicBytes = isMqttText;
 
 /** Whether `bytes[start..end)` is well-formed UTF-8; U+0000 is allowed. For payloads that say they are text. */
 export function isUtf8(bytes: Uint8Array, start: number, end: number): boolean {

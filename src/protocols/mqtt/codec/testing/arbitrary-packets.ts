@@ -52,7 +52,7 @@ function valueOf(name: keyof Properties, type: string): fc.Arbitrary<unknown> {
 }
 
 /** A set with at least one property, or undefined. */
-export function propertiesFor(set: PropertySet, from: Side): fc.Arbitrary<Properties | undefined> {
+function propertiesFor(set: PropertySet, from: Side): fc.Arbitrary<Properties | undefined> {
   const model: Record<string, fc.Arbitrary<unknown>> = {};
   for (const { name, type, sets } of propertyTable) {
     if ((sets & set) === 0) continue;
