@@ -84,7 +84,7 @@ export class Listener {
     if (overWebSocket) {
       this.#webSocket = new WebSocketDoor(endpoint.webSocket ?? defaultWebSocketSettings, protocol.webSocketProtocols, {
         opened: (webSocket, socket) => this.#webSocketOpened(webSocket, socket),
-        refused: (socket) => this.#handshakes.explain(peerOf(socket), 'upgrade'),
+        refused: (socket) => this.#handshakes.failed(peerOf(socket), 'upgrade'),
       });
     }
   }
@@ -143,7 +143,7 @@ export class Listener {
     this.stopAccepting();
     this.#loop.enterTurn();
     for (const wire of this.#wires) wire.shutDown();
-    if (this.#admission.active === 0) return true;
+    if (this.#isEmpty()) return true;
     let clean = true;
     const timer = this.#loop.timers.at(deadlineMs, () => {
       clean = false;
@@ -210,7 +210,13 @@ export class Listener {
 
   #acceptSocket(socket: Socket): void {
     this.#loop.enterTurn();
-    const remoteAddress = plainAddress(socket.remoteAddress ?? '');
+    if (socket.remoteAddress === undefined) {
+      // Gone before it was accepted.
+      this.counters.failedHandshakes.reset++;
+      socket.destroy();
+      return;
+    }
+    const remoteAddress = plainAddress(socket.remoteAddress);
     const reason = this.#refusal(remoteAddress);
     if (reason !== undefined) {
       this.#refuse(reason);
@@ -258,7 +264,7 @@ export class Listener {
         this.#handshakes.succeeded(peerOf(socket));
         this.#open(new SocketWire(this.#loop, this.#home, this.#factsOf(socket), socket));
       },
-      failed: (socket, kind) => this.#handshakes.explain(peerOf(socket), kind),
+      failed: (socket, kind) => this.#handshakes.failed(peerOf(socket), kind),
     };
   }
 
@@ -286,12 +292,21 @@ export class Listener {
     this.#wires.delete(wire);
     // Else the socket below it says so, which may be later.
     if (!this.#hasHandshake) this.#left(wire.facts.remoteAddress);
+    else this.#tellEmpty();
   }
 
   #left(remoteAddress: string): void {
     this.#admission.leave(remoteAddress);
     this.counters.active--;
-    if (this.#admission.active === 0) this.#onEmpty?.();
+    this.#tellEmpty();
+  }
+
+  #tellEmpty(): void {
+    if (this.#isEmpty()) this.#onEmpty?.();
+  }
+
+  #isEmpty(): boolean {
+    return this.#admission.active === 0 && this.#wires.size === 0;
   }
 }
 

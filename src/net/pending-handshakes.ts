@@ -39,10 +39,18 @@ export class PendingHandshakes {
     this.#counters.handshakesPending++;
   }
 
-  /** Why it will have failed when its socket closes; 'reset' unless something better is known. */
-  explain(peer: string, failure: HandshakeFailure): void {
+  /** Why it has failed, where that is known; its socket is closing, or closed if `peer` is empty. Without this it is a 'reset'. */
+  failed(peer: string, failure: HandshakeFailure): void {
     const pending = this.#pending.get(peer);
-    if (pending !== undefined) pending.failure = failure;
+    if (pending !== undefined) {
+      pending.failure = failure;
+      return;
+    }
+    const { failedHandshakes } = this.#counters;
+    // Node tells of a wrong client certificate only after it has destroyed the socket, which `closed` took for a reset.
+    if (failure !== 'certificate' || failedHandshakes.reset === 0) return;
+    failedHandshakes.reset--;
+    failedHandshakes.certificate++;
   }
 
   /** It has become a connection. */

@@ -12,7 +12,7 @@ import { Listener, type Endpoint } from '../../../src/net/listener.ts';
 import { NetLoop, type LoopOptions } from '../../../src/net/loop.ts';
 import { LineProtocol } from './line-protocol.ts';
 
-export const generousLimits: AcceptLimits = {
+const generousLimits: AcceptLimits = {
   maxConnections: 1000,
   maxConnectionsPerAddress: Infinity,
   connectionsPerSecond: Infinity,
@@ -113,10 +113,10 @@ export class LineClient {
 }
 
 /** Lets the event loop run until `condition` holds. @throws when it does not within a time no machine needs */
-export async function until(condition: () => boolean, what = 'the condition'): Promise<void> {
+export async function until(condition: () => boolean, what = condition.toString()): Promise<void> {
   const deadline = performance.now() + 20_000;
   while (!condition()) {
-    if (performance.now() > deadline) throw new Error(`waited too long for ${what}: ${condition}`);
+    if (performance.now() > deadline) throw new Error(`waited too long for ${what}`);
     await turn();
   }
 }

@@ -1,0 +1,262 @@
+import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
+import { once } from 'node:events';
+import { connect as connectTcp } from 'node:net';
+import { after, test } from 'node:test';
+import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls';
+import { TestAuthority } from '../../test/harness/net/certificates.ts';
+import { LineClient, Stand, until, type EndpointChanges } from '../../test/harness/net/stand.ts';
+import { UserError } from '../base/user-error.ts';
+import type { Listener } from './listener.ts';
+import type { TlsSettings } from './tls.ts';
+
+const authority = new TestAuthority('Test CA');
+const stranger = new TestAuthority('Unknown CA');
+after(() => {
+  authority.remove();
+  stranger.remove();
+});
+const first = { ...authority.issue('first', ['DNS:first.example']), serverNames: [] };
+const second = { ...authority.issue('second', ['DNS:second.example']), serverNames: [] };
+const third = { ...authority.issue('third', ['DNS:third.example']), serverNames: ['named.example', '*.sub.example'] };
+const device = authority.issue('device-7', ['URI:heliograph:main/device-7', 'URI:urn:other']);
+
+const settings: TlsSettings = {
+  certificates: [first],
+  clientCertificate: 'none',
+  clientCas: [authority.certificate],
+  describeCertificate: (certificate) => ({
+    commonName: /CN=(.*)/.exec(certificate.subject)?.[1],
+    uris: [certificate.subjectAltName ?? ''],
+    fingerprint: certificate.fingerprint256.replaceAll(':', '').toLowerCase(),
+  }),
+};
+
+function listen(stand: Stand, changes: Partial<TlsSettings> = {}, endpoint: EndpointChanges = {}): Promise<Listener> {
+  return stand.listen({ kind: 'tls', tls: { ...settings, ...changes }, ...endpoint });
+}
+
+async function secureClient(
+  stand: Stand,
+  listener: Listener,
+  options: ConnectionOptions = {},
+): Promise<LineClient & { socket: TLSSocket }> {
+  const socket = connect({
+    host: '127.0.0.1',
+    port: listener.address!.port,
+    ca: authority.certificate,
+    servername: 'first.example',
+    allowHalfOpen: true,
+    ...options,
+  } as ConnectionOptions);
+  await once(socket, 'secureConnect');
+  return stand.adopt(new LineClient(socket)) as LineClient & { socket: TLSSocket };
+}
+
+function shownName(client: { socket: TLSSocket }): string {
+  return client.socket.getPeerX509Certificate()!.subject;
+}
+
+test('lines come back over TLS 1.3 with hybrid post-quantum key exchange', async (t) => {
+  const stand = new Stand(t);
+  const listener = await listen(stand);
+  const client = await secureClient(stand, listener, { ALPNProtocols: ['mqtt'] });
+  assert.equal(await client.ask('hello'), 'hello');
+  assert.equal(client.socket.getProtocol(), 'TLSv1.3');
+  assert.equal(client.socket.alpnProtocol, 'mqtt');
+  assert.equal((client.socket.getEphemeralKeyInfo() as { name?: string }).name, 'X25519MLKEM768');
+  const { facts } = stand.protocol.last.wire;
+  assert.deepEqual(
+    [facts.secure, facts.remoteAddress, facts.remotePort, facts.peerCertificate],
+    [true, '127.0.0.1', client.socket.localPort, undefined],
+  );
+  assert.equal(listener.counters.handshakesPending, 0);
+});
+
+test('large output, closing and draining work over TLS', async (t) => {
+  const stand = new Stand(t);
+  const listener = await listen(stand);
+  const client = await secureClient(stand, listener);
+  client.socket.pause();
+  client.say('big 33554432\n');
+  await until(() => listener.counters.congestions === 1);
+  client.socket.resume();
+  await until(() => stand.protocol.last.events.includes('drained') && client.text.length === 33_554_433);
+  client.socket.on('end', () => client.socket.end());
+  assert.equal(await listener.drain(performance.now() + 10_000), true);
+  await until(() => client.ended);
+  assert.ok(client.text.endsWith('bye\n'));
+  assert.equal(listener.counters.active, 0);
+});
+
+test('an abort over TLS', async (t) => {
+  const stand = new Stand(t);
+  const listener = await listen(stand);
+  const client = await secureClient(stand, listener);
+  client.say('abort\n');
+  await until(() => client.ended || client.closed);
+  await until(() => listener.counters.active === 0);
+  assert.deepEqual([client.text, stand.protocol.last.events], ['', ['receive', 'closed']]);
+});
+
+test('TLS 1.2 only where it is allowed', async (t) => {
+  const stand = new Stand(t);
+  const strict = await listen(stand);
+  await assert.rejects(secureClient(stand, strict, { maxVersion: 'TLSv1.2' }));
+  await until(() => strict.counters.failedHandshakes.parameters === 1);
+  const lenient = await listen(stand, { minVersion: '1.2' });
+  const client = await secureClient(stand, lenient, { maxVersion: 'TLSv1.2' });
+  assert.equal(await client.ask('old'), 'old');
+});
+
+test('the server name chooses the certificate', async (t) => {
+  const stand = new Stand(t);
+  const listener = await listen(stand, { certificates: [first, second, third] });
+  const chosen = async (servername: string): Promise<string> => {
+    const client = await secureClient(stand, listener, { servername, checkServerIdentity: () => undefined });
+    return shownName(client);
+  };
+  assert.equal(await chosen('first.example'), 'CN=first');
+  assert.equal(await chosen('SECOND.example'), 'CN=second');
+  assert.equal(await chosen('named.example'), 'CN=third');
+  assert.equal(await chosen('a.sub.example'), 'CN=third');
+  assert.equal(await chosen('a.b.sub.example'), 'CN=first');
+  assert.equal(await chosen('third.example'), 'CN=first', 'configured names replace those in the certificate');
+  assert.equal(await chosen('unknown.example'), 'CN=first');
+});
+
+test('a reload gives new connections the new certificate and leaves old ones alone', async (t) => {
+  const stand = new Stand(t);
+  const listener = await listen(stand);
+  const old = await secureClient(stand, listener);
+  assert.equal(shownName(old), 'CN=first');
+  listener.reloadTls({ ...settings, certificates: [second], clientCertificate: 'require' });
+  assert.equal(await old.ask('still here'), 'still here');
+  const options = { servername: 'second.example', cert: device.certificate, key: device.privateKey };
+  const fresh = await secureClient(stand, listener, options);
+  assert.equal(shownName(fresh), 'CN=second');
+  assert.equal(await fresh.ask('new'), 'new');
+  assert.equal(await old.ask('and still'), 'and still');
+});
+
+test('a reload that cannot work changes nothing', async (t) => {
+  const stand = new Stand(t);
+  const listener = await listen(stand);
+  const mismatched = { ...first, privateKey: second.privateKey };
+  assert.throws(() => listener.reloadTls({ ...settings, certificates: [mismatched] }), UserError);
+  assert.throws(() => listener.reloadTls({ ...settings, certificates: [] }), /needs a certificate/);
+  assert.throws(() => listener.reloadTls({ ...settings, clientCertificate: 'require', clientCas: [] }), /nobody is trusted/);
+  assert.equal(shownName(await secureClient(stand, listener)), 'CN=first');
+});
+
+for (const clientCertificate of ['request', 'require'] as const) {
+  test(`client certificates: ${clientCertificate}`, async (t) => {
+    const stand = new Stand(t);
+    const listener = await listen(stand, { clientCertificate });
+    const known = await secureClient(stand, listener, { cert: device.certificate, key: device.privateKey });
+    await known.ask('hello');
+    const { peerCertificate } = stand.protocol.last.wire.facts;
+    assert.equal(peerCertificate?.commonName, 'device-7');
+    assert.match(peerCertificate.uris[0]!, /URI:heliograph:main\/device-7/);
+    assert.equal(peerCertificate.fingerprint, new X509Certificate(device.certificate).fingerprint256.replaceAll(':', '').toLowerCase());
+
+    const forged = stranger.issue('device-7');
+    const wrong = await secureClient(stand, listener, { cert: forged.certificate, key: forged.privateKey });
+    await until(() => wrong.ended || wrong.closed);
+    await until(() => listener.counters.failedHandshakes.certificate === 1);
+    assert.equal(stand.protocol.connections.length, 1);
+
+    const without = await secureClient(stand, listener);
+    if (clientCertificate === 'request') {
+      assert.equal(await without.ask('anonymous'), 'anonymous');
+      assert.equal(stand.protocol.last.wire.facts.peerCertificate, undefined);
+    } else {
+      await until(() => without.ended || without.closed);
+      await until(() => listener.counters.failedHandshakes.certificate === 2);
+      assert.equal(stand.protocol.connections.length, 1);
+    }
+  });
+}
+
+test('a certificate of the server that the client distrusts is counted as such', async (t) => {
+  const stand = new Stand(t);
+  const listener = await listen(stand);
+  await assert.rejects(secureClient(stand, listener, { ca: stranger.certificate }));
+  // In TLS 1.3 the client’s alert may come after the server is done, or as a mere end.
+  await until(() => listener.counters.active === 0);
+  await assert.rejects(secureClient(stand, listener, { ca: stranger.certificate, rejectUnauthorized: true }));
+  await until(() => listener.counters.active === 0);
+  assert.equal(listener.counters.handshakesPending, 0);
+});
+
+test('what is not TLS is counted and closed', async (t) => {
+  const stand = new Stand(t);
+  const listener = await listen(stand);
+  const client = await stand.client(listener);
+  client.say('GET / HTTP/1.1\r\n\r\n');
+  await until(() => client.ended || client.closed);
+  await until(() => listener.counters.failedHandshakes.protocol === 1);
+  const gone = await stand.client(listener);
+  gone.destroy();
+  await until(() => listener.counters.failedHandshakes.reset === 1);
+  await until(() => listener.counters.active === 0);
+  assert.equal(stand.protocol.connections.length, 0);
+});
+
+test('no common application protocol is refused', async (t) => {
+  const stand = new Stand(t);
+  const listener = await listen(stand);
+  await assert.rejects(secureClient(stand, listener, { ALPNProtocols: ['h2'] }));
+  await until(() => listener.counters.failedHandshakes.parameters === 1);
+});
+
+test('a handshake has its time', async (t) => {
+  const stand = new Stand(t);
+  const listener = await listen(stand, {}, { limits: { handshakeTimeoutMs: 20 } });
+  const slow = await stand.client(listener);
+  slow.say('\u0016');
+  await until(() => slow.ended || slow.closed);
+  await until(() => listener.counters.failedHandshakes.timeout === 1);
+  await until(() => listener.counters.active === 0);
+  assert.equal(listener.counters.failedHandshakes.reset, 0);
+  // One that is done in time is left alone.
+  const lasting = await listen(stand, {}, { limits: { handshakeTimeoutMs: 2000 } });
+  const client = await secureClient(stand, lasting);
+  assert.equal(await client.ask('fine'), 'fine');
+  assert.equal(stand.loop.timers.size, 0);
+});
+
+test('handshakes under way are bounded', async (t) => {
+  const stand = new Stand(t);
+  const listener = await listen(stand, {}, { limits: { maxPendingHandshakes: 2 } });
+  await stand.client(listener);
+  await stand.client(listener);
+  await until(() => listener.counters.handshakesPending === 2);
+  const refused = await stand.client(listener);
+  await until(() => refused.ended || refused.closed);
+  assert.equal(listener.counters.refused.handshakes, 1);
+  // Draining does not wait for them.
+  assert.equal(await listener.drain(performance.now() + 10_000), true);
+});
+
+test('torn handshakes leave nothing behind', async (t) => {
+  const stand = new Stand(t);
+  const listener = await listen(stand);
+  const hello = Buffer.from('16030100c8010000c40303', 'hex');
+  for (let round = 0; round < 20; round++) {
+    await Promise.all(
+      Array.from({ length: 10 }, async (_, i) => {
+        const socket = connectTcp(listener.address!.port, '127.0.0.1');
+        socket.on('error', () => {});
+        await once(socket, 'connect');
+        socket.write(hello.subarray(0, 1 + i));
+        if (i % 2 === 0) socket.resetAndDestroy();
+        else socket.destroy();
+      }),
+    );
+  }
+  const { failedHandshakes } = listener.counters;
+  await until(() => failedHandshakes.reset + failedHandshakes.protocol === 200 && listener.counters.active === 0);
+  assert.equal(listener.counters.handshakesPending, 0);
+  assert.equal(stand.loop.timers.size, 0);
+});
