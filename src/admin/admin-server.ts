@@ -21,7 +21,8 @@ import type { TraceHub } from './trace-hub.ts';
 import { TraceStreams } from './trace-stream.ts';
 
 export type AdminSources = {
-  readonly clock: Clock;
+  /** Refreshed at each request where it can be: nothing else may have happened for long. */
+  readonly clock: Clock & { refresh?(): void };
   readonly log: Log;
   readonly security: Security;
   /** Asked anew at each request, so that rooms which start later are in it. */
@@ -145,6 +146,7 @@ class HttpAdmin implements AdminServer {
   }
 
   #handle(request: IncomingMessage, response: ServerResponse, listener: string, secure: boolean): void {
+    this.#sources.clock.refresh?.();
     // Both ends report here when a peer goes away in the middle; there is nobody left to tell.
     request.on('error', () => {});
     response.on('error', () => {});

@@ -97,6 +97,11 @@ export class Keystore implements MetricSource {
     return this.#authority.certificatePem;
   }
 
+  /** When the certificates in use, and the built-in authority, expire. */
+  get expiries(): readonly { readonly name: string; readonly notAfterMs: number }[] {
+    return this.#expiries;
+  }
+
   get authorityFile(): string {
     return join(this.#directory, authorityCertificateFile);
   }
