@@ -29,7 +29,8 @@ export class Reauthentication {
   /** The client's AUTH. Returns why the connection must end, if it must. */
   auth(auth: Auth): DecodeError | undefined {
     if (auth.reason === ReasonCode.reAuthenticate) return this.#begin(auth);
-    return this.#exchange?.proceed(auth) ?? (this.#exchange === undefined ? protocolError('AUTH continues what was not begun') : undefined);
+    const exchange = this.#exchange; // proceeding may end it at once
+    return exchange === undefined ? protocolError('AUTH continues what was not begun') : exchange.proceed(auth);
   }
 
   /** The connection has ended. */
