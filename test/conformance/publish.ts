@@ -178,7 +178,7 @@ conforms({ v5: '3.4.2-1 3.5.2-1' }, 'without subscribers the answer is 0x10 or 0
 conforms({ v5: '4.13.1-1 3.3.2-8' }, 'properties of PUBLISH that are wrong close the connection', (h) => {
   const wrong = [
     [{ payloadFormatIndicator: 2 }, [0x81, 0x82]],
-    [{ topicAlias: 0 }, [0x94]],
+    [{ topicAlias: 0 }, [0x94, 0x82]],
     [{ topicAlias: 11 }, [0x94]],
     [{ sessionExpiryInterval: 1 }, [0x81, 0x82]],
     [{ raw: hex('02 00 00 00 01 02 00 00 00 01') }, [0x82]],

@@ -205,6 +205,11 @@ export class TestClient {
     return this;
   }
 
+  /** Nothing has come that was not looked at. */
+  get quiet(): boolean {
+    return this.#inbox.length === 0;
+  }
+
   get closed(): boolean {
     return this.#link.closed;
   }

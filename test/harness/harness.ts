@@ -218,6 +218,12 @@ export class Harness {
     return run(this.#later) || busy;
   }
 
+  /** The server is told to go down: every connection is. */
+  shutDown(): void {
+    for (const wire of this.#wires) wire.connection?.shutDown();
+    this.settle();
+  }
+
   // -- the end
 
   /** Nothing went wrong that no step of the test has looked at. */

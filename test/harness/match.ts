@@ -12,7 +12,7 @@ import type { Properties } from './properties.ts';
  * `undefined` for a property says that it must be absent. A function judges the value itself.
  */
 export type Expected = {
-  [K in Exclude<keyof ServerPacket, 'type' | 'properties'>]?: ServerPacket[K] | ((value: ServerPacket[K]) => boolean);
+  [K in Exclude<keyof ServerPacket, 'type' | 'properties'>]?: ServerPacket[K] | undefined | ((value: ServerPacket[K]) => boolean);
 } & { properties?: { [K in keyof Properties]?: Properties[K] | undefined | ((value: Properties[K]) => boolean) } };
 
 /** What does not fit, in words; undefined when everything does. */

@@ -22,7 +22,7 @@ export class Watch {
   sent(packet: ClientPacket): void {
     if (packet.type === 'connect') {
       const { maximumPacketSize, receiveMaximum, topicAliasMaximum, requestProblemInformation } = packet.properties ?? {};
-      if (maximumPacketSize !== undefined) this.#maximumPacketSize = maximumPacketSize as number;
+      if (maximumPacketSize !== undefined && maximumPacketSize !== 0) this.#maximumPacketSize = maximumPacketSize as number;
       if (receiveMaximum !== undefined) this.#receiveMaximum = receiveMaximum as number;
       if (topicAliasMaximum !== undefined) this.#topicAliasMaximum = topicAliasMaximum as number;
       if (requestProblemInformation === 0) this.#problemInformation = false;

@@ -36,7 +36,7 @@ function run(input: Uint8Array): readonly string[] {
       assert.ok(line >= 1 && line <= lines + 1, `line ${line} of ${lines}`);
       assert.ok(column >= 1, `column ${column}`);
       assert.ok(what.length > 0 && fix.length > 0, 'a mistake is told with what is wrong and the fix');
-      seen.push(what.replace(/["'`].*["'`]|\d+/g, 'N').slice(0, 60));
+      seen.push(what.replace(/[^a-z ]+.*$/, '').slice(0, 12));
     }
     return seen;
   }
