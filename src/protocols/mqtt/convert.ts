@@ -3,7 +3,7 @@
 // Three neutral fields have no property in MQTT 5 and travel as user properties with a reserved key. A publisher may send these keys
 // itself, anywhere among its user properties and more than once. So the first of each becomes the field, and if writing the
 // fields back would not give the very same list, the properties are also kept as they came: the residue. A transfer from MQTT
-// to MQTT is the identity.
+// to MQTT is the identity ([MQTT-3.3.2-4] [MQTT-3.3.2-15] to [MQTT-3.3.2-18] [MQTT-3.3.2-20], and [MQTT-3.1.3-10] for a will).
 
 import type { Attributes, MessageId, Property, ReplyAddress, TypedValue } from '../../message/attributes.ts';
 import { defaultPriority } from '../../message/message.ts';

@@ -47,10 +47,11 @@ function readBody(cursor: Cursor, version: Version): Connect {
   checkFlags(cursor, flags, version);
   const keepAlive = cursor.twoBytes();
   const properties = version === 5 ? readProperties(cursor, PropertySet.connect) : undefined;
-  const clientId = cursor.text(); // [MQTT-3.1.3-1] [MQTT-3.1.3-3] [MQTT-3.1.3-4]
+  const clientId = cursor.text(); // [MQTT-3.1.3-3] [MQTT-3.1.3-4]
+  // In this order [MQTT-3.1.3-1], each if its flag is set and only then [MQTT-3.1.2-9] [MQTT-3.1.2-16] to [MQTT-3.1.2-19].
   const will = (flags & willFlag) === 0 ? undefined : readWill(cursor, flags, version);
   // 3.1 lets the flags be set and the fields be missing: the remaining length takes precedence.
-  const username = (flags & usernameFlag) !== 0 && !(version === 3 && cursor.atEnd) ? cursor.text() : undefined;
+  const username = (flags & usernameFlag) !== 0 && !(version === 3 && cursor.atEnd) ? cursor.text() : undefined; // [MQTT-3.1.3-12]
   const password = (flags & passwordFlag) !== 0 && !(version === 3 && cursor.atEnd) ? cursor.binary() : undefined;
   cursor.finish('CONNECT');
   return { version, cleanStart: (flags & cleanStartFlag) !== 0, keepAlive, clientId, will, username, password, properties };

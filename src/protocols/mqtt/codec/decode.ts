@@ -17,7 +17,7 @@ export function decodeConnack(bytes: Uint8Array, start: number, end: number, ver
   // [MQTT-3.2.2-1]; in 3.1 the byte is reserved and its value not defined.
   if (version !== 3 && flags > 1) cursor.fail(malformed('reserved CONNACK flags are not 0'));
   const reason = version === 5 ? reasonIn(PacketType.connack, 'server', code) : reasonOfReturnCode(code);
-  if (reason === undefined) cursor.fail(protocolError('CONNACK with a code that it may not carry'));
+  if (reason === undefined) cursor.fail(protocolError('CONNACK with a code that it may not carry')); // [MQTT-3.2.2-8]
   const properties = version === 5 ? readProperties(cursor, PropertySet.connack) : undefined;
   cursor.finish('CONNACK');
   return cursor.error ?? { sessionPresent: version !== 3 && flags === 1, reason: reason!, properties };
@@ -84,7 +84,7 @@ function readReasons(cursor: Cursor, type: PacketType, version: Version): Reason
   while (!cursor.atEnd) {
     const code = cursor.byte();
     const reason = version !== 5 && code > 2 && code !== 0x80 ? undefined : reasonIn(type, 'server', code);
-    if (reason === undefined) cursor.fail(protocolError('a reason code that this packet may not carry')); // [MQTT-3.9.3-2]
+    if (reason === undefined) cursor.fail(protocolError('a reason code that this packet may not carry')); // [MQTT-3.9.3-2] [MQTT-3.11.3-2]
     else reasons.push(reason);
   }
   if (reasons.length === 0) cursor.fail(malformed('an acknowledgement without reason codes'));
@@ -113,6 +113,10 @@ export function decodeAuth(bytes: Uint8Array, start: number, end: number, from: 
   const reason = reasonIn(PacketType.auth, from, start === end ? ReasonCode.success : cursor.byte());
   if (reason === undefined) cursor.fail(protocolError('AUTH with a reason code that its sender may not use')); // [MQTT-3.15.2-1]
   const properties = cursor.atEnd ? undefined : readProperties(cursor, PropertySet.auth);
+  // §3.15.2.2.2 wants the method, §3.15.2.1 allows a success without any properties.
+  if (properties?.authenticationMethod === undefined && !(reason === ReasonCode.success && properties === undefined)) {
+    cursor.fail(protocolError('AUTH without an Authentication Method'));
+  }
   cursor.finish('AUTH');
   return cursor.error ?? { reason: reason!, properties };
 }

@@ -37,7 +37,7 @@ export function writeFitting(
   buffer[at++] = firstByte;
   at = writeVariableByteInteger(buffer, at, body);
   buffer.set(head.view(), at);
-  at = writeVariableByteInteger(buffer, at + head.length, chosen.length);
+  at = writeVariableByteInteger(buffer, at + head.length, chosen.length); // [MQTT-2.2.2-1]: 0 when there are none
   buffer.set(chosen, at);
   buffer.set(tail ?? nothing, at + chosen.length);
   output.position += total;

@@ -70,7 +70,7 @@ function mayRepeat(id: number, set: PropertySet): boolean {
 function readValue(cursor: Cursor, id: number, into: PropertiesInReading): void {
   switch (id) {
     case PropertyId.userProperty:
-      (into.userProperties ??= []).push({ key: cursor.text(), value: cursor.text() });
+      (into.userProperties ??= []).push({ key: cursor.text(), value: cursor.text() }); // [MQTT-1.5.7-1]
       return;
     case PropertyId.payloadFormatIndicator:
       into.payloadFormatIndicator = zeroOrOne(cursor, 'Payload Format Indicator');
@@ -79,10 +79,10 @@ function readValue(cursor: Cursor, id: number, into: PropertiesInReading): void 
       into.messageExpiryInterval = cursor.fourBytes();
       return;
     case PropertyId.contentType:
-      into.contentType = cursor.text();
+      into.contentType = cursor.text(); // [MQTT-3.3.2-19]
       return;
     case PropertyId.responseTopic:
-      into.responseTopic = cursor.text();
+      into.responseTopic = cursor.text(); // [MQTT-3.3.2-13]
       if (/[+#]/.test(into.responseTopic)) cursor.fail(protocolError('Response Topic holds a wildcard')); // [MQTT-3.3.2-14]
       return;
     case PropertyId.correlationData:

@@ -53,17 +53,18 @@ export function writePublish(
   } else {
     at = writeVariableByteInteger(buffer, at + 1, body);
   }
-  buffer[at] = topicLength >>> 8;
+  buffer[at] = topicLength >>> 8; // The topic comes first [MQTT-3.3.2-1].
   buffer[at + 1] = topicLength;
   buffer.set(topic, at + 2);
   at += 2 + topicLength;
   if (qos !== 0) {
+    // [MQTT-2.2.1-2]
     buffer[at] = packetId >>> 8;
     buffer[at + 1] = packetId;
     at += 2;
   }
   if (version === 5) {
-    if (propertiesLength === 0) buffer[at++] = 0;
+    if (propertiesLength === 0) buffer[at++] = 0; // [MQTT-2.2.2-1]
     else at = writeMessageProperties(buffer, at, message, propertiesLength, topicAlias, subscriptionIds, nowMs);
   }
   copyRange(message.buffer, payloadStart, payloadLength, buffer, at);

@@ -186,7 +186,7 @@ function auth(from: Side): fc.Arbitrary<Packet> {
   return fc.record({
     type: fc.constant('auth'),
     reason: reasons(PacketType.auth, from),
-    properties: propertiesFor(Sets.auth, from),
+    properties: propertiesFor(Sets.auth, from).map((given) => ({ authenticationMethod: 'M', ...given })),
   });
 }
 

@@ -205,6 +205,8 @@ const others: readonly BadCase[] = [
   server(5, '[MQTT-3.14.2-2] DISCONNECT of a server with a session expiry', 'e0 { 8b { 11 00 00 00 01 } }', protocol),
   client(5, '[MQTT-3.15.2-1] AUTH of a client with a reason of servers', 'f0 { 00 { 15 "M" } }', protocol),
   client(5, 'AUTH of a client that is empty', 'f0 00', protocol),
+  client(5, 'AUTH without properties', 'f0 { 18 00 }', protocol),
+  client(5, 'AUTH without a method', 'f0 { 18 { 1f "r" } }', protocol),
   client(5, 'AUTH with data and no method', 'f0 { 18 { 16 <01> } }', protocol),
   client(5, 'AUTH with bytes after its end', 'f0 { 18 { 15 "M" } 00 }', malformed),
   server(4, 'SUBACK with an unknown code', '90 { 00 01 03 }', protocol),
