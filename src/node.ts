@@ -3,6 +3,7 @@
 
 import type { Log } from './base/log.ts';
 import { differences, withLiveChanges, type Change, type Config } from './config.ts';
+import { AdminPart } from './node/admin-part.ts';
 import { brokerPart } from './node/broker-part.ts';
 import { dataDirectoryPart } from './node/data-directory-part.ts';
 import { keystorePart } from './node/keystore-part.ts';
@@ -12,6 +13,7 @@ import { loopPart } from './node/loop-part.ts';
 import { mqttPart } from './node/mqtt-part.ts';
 import { Rooms } from './node/rooms.ts';
 import { securityPart } from './node/security-part.ts';
+import { systemTopicsPart } from './node/system-topics-part.ts';
 
 export type NodeOptions = {
   readonly config: Config;
@@ -26,21 +28,30 @@ export class HeliographNode {
   #config: Config;
   readonly #rooms: Rooms;
   readonly #listeners: ListenersPart;
+  readonly #admin: AdminPart;
   readonly #lifecycle: Lifecycle;
 
   constructor({ config, log, dev, onFatal }: NodeOptions) {
     this.#config = config;
     const rooms = new Rooms(config, log, dev, onFatal);
     const listeners = new ListenersPart(rooms);
+    const admin = new AdminPart(rooms, listeners);
+    const refreshTls = (): void => {
+      listeners.refreshTls();
+      admin.refreshTls();
+    };
     this.#rooms = rooms;
     this.#listeners = listeners;
+    this.#admin = admin;
     const parts = [
       dataDirectoryPart(rooms),
-      keystorePart(rooms, () => listeners.refreshTls()),
+      keystorePart(rooms, refreshTls),
       securityPart(rooms),
       loopPart(rooms),
       brokerPart(rooms),
       mqttPart(rooms),
+      systemTopicsPart(rooms, listeners),
+      admin,
       listeners,
     ];
     this.#lifecycle = new Lifecycle(parts, log);
@@ -52,7 +63,7 @@ export class HeliographNode {
 
   /** Where peers can connect, with the ports that the system chose. */
   get listeners(): readonly OpenListener[] {
-    return this.#listeners.open;
+    return [...this.#listeners.open, ...this.#admin.open];
   }
 
   /** The administrator that this start made, if it was the first; its password is kept nowhere. */

@@ -5,7 +5,7 @@ import { resolve } from 'node:path';
 import { isLoopback } from '../config/relations.ts';
 import type { HeliographNode } from '../node.ts';
 import type { OpenListener } from '../node/listeners-part.ts';
-import { packageVersion } from './version.ts';
+import { packageVersion } from '../node/version.ts';
 
 const kinds: Readonly<Record<string, string>> = {
   tcp: 'MQTT',

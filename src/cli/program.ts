@@ -8,7 +8,7 @@ import { serveCommand } from './serve.ts';
 import { statusCommand } from './status.ts';
 import { traceCommand } from './trace.ts';
 import { userCommand } from './user.ts';
-import { packageVersion } from './version.ts';
+import { packageVersion } from '../node/version.ts';
 
 export function createProgram(): Command {
   const program = new Command('heliograph')

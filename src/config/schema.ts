@@ -3,6 +3,7 @@
 import type { Static } from 'typebox';
 import { section } from './fields.ts';
 import type { SchemaNode } from './schema-node.ts';
+import { adminSection } from './sections/admin.ts';
 import { brokerSection } from './sections/broker.ts';
 import { listenersSection } from './sections/listeners.ts';
 import { logSection } from './sections/log.ts';
@@ -23,6 +24,7 @@ export const configSchema = section(
     broker: brokerSection,
     store: storeSection,
     net: netSection,
+    admin: adminSection,
     log: logSection,
   },
   'Heliograph configuration.',

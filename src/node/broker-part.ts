@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import type { MetricSource } from '../base/metrics.ts';
 import { UserError } from '../base/user-error.ts';
 import { Broker } from '../broker/broker.ts';
 import { shardPath } from '../store/data-directory.ts';
@@ -17,6 +18,7 @@ export function brokerPart(rooms: Rooms): Part {
     async start() {
       const { config, clock, log, loop, security } = rooms;
       const journals = Array.from({ length: config.store.shards }, (_, shard) => journal(rooms, shard));
+      rooms.journals = journals;
       rooms.broker = new Broker({
         clock,
         turn: loop,
@@ -41,7 +43,7 @@ export function brokerPart(rooms: Rooms): Part {
   };
 }
 
-function journal({ config }: Rooms, shard: number): Journal {
+function journal({ config }: Rooms, shard: number): Journal & MetricSource {
   const { kind, shards: _, ...tuning } = config.store;
   if (kind === 'memory') return new MemoryJournal({ shard });
   return new SqliteJournal({ path: shardPath(resolve(config.node.dataDir), shard), shard, ...tuning });

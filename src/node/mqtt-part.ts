@@ -7,8 +7,8 @@ export function mqttPart(rooms: Rooms): Part {
   return {
     name: 'mqtt',
     start() {
-      const { broker, security, clock, random, log, config } = rooms;
-      rooms.mqtt = createMqttProtocol({ broker, security, clock, random, log, options: mqttOptions(config) });
+      const { broker, security, clock, random, log, config, traces: trace } = rooms;
+      rooms.mqtt = createMqttProtocol({ broker, security, clock, random, log, options: mqttOptions(config), trace });
     },
     stop() {},
   };

@@ -1,10 +1,13 @@
 // What the parts of a node hand to each other: each is set by the part of its name when it starts, and used only by later parts.
 
+import { TraceHub } from '../admin/trace-hub.ts';
 import { SystemClock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
+import type { MetricSource } from '../base/metrics.ts';
 import { secureRandom } from '../base/secure-random.ts';
 import type { Broker } from '../broker/broker.ts';
 import type { Config } from '../config.ts';
+import type { Journal } from '../store/journal.ts';
 import { NetLoop } from '../net/loop.ts';
 import type { MqttProtocol } from '../protocols/mqtt/index.ts';
 import type { NodeSecurity } from '../security/create-security.ts';
@@ -22,7 +25,10 @@ export class Rooms {
   readonly loop: NetLoop;
   keystore!: Keystore;
   security!: NodeSecurity;
+  readonly traces: TraceHub;
+  readonly startedAtMs = Date.now();
   broker!: Broker;
+  journals: readonly (Journal & MetricSource)[] = [];
   mqtt!: MqttProtocol;
   /** Made at the first start, kept nowhere: to be shown once. */
   firstAdmin: { readonly name: string; readonly password: string } | undefined;
@@ -32,6 +38,8 @@ export class Rooms {
     this.log = log;
     this.dev = dev;
     this.fatal = fatal;
+    const { traceWatchers: watchers, traceLinesPerSecond: linesPerSecond, traceLineLength: lineLength } = config.admin;
+    this.traces = new TraceHub(this.clock, { watchers, linesPerSecond, lineLength });
     const { outputHighWaterBytes: highWaterBytes, outputLowWaterBytes: lowWaterBytes } = config.net;
     this.loop = new NetLoop({ clock: this.clock, log, highWaterBytes, lowWaterBytes, onInvariantBroken: fatal });
   }

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 
-/** The same place whether this runs from src/cli or from dist/cli. */
+/** The same place whether this runs from src/node or from dist/node. */
 export function packageVersion(): string {
   const file = new URL('../../package.json', import.meta.url);
   return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;

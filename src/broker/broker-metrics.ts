@@ -1,0 +1,94 @@
+// What the broker tells about itself: its books, its counters, and what it holds.
+
+import type { Labels, MetricSource, Sample } from '../base/metrics.ts';
+import type { Broker } from './broker.ts';
+import { dropReasons, type Ledger } from './ledger.ts';
+import type { Queue } from './queue.ts';
+
+export class BrokerMetrics implements MetricSource {
+  readonly #broker: Broker;
+
+  constructor(broker: Broker) {
+    this.#broker = broker;
+  }
+
+  *metrics(): Iterable<Sample> {
+    yield* books('heliograph_broker_', {}, this.#broker.total);
+    yield* this.#counters();
+    yield* this.#holdings();
+    for (const space of this.#broker.spaces.values()) {
+      for (const { queue } of space.shared.values()) yield* queueBooks(queue);
+      for (const { queue } of space.named.values()) yield* queueBooks(queue);
+    }
+    const help = 'Size of rows handed to the journal.';
+    for (const shard of this.#broker.shards) {
+      yield { name: 'heliograph_broker_row_bytes', help, type: 'histogram', labels: { shard: String(shard.index) }, value: shard.rowBytes };
+    }
+  }
+
+  *#counters(): Iterable<Sample> {
+    const { counters } = this.#broker;
+    yield counter('sessions_created_total', 'Sessions begun.', counters.sessionsCreated);
+    yield counter('sessions_resumed_total', 'Sessions that a peer came back to.', counters.sessionsResumed);
+    yield counter('sessions_expired_total', 'Sessions that ended because nobody came back in time.', counters.sessionsExpired);
+    yield counter('take_overs_total', 'Connections ended because another one took their session.', counters.takeOvers);
+    yield counter('publishes_accepted_total', 'Publishes taken.', counters.publishesAccepted);
+    yield counter('publishes_without_subscribers_total', 'Publishes that nobody listened to.', counters.publishesWithoutSubscribers);
+    yield counter('publishes_repeated_total', 'Exactly-once publishes recognised as repetitions.', counters.publishesRepeated);
+    const refused = 'Publishes refused, by reason.';
+    yield { ...counter('publishes_refused_total', refused, counters.publishesRefusedByFullQueue), labels: { reason: 'queueFull' } };
+    yield { ...counter('publishes_refused_total', refused, counters.publishesRefusedByStore), labels: { reason: 'store' } };
+    yield counter('wills_published_total', 'Wills published.', counters.willsPublished);
+    yield counter('retained_refused_total', 'Retained messages for which there was no room.', counters.retainedRefused);
+    yield counter('publishers_held_total', 'Times a publisher was held back because the journal was behind.', counters.publishersHeld);
+    yield counter('checkpoints_total', 'Checkpoints written.', counters.checkpoints);
+  }
+
+  *#holdings(): Iterable<Sample> {
+    const { memory, spaces, uncommittedBytes } = this.#broker;
+    for (const [tenant, space] of spaces) {
+      const labels = { tenant };
+      yield gauge('sessions', 'Sessions, connected or not.', space.sessions.size, labels);
+      yield gauge('subscriptions', 'Filters subscribed to.', space.filterCount, labels);
+      yield gauge('retained_messages', 'Retained messages.', space.retained.count, labels);
+      yield gauge('retained_bytes', 'Bytes of retained messages.', space.retained.bytes, labels);
+      yield gauge('shared_queues', 'Queues of shared subscriptions.', space.shared.size, labels);
+      yield gauge('named_queues', 'Queues addressed by name.', space.named.size, labels);
+    }
+    yield gauge('uncommitted_bytes', 'Bytes handed to the journal and not yet durable.', uncommittedBytes);
+    yield gauge('payload_memory_bytes', 'Stored payloads that are in memory.', memory.bytes);
+    yield counter('payload_evictions_total', 'Rows of payloads that left the memory while wanted.', memory.counters.evictions);
+    yield counter('payload_loads_total', 'Rows of payloads read back from the journal.', memory.counters.loads);
+  }
+}
+
+function queueBooks(queue: Queue): Iterable<Sample> {
+  return books('heliograph_broker_queue_', { tenant: queue.tenant, kind: queue.kind, queue: queue.name }, queue.ledger);
+}
+
+/** accepted + recovered = delivered + queued + expired + dropped. */
+function* books(prefix: string, labels: Labels, ledger: Ledger): Iterable<Sample> {
+  const total = (name: string, help: string, value: number): Sample => ({
+    name: `${prefix}messages_${name}_total`,
+    help,
+    type: 'counter',
+    labels,
+    value,
+  });
+  yield total('accepted', 'Messages offered to a queue and taken, once per queue.', ledger.accepted);
+  yield total('recovered', 'Messages found in the journal at start.', ledger.recovered);
+  yield total('delivered', 'Messages settled by their consumer, or handed to the wire at most once.', ledger.delivered);
+  yield total('expired', 'Messages whose time was over before they were delivered.', ledger.expired);
+  for (const reason of dropReasons) {
+    yield { ...total('dropped', 'Messages dropped by policy, by reason.', ledger[reason]), labels: { ...labels, reason } };
+  }
+  yield { name: `${prefix}messages_queued`, help: 'Messages that wait or are unsettled.', type: 'gauge', labels, value: ledger.queued };
+}
+
+function counter(name: string, help: string, value: number): Sample {
+  return { name: `heliograph_broker_${name}`, help, type: 'counter', value };
+}
+
+function gauge(name: string, help: string, value: number, labels: Labels = {}): Sample {
+  return { name: `heliograph_broker_${name}`, help, type: 'gauge', labels, value };
+}

@@ -1,0 +1,94 @@
+import { resolve } from 'node:path';
+import { createAdminServer, type AdminServer, type AdminTls } from '../admin/admin-server.ts';
+import { newAdminToken, publishLocalAccess, withdrawLocalAccess } from '../admin/local-access.ts';
+import { BrokerMetrics } from '../broker/broker-metrics.ts';
+import type { Config } from '../config.ts';
+import { isLoopback } from '../config/relations.ts';
+import { hostAndPort } from '../net/address.ts';
+import type { ListenersPart, OpenListener } from './listeners-part.ts';
+import type { Part } from './part.ts';
+import type { Rooms } from './rooms.ts';
+import { gatherStatus, notReady } from './status.ts';
+
+/** The management interface. Opened before the messaging listeners, closed after them: what happens in between can be watched. */
+export class AdminPart implements Part {
+  readonly name = 'management interface';
+  readonly #rooms: Rooms;
+  readonly #listeners: ListenersPart;
+  readonly #open: OpenListener[] = [];
+  #config: Config;
+  #server: AdminServer | undefined;
+
+  constructor(rooms: Rooms, listeners: ListenersPart) {
+    this.#rooms = rooms;
+    this.#listeners = listeners;
+    this.#config = rooms.config;
+  }
+
+  get open(): readonly OpenListener[] {
+    return this.#open;
+  }
+
+  async start(): Promise<void> {
+    const { config, random, log, clock, security, traces } = this.#rooms;
+    const wanted = Object.entries(config.listeners).filter(([, { kind, enabled }]) => enabled && (kind === 'http' || kind === 'https'));
+    if (wanted.length === 0) return;
+    const token = config.admin.localAccess ? newAdminToken(random) : undefined;
+    const metrics = () => this.#metricSources();
+    const status = () => gatherStatus(this.#rooms, this.#listeners, this.#open);
+    const server = createAdminServer({
+      clock,
+      log,
+      security,
+      metrics,
+      status,
+      notReady: () => notReady(this.#rooms),
+      traces,
+      token,
+    });
+    this.#server = server;
+    try {
+      for (const [name, { kind, host, port }] of wanted) {
+        const bound = await server.listen({ name, host, port, ...(kind === 'https' ? { tls: this.#tls() } : {}) });
+        this.#open.push({ name, kind, host, port: bound });
+      }
+      await this.#publish(token);
+    } catch (error) {
+      await server.close();
+      throw error;
+    }
+  }
+
+  async stop(): Promise<void> {
+    await withdrawLocalAccess(resolve(this.#rooms.config.node.dataDir));
+    await this.#server?.close();
+  }
+
+  reload(config: Config): void {
+    this.#config = config;
+    this.refreshTls();
+  }
+
+  /** Later handshakes use the certificate that the keystore holds now. */
+  refreshTls(): void {
+    if (this.#open.some(({ kind }) => kind === 'https')) this.#server?.useTls(this.#tls());
+  }
+
+  #tls(): AdminTls {
+    const { certificate, privateKey } = this.#rooms.keystore.material.servers[0]!;
+    return { certificate, privateKey, minVersion: this.#config.tls.minVersion };
+  }
+
+  async #publish(token: string | undefined): Promise<void> {
+    const nearest = this.#open.find(({ host }) => isLoopback(host) || host === '::' || host === '0.0.0.0');
+    if (token === undefined || nearest === undefined) return;
+    const host = isLoopback(nearest.host) ? nearest.host : 'localhost';
+    const url = `${nearest.kind}://${hostAndPort(host, nearest.port)}`;
+    await publishLocalAccess(resolve(this.#rooms.config.node.dataDir), { token, url });
+  }
+
+  #metricSources() {
+    const { broker, journals, loop, mqtt, security, keystore } = this.#rooms;
+    return [new BrokerMetrics(broker), ...journals, loop, mqtt, security, keystore, ...this.#listeners.all];
+  }
+}
