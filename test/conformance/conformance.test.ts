@@ -16,3 +16,20 @@ import './topics.ts';
 import './shared.ts';
 import './disconnect.ts';
 import './authentication.ts';
+import './websocket.ts';
+
+import assert from 'node:assert/strict';
+import test from 'node:test';
+
+import { coverageOf } from './coverage.ts';
+
+// Registered last, so that everything above has run.
+for (const key of ['v4', 'v5'] as const) {
+  test(`every statement of MQTT ${key === 'v4' ? '3.1.1' : '5.0'} that binds a server is covered`, (t) => {
+    const { name, serverStatements, covered, untestable, uncovered, mistakes } = coverageOf(key);
+    const excused = untestable.length === 0 ? '' : `, ${untestable.length} untestable`;
+    t.diagnostic(`${name}: ${serverStatements} server statements, ${covered} covered${excused}, ${uncovered.length} uncovered`);
+    for (const reason of untestable) t.diagnostic(`untestable: ${reason}`);
+    assert.deepEqual({ uncovered, mistakes }, { uncovered: [], mistakes: [] });
+  });
+}

@@ -8,6 +8,7 @@ import test from 'node:test';
 
 import { startHarness } from '../harness/harness.ts';
 
+import type { TestContext } from 'node:test';
 import type { Harness, HarnessOptions } from '../harness/harness.ts';
 
 export type StandardKey = 'v4' | 'v5';
@@ -17,7 +18,7 @@ type Proof = { readonly name: string; passed: boolean };
 /** Tests by the statements they prove: `v4 MQTT-3.1.0-2`. */
 export const proofs = new Map<string, Proof[]>();
 
-export type Body = (h: Harness) => void | Promise<void>;
+export type Body = (h: Harness, t: TestContext) => void | Promise<void>;
 
 const titles = { v4: '3.1.1', v5: '5.0' } as const;
 
@@ -31,10 +32,10 @@ export function conforms(statements: { v4?: string; v5?: string }, name: string,
       known.push(proof);
       proofs.set(`${key} MQTT-${id}`, known);
     }
-    test(proof.name, async () => {
+    test(proof.name, async (t) => {
       const h = await startHarness({ ...options, version: key === 'v4' ? 4 : 5 });
       try {
-        await body(h);
+        await body(h, t);
         h.check();
       } finally {
         await h.stop();
