@@ -16,6 +16,7 @@ export function decodeConnack(bytes: Uint8Array, start: number, end: number, ver
   const code = cursor.byte();
   // [MQTT-3.2.2-1]; in 3.1 the byte is reserved and its value not defined.
   if (version !== 3 && flags > 1) cursor.fail(malformed('reserved CONNACK flags are not 0'));
+  if (version !== 3 && flags === 1 && code !== 0) cursor.fail(protocolError('CONNACK with a session and a refusal')); // [MQTT-3.2.2-6]
   const reason = version === 5 ? reasonIn(PacketType.connack, 'server', code) : reasonOfReturnCode(code);
   if (reason === undefined) cursor.fail(protocolError('CONNACK with a code that it may not carry')); // [MQTT-3.2.2-8]
   const properties = version === 5 ? readProperties(cursor, PropertySet.connack) : undefined;

@@ -220,6 +220,7 @@ const others: readonly BadCase[] = [
 
 const connacks: readonly BadCase[] = [
   ['CONNACK with reserved flags', 4, '20 { 02 00 }', malformed],
+  ['[MQTT-3.2.2-6] CONNACK with a session and a refusal', 5, '20 { 01 87 00 }', protocol],
   ['CONNACK with return code 6', 4, '20 { 00 06 }', protocol],
   ['CONNACK that is too short', 4, '20 { 00 }', malformed],
   ['CONNACK with a reason of another packet', 5, '20 { 00 8e 00 }', protocol],
