@@ -72,10 +72,10 @@ export class AuthExchange {
   }
 }
 
-/** [MQTT-4.12.0-5] [MQTT-4.12.1-1] */
+/** [MQTT-4.12.0-5] [MQTT-4.12.1-1]. Not 0x8C: a DISCONNECT cannot say that. */
 export function methodFault(auth: Auth, method: string): DecodeError | undefined {
   if (auth.properties?.authenticationMethod === method) return undefined;
-  return new DecodeError(ReasonCode.badAuthenticationMethod, 'AUTH names another authentication method than CONNECT');
+  return protocolError('AUTH names another authentication method than CONNECT');
 }
 
 function authProperties(authenticationMethod: string, data: Uint8Array | undefined): AuthProperties {

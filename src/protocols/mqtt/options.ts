@@ -64,7 +64,7 @@ export function checkMqttOptions(options: MqttOptions): void {
     [within(options.maxSessionExpirySec, 0, 0xffff_ffff), 'maxSessionExpirySec', 'must be 0 to 4,294,967,295'],
     [within(options.maxPacketBytes, 128, 268_435_460), 'maxPacketBytes', 'must be 128 to 268,435,460, the largest packet of MQTT'],
     [options.maxConnectPacketBytes <= options.maxPacketBytes, 'maxConnectPacketBytes', 'must not be above maxPacketBytes'],
-    [options.outputHighWaterBytes < options.maxOutputBytes, 'outputHighWaterBytes', 'must be below maxOutputBytes'],
+    [options.outputHighWaterBytes <= options.maxOutputBytes, 'outputHighWaterBytes', 'must not be above maxOutputBytes'],
     [Number.isInteger(Math.log2(options.topicCacheEntries)), 'topicCacheEntries', 'must be a power of two'],
     [within(options.maxClientIdBytes, 23, 65_535), 'maxClientIdBytes', 'must be 23 to 65,535: [MQTT-3.1.3-5]'],
     [within(options.maxTopicBytes, 1, 65_535), 'maxTopicBytes', 'must be 1 to 65,535'],

@@ -44,7 +44,7 @@ export class Reauthentication {
     const fault = methodFault(auth, method);
     if (fault !== undefined) return fault;
     const exchange = this.#server.security.startExchange(method, credentials);
-    if (exchange === undefined) return new DecodeError(ReasonCode.badAuthenticationMethod, 'the authentication method is offered no more');
+    if (exchange === undefined) return new DecodeError(ReasonCode.notAuthorized, 'the authentication method is offered no more');
     this.#exchange = new AuthExchange(method, exchange, this.#writer, {
       done: (principal, properties) => this.#done(principal, properties),
       failed: this.#fail,

@@ -156,14 +156,16 @@ function ackDetails(version: Version, type: AckType, bytes: Uint8Array, start: n
 
 function propertyWords(properties: Partial<Properties> | undefined): string[] {
   if (properties === undefined) return [];
-  return Object.entries(properties).flatMap(([name, value]) => {
+  const { userProperties, ...others } = properties;
+  const words = Object.entries(others).flatMap(([name, value]) => {
     if (value === undefined) return [];
     const label = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
     if (value instanceof Uint8Array) return [`${label}=${value.length} bytes`];
     if (typeof value === 'string') return [`${label}=${quoted(value)}`];
-    if (typeof value !== 'object') return [`${label}=${value}`];
-    return [name === 'userProperties' ? `${label}=${value.length}` : `${label}=${value.join(',')}`];
+    return [`${label}=${typeof value === 'object' ? value.join(',') : value}`];
   });
+  if (userProperties !== undefined) words.push(`user-properties=${userProperties.length}`);
+  return words;
 }
 
 /** Nothing that a client sends may move the operator's cursor. */
