@@ -5,7 +5,7 @@ import type { Clock } from '../base/clock.ts';
 
 export type BrakeLimits = { readonly failures: number; readonly windowMs: number; readonly addresses: number };
 
-export const defaultBrakeLimits: BrakeLimits = { failures: 20, windowMs: 60_000, addresses: 1000 };
+const defaultBrakeLimits: BrakeLimits = { failures: 20, windowMs: 60_000, addresses: 1000 };
 
 type Window = { readonly startedMs: number; failures: number };
 

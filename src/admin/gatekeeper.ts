@@ -7,7 +7,7 @@ import type { Security } from '../security/security.ts';
 import type { FailureBrake } from './failure-brake.ts';
 
 /** What rules of access call the management interface. */
-export const managedTopic = '$admin';
+const managedTopic = '$admin';
 const maxHeaderLength = 4096;
 
 export type Admission =

@@ -19,7 +19,7 @@ export type TraceLimits = {
   readonly lineLength: number;
 };
 
-export const defaultTraceLimits: TraceLimits = { watchers: 16, linesPerSecond: 1000, lineLength: 4096 };
+const defaultTraceLimits: TraceLimits = { watchers: 16, linesPerSecond: 1000, lineLength: 4096 };
 
 /** Takes a line, or returns false when it cannot take one now. */
 export type TraceSink = (line: TraceLine) => boolean;

@@ -10,8 +10,6 @@ export type GateLimits = {
   readonly waitingPerAddress: number;
 };
 
-export const defaultGateLimits: GateLimits = { running: 2, waiting: 1024, waitingPerAddress: 256 };
-
 type Entry = { readonly address: string; readonly work: () => Promise<void> };
 
 export class PasswordGate {

@@ -5,7 +5,7 @@ import { nameFault } from './names.ts';
 import type { PeerCertificate } from './security.ts';
 
 /** URI in the subject alternative name by which a certificate names its principal: `heliograph:<tenant>/<name>`. */
-export const principalUriScheme = 'heliograph:';
+const principalUriScheme = 'heliograph:';
 
 /** Where the principal's name is looked for. */
 export type CertificateRule = 'san' | 'cn';

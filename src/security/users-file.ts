@@ -25,7 +25,7 @@ export type User = {
 
 const fileVersion = 1;
 /** Fewer would be guessed even through the rate limit, when the file is stolen for certain. */
-export const minPasswordLength = 8;
+const minPasswordLength = 8;
 const lockRetryMs = 20;
 const lockTries = 250;
 /** A lock that is older belongs to a process that died. */

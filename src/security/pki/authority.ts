@@ -15,7 +15,7 @@ import { nameFault } from '../names.ts';
 import { principalUri } from '../peer-certificate.ts';
 
 const dayMs = 86_400_000;
-export const authorityDays = 3650;
+const authorityDays = 3650;
 const serialBytes = 16;
 /** Devices' clocks run late; a certificate that starts an hour ago is good for them at once. */
 const backdateMs = 3_600_000;
