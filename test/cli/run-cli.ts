@@ -4,7 +4,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { connect as tlsConnect, type PeerCertificate } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 
-const bin = fileURLToPath(new URL('../../bin/heliograph.js', import.meta.url));
+const ownBin = fileURLToPath(new URL('../../bin/heliograph.js', import.meta.url));
 
 export type Result = { readonly code: number | null; readonly stdout: string; readonly stderr: string };
 
@@ -15,7 +15,7 @@ export function runCli(args: readonly string[], input = ''): Promise<Result> {
   return outcome(child);
 }
 
-function start(args: readonly string[]): ChildProcess {
+function start(args: readonly string[], bin = ownBin): ChildProcess {
   // The test runner's own settings must not reach the process.
   const { NODE_OPTIONS: _, NODE_TEST_CONTEXT: __, ...env } = process.env;
   return spawn(process.execPath, [bin, ...args], { env, stdio: 'pipe' });
@@ -44,8 +44,8 @@ export class Served {
   #stdout = '';
   #over: Result | undefined;
 
-  constructor(args: readonly string[]) {
-    this.#child = start(['serve', ...args]);
+  constructor(args: readonly string[], bin?: string) {
+    this.#child = start(['serve', ...args], bin);
     this.#child.stdin!.end();
     this.#child.stderr!.on('data', (text: string) => this.#take(text));
     this.#child.stdout!.on('data', (text: string) => {
