@@ -33,16 +33,20 @@ export class Timers {
 
   /** Runs every task whose deadline is not after `nowMs`, earliest first. */
   advance(nowMs: number): void {
-    for (;;) {
-      this.#dropCancelled();
-      const first = this.#heap[0];
-      if (first === undefined || first.deadlineMs > nowMs) return;
-      this.#removeFirst();
-      const task = first.task;
-      first.task = undefined;
-      this.#live--;
-      task?.(nowMs);
-    }
+    while (this.advanceOne(nowMs));
+  }
+
+  /** Runs the earliest task, if its deadline is not after `nowMs`. Returns whether there was one. */
+  advanceOne(nowMs: number): boolean {
+    this.#dropCancelled();
+    const first = this.#heap[0];
+    if (first === undefined || first.deadlineMs > nowMs) return false;
+    this.#removeFirst();
+    const task = first.task;
+    first.task = undefined;
+    this.#live--;
+    task?.(nowMs);
+    return true;
   }
 
   get size(): number {

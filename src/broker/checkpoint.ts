@@ -64,21 +64,29 @@ export class Checkpointer {
     const before = this.#shard.checkpointRow;
     this.#shard.checkpointRow = from;
     this.#shard.journal.checkpoint(from);
-    const dead: number[] = [];
-    for (let row = before; row < from; row++) if (!this.#shard.rows.has(row)) dead.push(row);
-    if (dead.length > 0) this.#shard.journal.discard(dead);
-    this.#trim(from);
+    this.#giveBack(before, from);
     done?.();
   }
 
-  /** Gives back what rows hold besides the messages that are wanted. */
-  #trim(from: number): void {
-    for (const row of this.#shard.rows.values()) {
+  /** Lets go of rows before `from` that nothing needs, and of what other rows hold besides the messages that are wanted. */
+  #giveBack(before: number, from: number): void {
+    const shard = this.#shard;
+    const dead: number[] = [];
+    for (let row = before; row < from; row++) if (!shard.rows.has(row)) dead.push(row);
+    const trims: [row: number, keep: Uint32Array][] = [];
+    for (const row of shard.rows.values()) {
       if (row.row >= from || row.liveBytes >= row.length * trimBelow) continue;
       const keep = row.messages.filter((stored) => stored.references > 0).map((stored) => stored.index);
-      this.#shard.journal.trim(row.row, Uint32Array.from(keep.toSorted((a, b) => a - b)));
+      trims.push([row.row, Uint32Array.from(keep.toSorted((a, b) => a - b))]);
       row.length = row.liveBytes;
     }
+    // That these are not needed any more may stand in rows that are not durable yet: after a crash they would be needed again.
+    shard.touch();
+    writeNumber(shard.writer, RecordKind.counters, shard.nextQueueId);
+    shard.whenDurable(() => {
+      if (dead.length > 0) shard.journal.discard(dead);
+      for (const [row, keep] of trims) shard.journal.trim(row, keep);
+    });
   }
 
   /** One object, or one record of a long queue, per step. */

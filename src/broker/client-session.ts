@@ -356,15 +356,15 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
     for (const subscription of [...(this.#subscriptions?.values() ?? [])]) this.#drop(subscription);
     const inbox = this.inbox;
     inbox.closing = true;
+    this.space.sessions.delete(this.clientId);
+    inbox.shard.sessions.delete(inbox.id);
+    if (this.#recorded) {
+      inbox.shard.touch();
+      writeNumber(inbox.shard.writer, RecordKind.removed, inbox.id);
+    }
     this.deliveries.abandon();
     inbox.purge('sessionEnded');
     this.received.clear();
-    this.space.sessions.delete(this.clientId);
-    inbox.shard.queues.delete(inbox.id);
-    inbox.shard.sessions.delete(inbox.id);
-    if (!this.#recorded) return;
-    inbox.shard.touch();
-    writeNumber(inbox.shard.writer, RecordKind.removed, inbox.id);
   }
 
   /** Sessions that end with their connection are not journaled, unless a will must survive the node. */

@@ -53,7 +53,7 @@ export function distribute(context: BrokerContext, space: TopicSpace, route: Rou
   const batch = new Batch(context);
   if (message.retain) retain(space, message, batch);
   for (const target of route.targets) toTarget(target, message, publisher, batch);
-  for (const competing of route.competing) toCompeting(competing, message, batch);
+  for (const competing of route.competing) toCompeting(competing, message, publisher, batch);
   const shards = batch.write(message, space.tenant, publisher);
   if (shards.length > 0) return { outcome: Outcome.pending, shards };
   return route.isEmpty && !message.retain ? nobody : handedOver;
@@ -133,11 +133,12 @@ function toTarget(whole: Target, message: Message, publisher: Publisher | undefi
   }
 }
 
-function toCompeting(competing: CompetingConsumers, message: Message, batch: Batch): void {
+function toCompeting(competing: CompetingConsumers, message: Message, publisher: Publisher | undefined, batch: Batch): void {
   const queue = competing.queue;
   if (message.guarantee === 0 && queue.kind === 'shared') {
     competing.send(message);
   } else if (queue.durable) {
+    if (publisher?.skip?.includes(queue.shard.index) === true) return;
     batch.add(queue, message, message.guarantee, message.retain, undefined);
   } else {
     enqueueTransient(queue, message, message.guarantee, message.retain, undefined);

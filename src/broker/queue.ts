@@ -173,16 +173,16 @@ export class Queue {
   leave(entry: Entry, how: 'delivered' | 'expired' | DropReason): void {
     entry.gone = true;
     this.#count(how);
-    this.#letGo(entry);
     if (entry.row > 0 && !this.closing) this.shard.writeSettle(this.id, entry.position);
+    this.#letGo(entry);
   }
 
   /** The peer has received an exactly-once entry: the message is delivered, its id stays until the peer has forgotten it. */
   received(entry: Entry): void {
     this.#count('delivered');
-    this.#letGo(entry);
     entry.state = 'received';
     if (entry.row > 0) entry.row = this.shard.writeDelivery(RecordKind.received, this.id, entry);
+    this.#letGo(entry);
   }
 
   /** The peer has forgotten the id of an entry it had received. */

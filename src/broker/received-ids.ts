@@ -50,7 +50,12 @@ export class ReceivedIds {
     const before = mark?.state === 'recovered' ? mark.written : nothingWritten;
     const skip = before.length === 0 ? undefined : before.map((written: Written) => written.shard.index);
     const { outcome, shards } = distribute(context, session.space, route, message, { session, origin, token, skip });
-    if (outcome === Outcome.quotaExceeded || outcome === Outcome.unavailable) return outcome;
+    if (outcome === Outcome.quotaExceeded || outcome === Outcome.unavailable) {
+      if (before.length === 0) return outcome;
+      // Some targets have had it since before a crash: it can be neither refused nor, now, completed. The peer is to try again.
+      session.expel('unavailable');
+      return Outcome.pending;
+    }
     context.counters.publishesAccepted++;
     if (origin === 0 || (shards.length === 0 && before.length === 0)) marks.set(token, handled);
     else {

@@ -80,11 +80,13 @@ export class RetainedMessages {
   clear(topic: string): Shard | undefined {
     const before = this.#index.delete(topic);
     if (before === undefined) return undefined;
+    const journaled = before.stored.home !== undefined;
+    if (journaled) {
+      before.shard.touch();
+      writeRetained(before.shard.writer, { tenant: this.tenant, topic, stored: undefined });
+    }
     this.#letGo(before);
-    if (before.stored.home === undefined) return undefined;
-    before.shard.touch();
-    writeRetained(before.shard.writer, { tenant: this.tenant, topic, stored: undefined });
-    return before.shard;
+    return journaled ? before.shard : undefined;
   }
 
   /** Clears the values past their time. */

@@ -48,6 +48,8 @@ class Pending {
   readonly moved: Stored[] = [];
   readonly movedTo: number[] = [];
   home: StoredRow | undefined = undefined;
+  /** Rows that nothing needs once it is durable that nothing does. */
+  readonly dead: number[] = [];
 
   constructor(row: number) {
     this.row = row;
@@ -151,7 +153,7 @@ export class Shard implements JournalEvents {
     home.liveBytes += stored.bytes;
   }
 
-  /** One holder less; the last one frees it. */
+  /** One holder less; the last one frees it. The record that says so must have been written before. */
   release(stored: Stored): void {
     const home = stored.home;
     if (--stored.references > 0 || home === undefined) return;
@@ -317,7 +319,7 @@ export class Shard implements JournalEvents {
   #rowDied(home: StoredRow): void {
     this.#host.memory.release(home);
     this.rows.delete(home.row);
-    if (home.row < this.checkpointRow) this.journal.discard([home.row]);
+    if (home.row < this.checkpointRow) this.#current.dead.push(home.row);
   }
 
   durable(row: number): void {
@@ -330,6 +332,7 @@ export class Shard implements JournalEvents {
       for (let i = 0; i < pending.consumers.length; i++) this.#acknowledged(pending.consumers[i]!, pending.tokens[i]!);
       for (const task of pending.tasks) task();
       for (const queue of pending.queues) queue.holder?.pump();
+      if (pending.dead.length > 0) this.journal.discard(pending.dead);
     }
     waiting.splice(0, done);
   }

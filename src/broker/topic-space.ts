@@ -162,11 +162,12 @@ export class TopicSpace {
 
   #removeQueue(queue: Queue): void {
     queue.closing = true;
+    if (queue.durable) {
+      queue.shard.queues.delete(queue.id);
+      queue.shard.touch();
+      writeNumber(queue.shard.writer, RecordKind.removed, queue.id);
+    }
     queue.purge('sessionEnded');
-    if (!queue.durable) return;
-    queue.shard.queues.delete(queue.id);
-    queue.shard.touch();
-    writeNumber(queue.shard.writer, RecordKind.removed, queue.id);
   }
 
   /** From now on the queue's entries are journaled. Those in it already stay as they were promised: in memory. */

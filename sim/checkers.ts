@@ -1,0 +1,103 @@
+// What must hold of every simulated history, whatever the faults were.
+
+import type { Facts, SentMessage, SubscriberFacts } from './facts.ts';
+
+/** Everything that is wrong; empty: nothing. */
+export function check(facts: Facts): string[] {
+  const problems = [...facts.complaints];
+  for (const subscriber of facts.subscribers) {
+    problems.push(...onlyWhatWasSent(facts, subscriber), ...noRepetition(facts, subscriber), ...inOrder(facts, subscriber));
+    if (subscriber.group === undefined && subscriber.durable) problems.push(...nothingLost(facts, subscriber));
+  }
+  problems.push(...groupsGetEverythingOnce(facts));
+  return problems;
+}
+
+function matching(facts: Facts, subscriber: SubscriberFacts): SentMessage[] {
+  return [...facts.sent.values()].filter((message) => covers(subscriber.filter, message.topic));
+}
+
+function covers(filter: string, topic: string): boolean {
+  return filter === topic || (filter.endsWith('/#') && topic.startsWith(filter.slice(0, -1)));
+}
+
+/** Acknowledged above QoS 0 after the subscription was acknowledged: it must have arrived. */
+function nothingLost(facts: Facts, subscriber: SubscriberFacts): string[] {
+  if (subscriber.qos === 0 || subscriber.subscribedAtMs === undefined) return [];
+  const got = new Set(subscriber.received.map(({ key }) => key));
+  return matching(facts, subscriber)
+    .filter(({ qos, acknowledgedAtMs, sentAtMs }) => qos > 0 && acknowledgedAtMs !== undefined && sentAtMs > subscriber.subscribedAtMs!)
+    .filter(({ key }) => !got.has(key))
+    .map(({ key, topic }) => `LOST: ${key} on ${topic} was acknowledged and never reached ${subscriber.clientId}`);
+}
+
+/**
+ * Exactly once means no repetition, for as long as the session lives: that of a durable subscriber for ever, that of another
+ * as long as its connection. What is delivered at most once is not repeated within a connection either, unless its publisher
+ * did so.
+ */
+function noRepetition(facts: Facts, subscriber: SubscriberFacts): string[] {
+  const seen = new Map<string, number>();
+  for (const { key, qos, connection } of subscriber.received) {
+    if (qos === 1 || facts.sent.get(key)?.qos === 1) continue;
+    const scope = qos === 2 && subscriber.durable ? key : `${key} on connection ${connection}`;
+    seen.set(scope, (seen.get(scope) ?? 0) + 1);
+  }
+  return [...seen].filter(([, n]) => n > 1).map(([scope, n]) => `REPEATED: ${subscriber.clientId} got ${scope} ${n} times`);
+}
+
+function onlyWhatWasSent(facts: Facts, subscriber: SubscriberFacts): string[] {
+  const problems: string[] = [];
+  for (const { key, topic } of subscriber.received) {
+    const sent = facts.sent.get(key);
+    if (sent === undefined || sent.topic !== topic) problems.push(`INVENTED: ${subscriber.clientId} got ${key} on ${topic}`);
+    else if (!covers(subscriber.filter, topic)) problems.push(`ASTRAY: ${subscriber.clientId} got ${key} on ${topic}`);
+    else if (sent.refused && sent.attempts === 1) problems.push(`REFUSED: ${subscriber.clientId} got ${key}, which its publisher was told was refused`);
+    else if (topic.startsWith('secret/')) problems.push(`FORBIDDEN: ${subscriber.clientId} got ${key} on ${topic}`);
+  }
+  return problems;
+}
+
+/** Per publisher, topic and guarantee, messages arrive first in the order in which they were sent. */
+function inOrder(facts: Facts, subscriber: SubscriberFacts): string[] {
+  if (subscriber.group !== undefined) return [];
+  const last = new Map<string, { sequence: number; key: string }>();
+  const seen = new Set<string>();
+  const problems: string[] = [];
+  for (const { key, qos } of subscriber.received) {
+    const sent = facts.sent.get(key);
+    // Who takes at most once may have missed the first of two that their publisher then sends again.
+    if (sent === undefined || seen.has(key) || qos < sent.qos) continue;
+    seen.add(key);
+    const stream = `${sent.publisher} ${sent.topic} ${sent.qos} ${qos}`;
+    const before = last.get(stream);
+    if (before !== undefined && before.sequence > sent.sequence) {
+      problems.push(`ORDER: ${subscriber.clientId} got ${key} after ${before.key} of the same publisher, topic and QoS`);
+    }
+    last.set(stream, { sequence: sent.sequence, key });
+  }
+  return problems;
+}
+
+/** A group as a whole gets everything acknowledged, and at QoS 2 nothing twice. */
+function groupsGetEverythingOnce(facts: Facts): string[] {
+  const problems: string[] = [];
+  const groups = Map.groupBy(
+    facts.subscribers.filter(({ group }) => group !== undefined),
+    ({ group, filter }) => `${group} ${filter}`,
+  );
+  for (const [name, members] of groups) {
+    const since = Math.min(...members.map(({ subscribedAtMs }) => subscribedAtMs ?? Infinity));
+    const times = new Map<string, number>();
+    for (const { received } of members) for (const { key } of received) times.set(key, (times.get(key) ?? 0) + 1);
+    for (const message of matching(facts, members[0]!)) {
+      const n = times.get(message.key) ?? 0;
+      const owed = message.qos > 0 && message.acknowledgedAtMs !== undefined && message.sentAtMs > since;
+      if (owed && n === 0) problems.push(`LOST: ${message.key} was acknowledged and never reached the group ${name}`);
+      if (message.qos === 2 && members.every(({ qos, durable }) => qos === 2 && durable) && n > 1) {
+        problems.push(`REPEATED: the group ${name} got ${message.key} ${n} times`);
+      }
+    }
+  }
+  return problems;
+}

@@ -1,0 +1,47 @@
+// What clients saw, for the checkers: who sent what, what was acknowledged, who got what.
+
+import type { Qos, Version } from '../src/protocols/mqtt/codec/index.ts';
+
+export type SentMessage = {
+  readonly key: string;
+  readonly publisher: string;
+  readonly topic: string;
+  readonly sequence: number;
+  readonly qos: Qos;
+  readonly retain: boolean;
+  /** Simulated time of the first attempt. */
+  readonly sentAtMs: number;
+  /** When the node acknowledged it positively (PUBACK, or PUBREC). */
+  acknowledgedAtMs: number | undefined;
+  /** How often it was sent. */
+  attempts: number;
+  /** The node refused it. */
+  refused: boolean;
+};
+
+export type Received = { readonly key: string; readonly topic: string; readonly qos: Qos; readonly dup: boolean; readonly connection: number; readonly atMs: number };
+
+export type SubscriberFacts = {
+  readonly clientId: string;
+  readonly version: Version;
+  readonly filter: string;
+  readonly qos: Qos;
+  readonly durable: boolean;
+  /** Member of this shared group. */
+  readonly group: string | undefined;
+  /** When the subscription was acknowledged. */
+  subscribedAtMs: number | undefined;
+  /** What the application got, without retained messages: for QoS 2 after the exchange has weeded out repetitions. */
+  readonly received: Received[];
+};
+
+export class Facts {
+  readonly sent = new Map<string, SentMessage>();
+  readonly subscribers: SubscriberFacts[] = [];
+  /** What clients found wrong by themselves. */
+  readonly complaints: string[] = [];
+
+  complain(text: string): void {
+    if (this.complaints.length < 20) this.complaints.push(text);
+  }
+}

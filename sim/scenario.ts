@@ -1,0 +1,244 @@
+// One history: clients that publish and subscribe, faults that come and go, then calm, then the checks.
+
+import type { BrokerLimits } from '../src/broker/limits.ts';
+import type { Qos, Version } from '../src/protocols/mqtt/codec/index.ts';
+import type { MqttOptions } from '../src/protocols/mqtt/options.ts';
+import type { Action, Principal, Security } from '../src/security/security.ts';
+import { check } from './checkers.ts';
+import { Facts } from './facts.ts';
+import { between, chance, pick } from './random-choices.ts';
+import { SimClient } from './sim-client.ts';
+import { World } from './world.ts';
+
+export type ScenarioResult = {
+  readonly seed: number;
+  readonly problems: readonly string[];
+  readonly sent: number;
+  readonly acknowledged: number;
+  readonly received: number;
+  readonly crashes: number;
+  readonly simulatedMs: number;
+};
+
+const topics = ['t/a', 't/b', 't/c', 't/d'];
+const faultsMs = 40_000;
+const calmMs = 120_000;
+
+const limits: BrokerLimits = {
+  durableInbox: { maxMessages: 2000, maxBytes: 2_000_000, onFull: 'reject-new' },
+  transientInbox: { maxMessages: 50, maxBytes: 20_000, onFull: 'drop-oldest' },
+  sharedQueue: { maxMessages: 2000, maxBytes: 2_000_000, onFull: 'reject-new' },
+  namedQueue: { maxMessages: 100, maxBytes: 1_000_000, onFull: 'reject-new' },
+  maxSessions: 100,
+  maxSubscriptionsPerSession: 10,
+  maxSharedQueues: 10,
+  maxNamedQueues: 10,
+  maxRetainedMessages: 100,
+  maxRetainedBytes: 1_000_000,
+  maxTopicLevels: 16,
+  maxSessionExpiryMs: Infinity,
+  maxWillDelayMs: Infinity,
+  payloadMemoryBytes: 4000,
+  maxUncommittedBytes: 20_000,
+  checkpointBytes: 10_000,
+  expirySweepMs: 1000,
+};
+
+const mqtt: MqttOptions = {
+  connectTimeoutMs: 10_000,
+  maxPacketBytes: 64 * 1024,
+  maxConnectPacketBytes: 8 * 1024,
+  maxEarlyBytes: 16 * 1024,
+  receiveMaximum: 20,
+  topicAliasMaximum: 4,
+  outboundTopicAliasMaximum: 4,
+  maxKeepAliveSec: 0,
+  defaultKeepAliveSec: 0,
+  maxSilenceSec: 0,
+  maxSessionExpirySec: 0xffff_ffff,
+  maxQos: 2,
+  retainAvailable: true,
+  wildcardSubscriptionsAvailable: true,
+  sharedSubscriptionsAvailable: true,
+  subscriptionIdentifiersAvailable: true,
+  maxSubscriptionsPerRequest: 10,
+  outputHighWaterBytes: 16 * 1024,
+  maxOutputBytes: 32 * 1024,
+  payloadFormatCheck: false,
+  assignClientId: true,
+  maxClientIdBytes: 64,
+  topicCacheEntries: 4,
+  maxTopicBytes: 256,
+  maxTopicLevels: 16,
+  responseTopicPrefix: '',
+};
+
+/** Everybody may use `t/…`; only `keeper` may use `secret/…`. */
+const security: Security = {
+  version: 1,
+  authenticate: ({ username }, answer) => {
+    const principal: Principal = { tenant: 'main', id: username ?? 'anonymous', kind: 'device', roles: [] };
+    answer({ ok: true, principal });
+  },
+  startExchange: () => undefined,
+  allows: (principal: Principal, action: Action, topic: string) =>
+    action === 'connect' || principal.id === 'keeper' || topic.replace(/^\$share\/[^/]+\//, '').startsWith('t/'),
+};
+
+class Scenario {
+  readonly world: World;
+  readonly facts = new Facts();
+  readonly clients: SimClient[] = [];
+  readonly publishers: SimClient[] = [];
+
+  constructor(seed: number, shards: number) {
+    this.world = new World({ seed, shards, limits, mqtt, security });
+    this.world.latencyMs = pick(this.world.random, [1, 20, 300]);
+    for (let i = 0; i < 3; i++) this.publishers.push(this.#client(`pub${i}`, true));
+    this.publishers.push(this.#client('pub-transient', false));
+    this.#client('keeper', true, 'keeper');
+    this.publishers.push(this.clients.at(-1)!);
+    this.#subscriber('sub-all', true, 't/#', 2);
+    this.#subscriber('sub-one', true, 't/a', 1);
+    this.#subscriber('sub-zero', true, 't/#', 0);
+    this.#subscriber('sub-transient', false, 't/#', 2);
+    this.#subscriber('thief', true, 'secret/#', 1);
+    this.#subscriber('group0', true, 't/#', 2, 'g');
+    this.#subscriber('group1', true, 't/#', 2, 'g');
+    this.#subscriber('mixed0', true, 't/b', 1, 'm');
+    this.#subscriber('mixed1', false, 't/b', 1, 'm');
+  }
+
+  #client(clientId: string, durable: boolean, username = 'somebody'): SimClient {
+    const { random } = this.world;
+    const version: Version = chance(random, 0.5) ? 5 : 4;
+    const client = new SimClient(this.world, this.facts, { clientId, version, durable, username, receiveMaximum: 1 + random.below(20) });
+    this.clients.push(client);
+    return client;
+  }
+
+  #subscriber(clientId: string, durable: boolean, filter: string, qos: Qos, group?: string): void {
+    const client = this.#client(clientId, durable);
+    const facts = { clientId, version: client.options.version, filter, qos, durable, group, subscribedAtMs: undefined, received: [] };
+    this.facts.subscribers.push(facts);
+    client.subscriptions.push(facts);
+  }
+
+  traffic(): void {
+    const { world } = this;
+    for (const publisher of this.publishers) {
+      const step = (): void => {
+        if (world.nowMs > faultsMs) return;
+        // A 3.1.1 client is disconnected for it, and would try again for ever.
+        const curious = publisher.options.version === 5 && chance(world.random, 0.02);
+        const secret = publisher.options.username === 'keeper' || curious;
+        publisher.publish(secret ? 'secret/x' : pick(world.random, topics), world.random.below(3) as Qos, chance(world.random, 0.1));
+        world.after(between(world.random, 1, 400), step);
+      };
+      world.after(between(world.random, 0, 1000), step);
+    }
+  }
+
+  /** One fault after another, each for a while. */
+  faults(): void {
+    const { world } = this;
+    const step = (): void => {
+      if (world.nowMs > faultsMs) return;
+      this.#fault();
+      world.after(between(world.random, 10, 3000), step);
+    };
+    world.after(between(world.random, 0, 2000), step);
+  }
+
+  #fault(): void {
+    const { world } = this;
+    const { random } = world;
+    const disk = pick(random, world.disks);
+    const client = pick(random, this.clients);
+    const forMs = between(random, 1, 5000);
+    switch (random.below(9)) {
+      case 0:
+      case 1:
+        world.crash();
+        world.after(between(random, 1, 2000), () => world.restart());
+        break;
+      case 2:
+      case 3:
+        client.drop();
+        break;
+      case 4:
+        disk.weather.slow = true;
+        world.after(forMs, () => (disk.weather.slow = false));
+        break;
+      case 5:
+        disk.weather.full = true;
+        world.after(forMs, () => (disk.weather.full = false));
+        break;
+      case 6:
+        if (client.link !== undefined) client.link.stalled = true;
+        world.after(forMs, () => client.link?.unstall());
+        break;
+      case 7:
+        world.clock.jump(between(random, -3_600_000, 3_600_000));
+        break;
+      default:
+        world.latencyMs = pick(random, [0, 5, 100, 1500]);
+    }
+  }
+
+  calm(): void {
+    const { world } = this;
+    world.restart();
+    world.latencyMs = 5;
+    for (const disk of world.disks) disk.weather.full = disk.weather.slow = false;
+    for (const client of this.clients) {
+      client.link?.unstall();
+      client.connect();
+    }
+  }
+
+  problems(): string[] {
+    const problems = check(this.facts);
+    const { node } = this.world;
+    for (const client of this.clients) {
+      if (!client.connected) problems.push(`STUCK: ${client.options.clientId} is not connected after the calm`);
+      else if (!client.idle) problems.push(`STUCK: ${client.options.clientId} still waits for acknowledgements after the calm`);
+    }
+    if (node === undefined) return [...problems, 'STUCK: the node does not run after the calm'];
+    const { total } = node.broker;
+    if (total.imbalance() !== 0) problems.push(`BOOKS: the ledger is out of balance by ${total.imbalance()}`);
+    if (total.queued !== 0) problems.push(`STUCK: ${total.queued} messages still wait after the calm`);
+    if (node.broker.uncommittedBytes !== 0) problems.push(`STUCK: ${node.broker.uncommittedBytes} bytes are not committed after the calm`);
+    const largest = Math.max(this.world.largestOutput, ...[...node.links].map((link) => link.largestOutput));
+    if (largest > 2 * mqtt.maxOutputBytes) problems.push(`MEMORY: an output grew to ${largest} bytes`);
+    return problems;
+  }
+}
+
+/** Runs the history of one seed. */
+export async function runSeed(seed: number, shards: number): Promise<ScenarioResult> {
+  const scenario = new Scenario(seed, shards);
+  const { world, facts } = scenario;
+  let problems: string[];
+  try {
+    await world.start();
+    for (const client of scenario.clients) client.connect();
+    scenario.traffic();
+    scenario.faults();
+    await world.run(faultsMs + 5000);
+    scenario.calm();
+    await world.run(faultsMs + 5000 + calmMs);
+    problems = scenario.problems();
+  } catch (error) {
+    problems = [`THROWN: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`];
+  }
+  return {
+    seed,
+    problems,
+    sent: facts.sent.size,
+    acknowledged: [...facts.sent.values()].filter(({ acknowledgedAtMs }) => acknowledgedAtMs !== undefined).length,
+    received: facts.subscribers.reduce((sum, { received }) => sum + received.length, 0),
+    crashes: world.crashes,
+    simulatedMs: world.nowMs,
+  };
+}
