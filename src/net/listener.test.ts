@@ -222,6 +222,25 @@ for (const useHandles of [true, false]) {
     assert.equal(listener.counters.writes, writes + 1);
   });
 
+  check('a busy peer has its share of a turn and no more', async (stand) => {
+    const listener = await stand.listen({ useHandles });
+    const client = await stand.client(listener);
+    await client.ask('hello');
+    const { last } = stand.protocol;
+    const byTurn = new Map<number, number>();
+    last.receive = (bytes): void => {
+      last.received += bytes.length;
+      byTurn.set(stand.loop.turns, (byTurn.get(stand.loop.turns) ?? 0) + bytes.length);
+    };
+    // So that much is waiting when reading begins.
+    last.wire.pause();
+    client.socket.write(Buffer.alloc(8 * MiB));
+    await until(() => client.socket.writableLength > 0);
+    last.wire.resume();
+    await until(() => last.received === 8 * MiB + 6);
+    assert.ok(Math.max(...byTurn.values()) < 192 * 1024, `${Math.max(...byTurn.values())} bytes in a turn`);
+  });
+
   check('a deadline comes, and one that moves comes later', async (stand) => {
     const listener = await stand.listen({ useHandles });
     const client = await stand.client(listener);

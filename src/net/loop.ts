@@ -18,11 +18,13 @@ export type LoopOptions = {
   readonly onInvariantBroken?: (error: unknown) => void;
 };
 
-/**
- * Bytes read in one turn after which outputs are flushed within it. Node may hand over 2 MB of one peer before it looks at the
- * next: without this, outputs would outgrow the caches and cross the high-water mark for nothing.
- */
+/** Bytes read after which outputs are flushed within a turn, before they outgrow the processor's caches. */
 const flushAfterBytes = 64 * 1024;
+/**
+ * What one peer may send in a turn. Node would hand over 2 MB of it before it looks at the next peer, and with many busy ones a
+ * turn, and with it every answer, would take most of a second.
+ */
+const shareBytes = 64 * 1024;
 
 /** Deadlines are met this late at most, so that thousands of them do not wake the process one by one. */
 const timerGrainMs = 5;
@@ -43,6 +45,7 @@ export class NetLoop {
   #bytesSinceFlush = 0;
   #dirty: OpenWire[] = [];
   #spareDirty: OpenWire[] = [];
+  #heldBack: OpenWire[] = [];
   #ended: OpenWire[] = [];
   #atEnd: (() => void)[] = [];
   #later: (() => void)[] = [];
@@ -80,7 +83,17 @@ export class NetLoop {
   }
 
   /** `bytes` of a peer have been handled. */
-  handled(bytes: number): void {
+  handled(wire: OpenWire, bytes: number): void {
+    if (wire.turn !== this.turns) {
+      wire.turn = this.turns;
+      wire.turnBytes = 0;
+    }
+    const before = wire.turnBytes;
+    wire.turnBytes = before + bytes;
+    if (before < shareBytes && before + bytes >= shareBytes) {
+      wire.holdBack();
+      this.#heldBack.push(wire);
+    }
     this.#bytesSinceFlush += bytes;
     if (this.#bytesSinceFlush >= flushAfterBytes) this.#flush();
   }
@@ -144,6 +157,8 @@ export class NetLoop {
     tasks.length = 0;
     this.#inTurn = false;
     this.#flush();
+    for (const wire of this.#heldBack) wire.goOn();
+    this.#heldBack.length = 0;
     if (this.#later.length > 0) setImmediate(this.#runLater);
   };
 

@@ -37,6 +37,9 @@ export abstract class OpenWire implements Wire {
   readonly facts: WireFacts;
   /** In the loop's list of wires to flush. */
   isDirty = false;
+  /** The turn in which it last received something, and how much. */
+  turn = 0;
+  turnBytes = 0;
   protected readonly loop: NetLoop;
   protected readonly home: WireHome;
   protected state: State = 'open';
@@ -156,6 +159,15 @@ export abstract class OpenWire implements Wire {
     this.#afterWrite();
   }
 
+  /** It has had its share of this turn: reading goes on in the next one. */
+  holdBack(): void {
+    if (this.state === 'open' && this.#pauses === 0) this.stopReading();
+  }
+
+  goOn(): void {
+    if (this.state === 'draining' || (this.state === 'open' && this.#pauses === 0)) this.startReading();
+  }
+
   /** Tells the connection that it is over. */
   tellEnded(): void {
     const connection = this.#connection;
@@ -181,7 +193,7 @@ export abstract class OpenWire implements Wire {
     } catch (error) {
       this.#broken(error);
     }
-    loop.handled(bytes.length);
+    loop.handled(this, bytes.length);
   }
 
   /** The chunks that `send` kept have been taken. */
