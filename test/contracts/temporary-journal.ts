@@ -9,8 +9,25 @@ import { openJournal, type Opened } from './opened-journal.ts';
 
 export function temporaryDirectory(context: TestContext): string {
   const directory = fs.mkdtempSync(join(tmpdir(), 'heliograph-journal-'));
-  context.after(() => fs.rmSync(directory, { recursive: true, force: true }));
+  atEnd(context, () => fs.rmSync(directory, { recursive: true, force: true }));
   return directory;
+}
+
+type Ending = () => void | Promise<void>;
+const endings = new WeakMap<TestContext, Ending[]>();
+
+/** Runs when the test ends, latest first: the runner's own hooks run in the order in which they were added. */
+export function atEnd(context: TestContext, ending: Ending): void {
+  const known = endings.get(context);
+  if (known !== undefined) {
+    known.push(ending);
+    return;
+  }
+  const list = [ending];
+  endings.set(context, list);
+  context.after(async () => {
+    for (const ending of list.reverse()) await ending();
+  });
 }
 
 export type OpenedSqlite = Opened & { readonly journal: SqliteJournal };
@@ -18,7 +35,7 @@ export type OpenedSqlite = Opened & { readonly journal: SqliteJournal };
 /** Opens a journal that is closed with the test, should the test not come to it. */
 export async function openSqlite(context: TestContext, path: string, options: Partial<SqliteJournalOptions> = {}): Promise<OpenedSqlite> {
   const journal = new SqliteJournal({ path, retryMs: 5, ...options });
-  context.after(() => journal.close());
+  atEnd(context, () => journal.close());
   return { ...(await openJournal(journal)), journal };
 }
 

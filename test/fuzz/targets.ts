@@ -4,6 +4,7 @@ import type { Target } from './target.ts';
 
 const loaders: Readonly<Record<string, () => Promise<{ readonly target: Target }>>> = {
   'mqtt-codec': () => import('./targets/mqtt-codec.ts'),
+  'mqtt-connection': () => import('./targets/mqtt-connection.ts'),
   'journal-row': () => import('./targets/journal-row.ts'),
   'config-yaml': () => import('./targets/config-yaml.ts'),
 };

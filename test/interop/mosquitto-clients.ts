@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 
 import { until } from './checks.ts';
+import { deviceName } from './heliograph-target.ts';
 import { Child } from './process.ts';
 
 import type { CheckContext, Checks } from './checks.ts';
@@ -231,5 +232,5 @@ async function tlsChecks(checks: Checks, target: Target): Promise<void> {
 
 /** A topic that the device of the client certificate may use. */
 function deviceTopic(unique: string): string {
-  return unique;
+  return `dev/${deviceName}/${unique}`;
 }

@@ -138,7 +138,13 @@ async function resume(js: Js, u: string): Promise<void> {
     await until(() => present.length === round + 1);
   }
   await until(() => received.length >= 6);
-  assert.deepEqual(texts(received), ['0.1', '0.2', '1.1', '1.2', '2.1', '2.2']);
+  // MQTT.js hands a QoS 2 message over at its PUBREL, so the order holds only within each QoS.
+  for (const qos of [1, 2]) {
+    assert.deepEqual(
+      texts(received).filter((text) => text.endsWith(`.${qos}`)),
+      [0, 1, 2].map((round) => `${round}.${qos}`),
+    );
+  }
   assert.deepEqual(present, [true, true, true]);
 }
 
@@ -193,6 +199,7 @@ async function subscribeOptions(js: Js, u: string): Promise<void> {
   await other.publishAsync(`${u}/other`, 'other', { qos: 1 });
   await until(() => received.length === 1);
   assert.deepEqual(texts(received), ['other']);
+  await client.unsubscribeAsync(`${u}/#`); // MQTT.js keeps a second SUBSCRIBE of the same filter to itself
   await client.subscribeAsync(`${u}/#`, { qos: 1, nl: true, rh: 0 });
   await until(() => received.length === 2);
   assert.equal(received[1]!.packet.retain, true);

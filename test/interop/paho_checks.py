@@ -179,7 +179,11 @@ def session_after_crash(unique):
         flags = again.events[0][2]
         assert flags["session present"] == 1, "no session after the crash"
         got = again.expect(101)
-        assert got == [str(n) for n in range(100)] + ["kept"], "queue after the crash: %d messages" % len(got)
+        # paho hands a QoS 2 message over at its PUBREL, so the order holds only within each QoS.
+        for qos in (1, 2):
+            numbers = [m.payload.decode() for m in again.messages if m.qos == qos and m.topic.endswith("/q")]
+            assert numbers == [str(n) for n in range(100) if 1 + n % 2 == qos], "queue after the crash: %s" % numbers
+        assert "kept" in got and len(got) == 101, "queue after the crash: %d messages" % len(got)
         late = Client(name + "l", version)
         late.subscribe(name + "/kept", 1)
         assert late.expect(1) == ["kept"]

@@ -8,6 +8,7 @@
 import { parseArgs } from 'node:util';
 
 import { Checks } from './checks.ts';
+import { startHeliograph } from './heliograph-target.ts';
 import { mosquittoChecks } from './mosquitto-clients.ts';
 import { startMosquitto } from './mosquitto-target.ts';
 import { mqttJsChecks } from './mqttjs.ts';
@@ -20,7 +21,7 @@ const overallLimitMs = 290_000;
 
 async function startTarget(name: string | undefined, portOffset: number): Promise<Target> {
   if (name === 'mosquitto') return startMosquitto(1883 + portOffset);
-  if (name === undefined) throw new Error('not there yet');
+  if (name === undefined) return startHeliograph(portOffset);
   const [host, port] = name.split(':');
   const tcp = { host: host!, port: Number(port) };
   return {
