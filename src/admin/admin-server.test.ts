@@ -41,13 +41,16 @@ const status: Status = {
 class FakeSecurity implements Security {
   readonly version = 1;
   readonly asked: Credentials[] = [];
+  /** Who shows nothing is ann. */
+  isOpen = false;
   next: 'refused' | 'overloaded' | 'banned' = 'refused';
 
   authenticate(credentials: Credentials, answer: (result: AuthenticationResult) => void): void {
     this.asked.push(credentials);
     const { username, password } = credentials;
-    const isKnown = (username === 'ann' || username === 'bob') && Buffer.from(password!).toString() === 'pass:wörd';
-    const principal = { tenant: 'main', id: username ?? '', kind: 'application', roles: [] } as const;
+    const isAnonymous = this.isOpen && username === undefined;
+    const isKnown = isAnonymous || ((username === 'ann' || username === 'bob') && Buffer.from(password!).toString() === 'pass:wörd');
+    const principal = { tenant: 'main', id: username ?? 'ann', kind: 'application', roles: [] } as const;
     setImmediate(() => answer(isKnown ? { ok: true, principal } : { ok: false, reason: this.next }));
   }
 
@@ -184,6 +187,20 @@ async function raw(url: string, text: string): Promise<string> {
   await once(socket, 'close');
   return Buffer.concat(chunks).toString();
 }
+
+test('where everybody may come in, a foreign web page may not', async (t) => {
+  const { url, security } = await bench(t);
+  security.isOpen = true;
+  const port = new URL(url).port;
+  const answerTo = async (host: string): Promise<string> =>
+    (await raw(url, `GET /api/status HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`)).slice(9, 12);
+  for (const host of ['localhost', `localhost:${port}`, `127.0.0.1:${port}`, '[::1]', `[::1]:${port}`]) {
+    assert.equal(await answerTo(host), '200', host);
+  }
+  for (const host of ['evil.example', `evil.example:${port}`, 'localhost.evil.example', '127.0.0.1.evil.example', '']) {
+    assert.equal(await answerTo(host), '401', host);
+  }
+});
 
 test('bad requests get the answer that fits', async (t) => {
   const { url } = await bench(t);

@@ -3,6 +3,7 @@
 
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
+import { isIP } from 'node:net';
 import type { Security } from '../security/security.ts';
 import type { FailureBrake } from './failure-brake.ts';
 
@@ -20,6 +21,8 @@ export type Visitor = {
   readonly secure: boolean;
   readonly remoteAddress: string;
   readonly authorization: string | undefined;
+  /** The request's Host: by which name it believes to have come here. */
+  readonly host: string | undefined;
 };
 
 export function visitorOf(request: IncomingMessage, listener: string, secure: boolean): Visitor {
@@ -28,6 +31,7 @@ export function visitorOf(request: IncomingMessage, listener: string, secure: bo
     secure,
     remoteAddress: request.socket.remoteAddress ?? '',
     authorization: request.headers.authorization,
+    host: request.headers.host,
   };
 }
 
@@ -50,7 +54,11 @@ export class Gatekeeper {
     const { authorization = '' } = visitor;
     const [, scheme = '', value = ''] = /^([a-z]+) +(\S+)$/i.exec(authorization.slice(0, maxHeaderLength)) ?? [];
     const isTooLong = authorization.length > maxHeaderLength;
-    if (authorization === '') return this.#ask(visitor, undefined, undefined, answer);
+    if (authorization === '') {
+      // Where everybody may come in, a web page in the operator's browser must not: it cannot come under an address or `localhost`,
+      // only under a name of its own that was made to point here.
+      return isOwnName(visitor.host) ? this.#ask(visitor, undefined, undefined, answer) : answer(refused);
+    }
     if (!isTooLong && scheme.toLowerCase() === 'bearer' && this.#isToken(value)) return answer({ ok: true });
     if (!isTooLong && scheme.toLowerCase() === 'basic') {
       const pair = Buffer.from(value, 'base64');
@@ -82,6 +90,11 @@ export class Gatekeeper {
   #isToken(value: string): boolean {
     return this.#tokenHash !== undefined && timingSafeEqual(digest(value), this.#tokenHash);
   }
+}
+
+function isOwnName(host: string | undefined): boolean {
+  const name = host?.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1') ?? '';
+  return name === 'localhost' || isIP(name) !== 0;
 }
 
 function digest(text: string): Uint8Array {
