@@ -6,6 +6,7 @@ import { shardPath } from '../store/data-directory.ts';
 import { JournalError, type Journal } from '../store/journal.ts';
 import { MemoryJournal } from '../store/memory/memory-journal.ts';
 import { SqliteJournal } from '../store/sqlite/sqlite-journal.ts';
+import { changeInPlace } from './change-in-place.ts';
 import { LoopTimers } from './loop-timers.ts';
 import { brokerLimits } from './options.ts';
 import type { Part } from './part.ts';
@@ -13,6 +14,7 @@ import type { Rooms } from './rooms.ts';
 
 /** The journals and the broker on them. Stopping writes what is left and lets go of the files. */
 export function brokerPart(rooms: Rooms): Part {
+  const limits = brokerLimits(rooms.config);
   return {
     name: 'broker',
     async start() {
@@ -25,7 +27,7 @@ export function brokerPart(rooms: Rooms): Part {
         timers: new LoopTimers(loop),
         log,
         security,
-        limits: brokerLimits(config),
+        limits,
         journals,
         onFailed: (error) => rooms.fatal(error),
       });
@@ -40,6 +42,7 @@ export function brokerPart(rooms: Rooms): Part {
       log.info('recovered', { rows, sessions: rooms.broker.sessionCount, ms: Math.round(performance.now() - beganMs) });
     },
     stop: () => rooms.broker.stop(),
+    reload: (config) => changeInPlace(limits, brokerLimits(config)),
   };
 }
 

@@ -1,5 +1,7 @@
 import type { Config, ListenerConfig } from '../config.ts';
+import type { AcceptLimits } from '../net/accept-limits.ts';
 import { Listener, type Endpoint } from '../net/listener.ts';
+import { changeInPlace } from './change-in-place.ts';
 import { acceptLimits, tlsSettings, webSocketSettings } from './options.ts';
 import type { Part } from './part.ts';
 import type { Rooms } from './rooms.ts';
@@ -13,12 +15,14 @@ const drainShare = 0.8;
 export class ListenersPart implements Part {
   readonly name = 'listeners';
   readonly #rooms: Rooms;
+  readonly #limits: AcceptLimits;
   #config: Config;
   #listeners: Listener[] = [];
 
   constructor(rooms: Rooms) {
     this.#rooms = rooms;
     this.#config = rooms.config;
+    this.#limits = acceptLimits(rooms.config);
   }
 
   /** Those that accept connections, with the ports that the system chose. */
@@ -56,6 +60,7 @@ export class ListenersPart implements Part {
 
   reload(config: Config): void {
     this.#config = config;
+    changeInPlace(this.#limits, acceptLimits(config));
     this.refreshTls();
   }
 
@@ -77,7 +82,7 @@ export class ListenersPart implements Part {
       host,
       port,
       protocol,
-      limits: acceptLimits(this.#config),
+      limits: this.#limits,
       ...(isTls(settings) ? { tls: tlsSettings(this.#config, settings, keystore.material) } : {}),
       ...(kind === 'ws' || kind === 'wss' ? { webSocket: webSocketSettings(this.#config, settings, this.#rooms.dev) } : {}),
     };

@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { runCli } from './run-cli.ts';
+import { ownBin, runCli, runNode } from './run-cli.ts';
 
 function scratch(t: { after(task: () => void): void }): string {
   const directory = mkdtempSync(join(tmpdir(), 'heliograph-cli-'));
@@ -97,4 +97,13 @@ test('no password on standard input is an error, not an empty password', async (
   const { code, stderr } = await runCli(['user', 'add', 'ann', '--data', scratch(t)]);
   assert.equal(code, 1);
   assert.match(stderr, /No password was given/);
+});
+
+test('an old Node is told what to do', async () => {
+  for (const version of ['18.20.4', '24.14.1', '25.2.0']) {
+    const pretend = `Object.defineProperty(process.versions, 'node', { value: '${version}' }); await import(process.argv[1]);`;
+    const { code, stderr } = await runNode(['--input-type=module', '-e', pretend, ownBin]);
+    assert.equal(code, 1);
+    assert.match(stderr, new RegExp(`needs Node 24\\.15 or later .* but this is Node ${version}\\.\nFix: `));
+  }
 });

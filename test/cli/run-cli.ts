@@ -4,21 +4,28 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { connect as tlsConnect, type PeerCertificate } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 
-const ownBin = fileURLToPath(new URL('../../bin/heliograph.js', import.meta.url));
+export const ownBin = fileURLToPath(new URL('../../bin/heliograph.js', import.meta.url));
 
 export type Result = { readonly code: number | null; readonly stdout: string; readonly stderr: string };
 
 /** Runs a command to its end. */
 export function runCli(args: readonly string[], input = ''): Promise<Result> {
-  const child = start(args);
+  const child = start(args, ownBin);
   child.stdin!.end(input);
   return outcome(child);
 }
 
-function start(args: readonly string[], bin = ownBin): ChildProcess {
+/** Runs Node itself to its end. */
+export function runNode(args: readonly string[]): Promise<Result> {
+  const child = start(args, undefined);
+  child.stdin!.end();
+  return outcome(child);
+}
+
+function start(args: readonly string[], bin: string | undefined): ChildProcess {
   // The test runner's own settings must not reach the process.
   const { NODE_OPTIONS: _, NODE_TEST_CONTEXT: __, ...env } = process.env;
-  return spawn(process.execPath, [bin, ...args], { env, stdio: 'pipe' });
+  return spawn(process.execPath, bin === undefined ? [...args] : [bin, ...args], { env, stdio: 'pipe' });
 }
 
 function outcome(child: ChildProcess): Promise<Result> {
@@ -44,7 +51,7 @@ export class Served {
   #stdout = '';
   #over: Result | undefined;
 
-  constructor(args: readonly string[], bin?: string) {
+  constructor(args: readonly string[], bin = ownBin) {
     this.#child = start(['serve', ...args], bin);
     this.#child.stdin!.end();
     this.#child.stderr!.on('data', (text: string) => this.#take(text));

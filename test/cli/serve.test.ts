@@ -44,7 +44,7 @@ function connectPacket(username?: string, password?: string): Buffer {
 
 /** The bytes that arrive until `enough`, or until the peer closes. */
 function receive(socket: Socket, enough: (bytes: Buffer) => boolean = () => false): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
+  return new Promise((resolve) => {
     let bytes = Buffer.alloc(0);
     const onData = (data: Buffer) => {
       bytes = Buffer.concat([bytes, data]);
@@ -57,7 +57,8 @@ function receive(socket: Socket, enough: (bytes: Buffer) => boolean = () => fals
     };
     socket.on('data', onData);
     socket.once('close', finish);
-    socket.once('error', reject);
+    // A reset is an end, too.
+    socket.once('error', finish);
   });
 }
 

@@ -9,11 +9,14 @@ type QueueDefaults = { maxMessages: number; maxBytes: number; onFull: 'reject-ne
 function queue(defaults: QueueDefaults, description: string) {
   return section(
     {
-      maxMessages: count({ default: defaults.maxMessages, min: 1, max: 1e9 }, 'Most messages that wait.'),
-      maxBytes: bytes({ default: defaults.maxBytes, min: 1 * KiB, max: 1024 * GiB }, 'Most bytes of payload that wait.'),
+      maxMessages: count({ default: defaults.maxMessages, min: 1, max: 1e9, live: true }, 'Most messages that wait.'),
+      maxBytes: bytes(
+        { default: defaults.maxBytes, min: 1 * KiB, max: 1024 * GiB, live: true },
+        'Most bytes that wait: topics, payloads and what keeping them costs.',
+      ),
       onFull: choice(
         ['reject-new', 'drop-oldest', 'drop-new'],
-        { default: defaults.onFull },
+        { default: defaults.onFull, live: true },
         'When full: the publisher is refused (reject-new), the oldest waiting message makes room, or the new one is dropped. The last two are counted as losses by policy.',
       ),
     },
@@ -33,31 +36,37 @@ export const brokerSection = section(
     ),
     sharedQueue: queue({ maxMessages: 1_000_000, maxBytes: GiB, onFull: 'reject-new' }, 'Queues of shared subscriptions.'),
     namedQueue: queue({ maxMessages: 1_000_000, maxBytes: GiB, onFull: 'reject-new' }, 'Queues addressed by name.'),
-    maxSessions: count({ default: 1_000_000, min: 1, max: 100_000_000 }, 'Most sessions, connected or not.'),
-    maxSubscriptionsPerSession: count({ default: 10_000, min: 1, max: 10_000_000 }, 'Most filters a session may subscribe to.'),
-    maxSharedQueues: count({ default: 10_000, min: 0, max: 10_000_000 }, 'Most shared subscriptions (group and filter).'),
-    maxNamedQueues: count({ default: 10_000, min: 0, max: 10_000_000 }, 'Most queues addressed by name.'),
-    maxRetainedMessages: count({ default: 1_000_000, min: 0, max: 1e9 }, 'Most retained messages.'),
-    maxRetainedBytes: bytes({ default: GiB, min: 0, max: 1024 * GiB }, 'Most bytes of payload in retained messages.'),
+    maxSessions: count({ default: 1_000_000, min: 1, max: 100_000_000, live: true }, 'Most sessions, connected or not.'),
+    maxSubscriptionsPerSession: count({ default: 10_000, min: 1, max: 10_000_000, live: true }, 'Most filters a session may subscribe to.'),
+    maxSharedQueues: count({ default: 10_000, min: 0, max: 10_000_000, live: true }, 'Most shared subscriptions (group and filter).'),
+    maxNamedQueues: count({ default: 10_000, min: 0, max: 10_000_000, live: true }, 'Most queues addressed by name.'),
+    maxRetainedMessages: count({ default: 1_000_000, min: 0, max: 1e9, live: true }, 'Most retained messages.'),
+    maxRetainedBytes: bytes({ default: GiB, min: 0, max: 1024 * GiB, live: true }, 'Most bytes of payload in retained messages.'),
     maxTopicLevels: count({ default: 32, min: 1, max: 65_535 }, 'Most levels in a topic or filter.'),
     maxSessionExpirySec: seconds(
-      { default: 7 * 86_400, min: 0, max: 0xffff_ffff },
+      { default: 7 * 86_400, min: 0, max: 0xffff_ffff, live: true },
       'Longest life of a session without connection; a longer wish is shortened. 4294967295: for ever.',
     ),
-    maxWillDelayMs: milliseconds({ default: 86_400_000, min: 0, max: 31_536_000_000 }, 'Longest will delay; a longer one is shortened.'),
+    maxWillDelayMs: milliseconds(
+      { default: 86_400_000, min: 0, max: 31_536_000_000, live: true },
+      'Longest will delay; a longer one is shortened.',
+    ),
     payloadMemoryBytes: bytes(
       { default: 256 * MiB, min: MiB, max: 1024 * GiB },
       'Payloads of queued and retained messages that are held in memory; beyond it they are read from the journal when needed.',
     ),
     maxUncommittedBytes: bytes(
-      { default: 64 * MiB, min: MiB, max: 16 * GiB },
+      { default: 64 * MiB, min: MiB, max: 16 * GiB, live: true },
       'Bytes handed to the journal and not yet durable, above which publishers are held back.',
     ),
     checkpointBytes: bytes(
-      { default: 64 * MiB, min: MiB, max: 1024 * GiB },
+      { default: 64 * MiB, min: MiB, max: 1024 * GiB, live: true },
       'A checkpoint is written when this much was appended since the last, or twice the last one if that is more. Less means a quicker restart.',
     ),
-    expirySweepMs: milliseconds({ default: 10_000, min: 10, max: 3_600_000 }, 'How often waiting messages are searched for expired ones.'),
+    expirySweepMs: milliseconds(
+      { default: 10_000, min: 10, max: 3_600_000, live: true },
+      'How often waiting messages are searched for expired ones.',
+    ),
   },
   'Sessions, queues and retained messages.',
 );

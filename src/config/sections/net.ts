@@ -6,7 +6,7 @@ const MiB = 1024 * KiB;
 export const netSection = section(
   {
     maxConnections: count(
-      { default: 100_000, min: 1, max: 10_000_000 },
+      { default: 100_000, min: 1, max: 10_000_000, live: true },
       'Most connections of a listener, handshakes included. Each costs memory and a file descriptor.',
     ),
     maxConnectionsPerAddress: count(
@@ -14,16 +14,16 @@ export const netSection = section(
       'Most connections of a listener from one IPv4 address or one IPv6 /64. 0: no bound (many devices may share the address of a gateway).',
     ),
     connectionsPerSecond: count(
-      { default: 10_000, min: 0, max: 10_000_000 },
+      { default: 10_000, min: 0, max: 10_000_000, live: true },
       'New connections of a listener a second, on average. Stops floods before they cost a handshake each. 0: no bound.',
     ),
-    connectionBurst: count({ default: 20_000, min: 1, max: 10_000_000 }, 'How many may come at once before that rate counts.'),
+    connectionBurst: count({ default: 20_000, min: 1, max: 10_000_000, live: true }, 'How many may come at once before that rate counts.'),
     handshakeTimeoutMs: milliseconds(
       { default: 10_000, min: 100, max: 600_000 },
       'From accepting to the end of the TLS handshake and the WebSocket upgrade. Stops slow handshakes from piling up.',
     ),
     maxPendingHandshakes: count(
-      { default: 10_000, min: 1, max: 1_000_000 },
+      { default: 10_000, min: 1, max: 1_000_000, live: true },
       'Handshakes under way. Bounds what strangers can make the node hold and compute.',
     ),
     closeTimeoutMs: milliseconds(
