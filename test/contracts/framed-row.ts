@@ -3,14 +3,15 @@
 import { forEachRecord, wholeRow } from '../../src/store/row.ts';
 
 export function frameRow(bodies: readonly Uint8Array[], kind = 7): Uint8Array {
-  const out: number[] = [wholeRow];
+  const pieces: Uint8Array[] = [Uint8Array.of(wholeRow)];
   for (const body of bodies) {
+    const head: number[] = [];
     let rest = body.length;
-    for (; rest >= 128; rest >>>= 7) out.push((rest & 127) | 128);
-    out.push(rest, kind);
-    for (const byte of body) out.push(byte);
+    for (; rest >= 128; rest >>>= 7) head.push((rest & 127) | 128);
+    head.push(rest, kind);
+    pieces.push(Uint8Array.from(head), body);
   }
-  return Uint8Array.from(out);
+  return new Uint8Array(Buffer.concat(pieces));
 }
 
 /** The records of a row by their index. */

@@ -35,6 +35,7 @@ async function run(path: string, seed: number, retryMs: number): Promise<void> {
     failed: (error: Error) => say(`failed ${error.message}`),
   };
   next = await journal.open(events, () => {});
+  durableRow = next - 1;
   let checkpoint = Math.max(1, next - 500);
   say(`opened ${next}`);
   for (;;) {

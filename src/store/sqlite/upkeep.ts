@@ -18,23 +18,29 @@ const keepLogBytes = 4 * 1024 * 1024;
 /** A commit writes its rows and about this many other pages (inner pages of the trees, the free list). */
 const pagesPerCommit = 3;
 
+export type UpkeepOwner = {
+  /** The disk refuses. */
+  trouble(error: JournalError): void;
+  /** The files may be larger or smaller now. */
+  sizeChanged(): void;
+};
+
 export class Upkeep {
   readonly #file: ShardFile;
   readonly #walBytes: number;
   readonly #idleMs: number;
-  readonly #trouble: (error: JournalError) => void;
+  readonly #owner: UpkeepOwner;
   /** About how much was written to the log since it was last moved into the main file. */
   #logBytes = 0;
   #timer: NodeJS.Timeout | undefined;
   #lastCommitMs = 0;
   #nextShrinkMs = 0;
 
-  /** `trouble` is told when the disk refuses. */
-  constructor(file: ShardFile, options: { walBytes: number; idleMs: number }, trouble: (error: JournalError) => void) {
+  constructor(file: ShardFile, options: { walBytes: number; idleMs: number }, owner: UpkeepOwner) {
     this.#file = file;
     this.#walBytes = options.walBytes;
     this.#idleMs = options.idleMs;
-    this.#trouble = trouble;
+    this.#owner = owner;
     this.#arm(this.#idleMs);
   }
 
@@ -91,9 +97,10 @@ export class Upkeep {
   #try(step: () => void): boolean {
     try {
       step();
+      this.#owner.sizeChanged();
       return true;
     } catch (error) {
-      this.#trouble(toJournalError(error, this.#file.path));
+      this.#owner.trouble(toJournalError(error, this.#file.path));
       return false;
     }
   }

@@ -4,7 +4,7 @@
 // the next one together. Reads are answered between commits, and a backup runs beside them.
 
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
-import type { JournalError } from '../journal.ts';
+import { JournalError } from '../journal.ts';
 import { backupShard } from './backup-shard.ts';
 import { counter, toPlain, type FromWorker, type ToWorker, type WorkerOptions } from './messages.ts';
 import { unpack, type Operation } from './operations.ts';
@@ -26,6 +26,8 @@ class JournalWorker {
   #upkeep: Upkeep | undefined;
   #waiting: Operation[] = [];
   #state: 'replaying' | 'running' | 'stalled' | 'closing' | 'failed' = 'replaying';
+  /** Per transaction; small for a while after the disk has refused one. */
+  #maxOperations = Infinity;
   #scheduled = false;
   #retry: NodeJS.Timeout | undefined;
   #retryMs: number;
@@ -49,7 +51,10 @@ class JournalWorker {
       throw error;
     }
     this.#state = 'running';
-    this.#upkeep = new Upkeep(this.#file, this.#options, (error) => this.#trouble(error));
+    this.#upkeep = new Upkeep(this.#file, this.#options, {
+      trouble: (error) => this.#trouble(error),
+      sizeChanged: () => this.#count(),
+    });
     this.#count();
     this.#say({ kind: 'opened', next: this.#file.next, checkpoint: this.#file.checkpoint });
   }
@@ -95,22 +100,28 @@ class JournalWorker {
     setImmediate(() => {
       this.#scheduled = false;
       if (this.#state !== 'running') return;
-      this.#commit(this.#options.maxTransactionBytes);
+      this.#commit();
       this.#schedule();
     });
   }
 
-  /** Commits what waits, up to about `maxBytes`. False when it failed. */
-  #commit(maxBytes: number): boolean {
-    const some = takeSome(this.#waiting, maxBytes);
+  /** Commits what waits, as much as one transaction takes. */
+  #commit(): 'committed' | 'smaller' | 'failed' {
+    const some = takeSome(this.#waiting, this.#maxOperations, this.#options.maxTransactionBytes);
     const startMs = performance.now();
     try {
       this.#file.commit(some.operations);
     } catch (error) {
+      if (some.operations.length > 1 && isRefusal(error)) {
+        // Perhaps there is room for less: the disk only counts as full when it takes not even one.
+        this.#maxOperations = 1;
+        return 'smaller';
+      }
       this.#trouble(error);
-      return false;
+      return 'failed';
     }
     const ms = performance.now() - startMs;
+    this.#maxOperations *= 2;
     this.#waiting = this.#waiting.slice(some.operations.length);
     this.#options.counters[counter.commits]!++;
     this.#options.counters[counter.commitMs]! += ms;
@@ -118,12 +129,12 @@ class JournalWorker {
     if (this.#state === 'stalled') this.#resume();
     this.#say({ kind: 'durable', row: some.lastRow, seconds: ms / 1000 });
     if (this.#state === 'running') this.#upkeep?.afterCommit(some.bytes, this.#waiting.length > 0);
-    return true;
+    return 'committed';
   }
 
   #trouble(error: unknown): void {
     const known = toJournalError(error, this.#options.path);
-    if (known.code !== 'full' && known.code !== 'io') return this.#fail(known);
+    if (!isRefusal(known)) return this.#fail(known);
     if (this.#state === 'running') {
       this.#state = 'stalled';
       this.#retryMs = this.#options.retryMs;
@@ -140,8 +151,8 @@ class JournalWorker {
   #tryAgain(): void {
     if (this.#state !== 'stalled') return;
     if (this.#upkeep?.makeRoom() !== true) return;
-    // One operation alone: it needs the least room.
-    if (this.#waiting.length > 0) this.#commit(1);
+    this.#maxOperations = 1;
+    if (this.#waiting.length > 0) this.#commit();
     else this.#resume();
     this.#schedule();
   }
@@ -184,7 +195,7 @@ class JournalWorker {
     if (canCommit) this.#state = 'closing';
     this.#upkeep?.stop();
     clearTimeout(this.#retry);
-    while (canCommit && this.#waiting.length > 0 && this.#commit(this.#options.maxTransactionBytes));
+    while (canCommit && this.#waiting.length > 0 && this.#commit() !== 'failed');
     await Promise.all(this.#backups);
     this.#letGo();
   }
@@ -206,12 +217,21 @@ class JournalWorker {
   }
 }
 
+/** The disk does not take it now, and may later. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof JournalError && (error.code === 'full' || error.code === 'io');
+}
+
 /** The first operations, up to about `maxBytes` but at least one. */
-function takeSome(waiting: readonly Operation[], maxBytes: number): { operations: readonly Operation[]; bytes: number; lastRow: number } {
+function takeSome(
+  waiting: readonly Operation[],
+  maxOperations: number,
+  maxBytes: number,
+): { operations: readonly Operation[]; bytes: number; lastRow: number } {
   let end = 0;
   let bytes = 0;
   let lastRow = 0;
-  while (end < waiting.length && bytes < maxBytes) {
+  while (end < Math.min(waiting.length, maxOperations) && bytes < maxBytes) {
     const operation = waiting[end++]!;
     if (operation.kind === 'append') lastRow = operation.row;
     bytes += costOf(operation);
