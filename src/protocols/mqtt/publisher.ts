@@ -176,15 +176,8 @@ export class Publisher {
       // [MQTT-3.3.2-2] [MQTT-4.7.0-1]
       if (bytes[i] === plus || bytes[i] === hash) return new DecodeError(ReasonCode.topicNameInvalid, 'wildcard in a topic name');
     }
-    const topicBytes = new Uint8Array(bytes.subarray(start, end));
-    const topic = textOf(bytes, start, end);
-    const known = new KnownTopic(
-      topic,
-      topicBytes,
-      hashOf(bytes, start, end),
-      this.#addressOf(topic, topicBytes),
-      this.#session.addressVersion,
-    );
+    const address = this.#addressOf(textOf(bytes, start, end), new Uint8Array(bytes.subarray(start, end)));
+    const known = new KnownTopic(hashOf(bytes, start, end), address, this.#session.addressVersion);
     this.#topics.remember(known);
     return known;
   }
@@ -199,14 +192,14 @@ export class Publisher {
 
   #renew(known: KnownTopic): void {
     known.addressVersion = this.#session.addressVersion;
-    known.address = this.#addressOf(known.topic, known.topicBytes);
+    known.address = this.#addressOf(known.address.topic, known.address.topicBytes);
   }
 
   #mayRetain(known: KnownTopic): boolean {
     const { security } = this.#server;
     if (known.retainRight === RetainRight.unknown || known.retainVersion !== security.version) {
       known.retainVersion = security.version;
-      known.retainRight = security.allows(this.#principal, 'retain', known.topic) ? RetainRight.yes : RetainRight.no;
+      known.retainRight = security.allows(this.#principal, 'retain', known.address.topic) ? RetainRight.yes : RetainRight.no;
     }
     return known.retainRight === RetainRight.yes;
   }

@@ -6,7 +6,7 @@ import { KnownTopic } from './topic-cache.ts';
 
 function known(topic: string): KnownTopic {
   const topicBytes = Buffer.from(topic);
-  return new KnownTopic(topic, topicBytes, 0, { topic, topicBytes, outcome: Outcome.accepted }, 1);
+  return new KnownTopic(0, { topic, topicBytes, outcome: Outcome.accepted }, 1);
 }
 
 test('inbound: every alias up to the maximum may be set and set again, no other', () => {
@@ -18,11 +18,11 @@ test('inbound: every alias up to the maximum may be set and set again, no other'
   assert.equal(aliases.topic(3), undefined);
   aliases.set(3, known('a'));
   aliases.set(1, known('b'));
-  assert.equal(aliases.topic(3)?.topic, 'a');
+  assert.equal(aliases.topic(3)?.address.topic, 'a');
   assert.equal(aliases.topic(2), undefined);
   aliases.set(3, known('c'));
-  assert.equal(aliases.topic(3)?.topic, 'c');
-  assert.equal(aliases.topic(1)?.topic, 'b');
+  assert.equal(aliases.topic(3)?.address.topic, 'c');
+  assert.equal(aliases.topic(1)?.address.topic, 'b');
 });
 
 test('inbound: none at all with a maximum of 0', () => {

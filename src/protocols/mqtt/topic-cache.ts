@@ -10,17 +10,13 @@ export type RetainRight = (typeof RetainRight)[keyof typeof RetainRight];
 
 /** A topic as the client may use it. The holder renews `address` when `addressVersion` is behind the session's. */
 export class KnownTopic {
-  readonly topic: string;
-  readonly topicBytes: Uint8Array;
   readonly hash: number;
   address: Address;
   addressVersion: number;
   retainRight: RetainRight = RetainRight.unknown;
   retainVersion = 0;
 
-  constructor(topic: string, topicBytes: Uint8Array, hash: number, address: Address, addressVersion: number) {
-    this.topic = topic;
-    this.topicBytes = topicBytes;
+  constructor(hash: number, address: Address, addressVersion: number) {
     this.hash = hash;
     this.address = address;
     this.addressVersion = addressVersion;
@@ -44,10 +40,10 @@ export class TopicCache {
   find(bytes: Uint8Array, start: number, end: number): KnownTopic | undefined {
     // Most clients publish to one topic, or to one topic several times in a row.
     const last = this.#last;
-    if (last !== undefined && equals(last.topicBytes, bytes, start, end)) return last;
+    if (last !== undefined && equals(last.address.topicBytes, bytes, start, end)) return last;
     if (this.#slots === undefined) return undefined;
     const known = this.#slots[hashOf(bytes, start, end) & (this.#slots.length - 1)];
-    if (known === undefined || !equals(known.topicBytes, bytes, start, end)) return undefined;
+    if (known === undefined || !equals(known.address.topicBytes, bytes, start, end)) return undefined;
     this.#last = known;
     return known;
   }
