@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { silentLog } from '../../src/base/log.ts';
 import { Output } from '../../src/base/output.ts';
 import { SeededRandom } from '../../src/base/random.ts';
+import type { BrokerLimits } from '../../src/broker/limits.ts';
 import { allowAll, TestBroker } from '../../src/broker/testing/test-broker.ts';
 import { decodeConnect, DecodeError } from '../../src/protocols/mqtt/codec/index.ts';
 import { createMqttProtocol, type MqttProtocol } from '../../src/protocols/mqtt/index.ts';
@@ -80,9 +81,14 @@ export class Peer {
   /** Sent by the client, not yet read by the server, which has paused. */
   #unread: Uint8Array[] = [];
   #rest: Uint8Array = new Uint8Array(0);
+  /** What the server said and nobody has answered yet. */
   readonly heard: ServerPacket[] = [];
+  readonly #onPacket: (packet: ServerPacket, before: ServerPacket | undefined) => void;
+  #last: ServerPacket | undefined;
 
-  constructor(protocol: MqttProtocol, number: number) {
+  /** `onPacket` sees each packet from the server, and the one before it. */
+  constructor(protocol: MqttProtocol, number: number, onPacket: (packet: ServerPacket, before: ServerPacket | undefined) => void) {
+    this.#onPacket = onPacket;
     this.wire = new FuzzWire(50_000 + number);
     this.connection = protocol.connect(this.wire);
   }
@@ -127,6 +133,10 @@ export class Peer {
       assert.equal(at, bytes.length, 'the server has written half a packet');
       this.#rest = bytes.subarray(at);
     }
+    for (const packet of packets) {
+      this.#onPacket(packet, this.#last);
+      this.#last = packet;
+    }
     this.heard.push(...packets);
     if (wasCongested && !this.gone) this.connection.onDrained();
     return packets;
@@ -162,54 +172,54 @@ export type WorldOptions = {
 };
 
 export class World {
-  readonly test: TestBroker;
-  readonly witness: Peer;
+  test: TestBroker;
+  witness: Peer;
   readonly peers: (Peer | undefined)[] = [undefined, undefined, undefined];
-  readonly #protocol: MqttProtocol;
+  /** What clients heard, two packets in a row, in words: the states that were reached. */
+  readonly words = new Set<string>();
   readonly #options: WorldOptions;
+  readonly #security: Security;
+  #protocol: MqttProtocol;
   #connections = 0;
 
   private constructor(test: TestBroker, worldOptions: WorldOptions, security: Security) {
     this.test = test;
     this.#options = worldOptions;
-    const { broker, clock } = test;
-    this.#protocol = createMqttProtocol({ broker, security, clock, random: new SeededRandom(1), log: silentLog, options });
-    this.witness = new Peer(this.#protocol, 0);
-    this.witness.send(encode({ type: 'connect', clientId: 'witness', username: 'witness' }, 5));
-    this.witness.send(encode({ type: 'subscribe', id: 1, subscriptions: [{ filter: 'witness/own', qos: 1 }] }, 5));
+    this.#security = security;
+    this.#protocol = this.#newProtocol();
+    this.witness = this.#newWitness();
     this.witness.send(encode({ type: 'publish', topic: 'secret/x', payload: 'secret', qos: 1, id: 1, retain: true }, 5));
     this.settle();
   }
 
+  #newProtocol(): MqttProtocol {
+    const { broker, clock } = this.test;
+    return createMqttProtocol({ broker, security: this.#security, clock, random: new SeededRandom(1), log: silentLog, options });
+  }
+
+  #newWitness(): Peer {
+    const witness = new Peer(this.#protocol, 0, () => {});
+    witness.send(encode({ type: 'connect', clientId: 'witness', username: 'witness' }, 5));
+    witness.send(encode({ type: 'subscribe', id: 1, subscriptions: [{ filter: 'witness/own', qos: 1 }] }, 5));
+    return witness;
+  }
+
+  #hears(packet: ServerPacket, before: ServerPacket | undefined): void {
+    const { type, reason, qos, topic } = packet;
+    this.words.add(`${before?.type ?? 'nothing'}, ${type} ${reason ?? qos ?? ''}`);
+    if (!this.#options.open) assert.ok(topic === undefined || !topic.startsWith('secret/'), 'a secret was delivered');
+  }
+
   static async start(worldOptions: WorldOptions): Promise<World> {
     const security = securityOf(worldOptions);
-    const onFull = worldOptions.rejectNew ? 'reject-new' : 'drop-oldest';
-    const queue = { maxMessages: 8, maxBytes: 16_384, onFull } as const;
-    const test = await TestBroker.start({
-      security,
-      limits: {
-        durableInbox: queue,
-        transientInbox: { ...queue, onFull: 'drop-oldest' },
-        sharedQueue: queue,
-        namedQueue: queue,
-        maxSessions: 6,
-        maxSubscriptionsPerSession: 10,
-        maxSharedQueues: 3,
-        maxNamedQueues: 3,
-        maxRetainedMessages: 8,
-        maxRetainedBytes: 16_384,
-        maxTopicLevels: 16,
-        payloadMemoryBytes: 2048,
-        maxUncommittedBytes: 4096,
-        checkpointBytes: 8192,
-      },
-    });
+    const test = await TestBroker.start({ security, limits: limitsOf(worldOptions) });
     return new World(test, worldOptions, security);
   }
 
   open(number: number): void {
     const peer = this.peers[number];
-    if (peer === undefined || peer.gone) this.peers[number] = new Peer(this.#protocol, ++this.#connections);
+    if (peer === undefined || peer.gone)
+      this.peers[number] = new Peer(this.#protocol, ++this.#connections, (...packets) => this.#hears(...packets));
   }
 
   /** The turn ends: connections that were closed are told, those whose time has come are called, paused ones may go on. */
@@ -243,6 +253,15 @@ export class World {
     this.settle();
   }
 
+  /** The power fails: what was not reported durable is lost, and a new broker starts on the rest. */
+  async restart(): Promise<void> {
+    for (const peer of this.#everybody()) peer.gone = true;
+    this.test = await this.test.restart({ security: this.#security, limits: limitsOf(this.#options) });
+    this.#protocol = this.#newProtocol();
+    this.witness = this.#newWitness();
+    this.settle();
+  }
+
   /** Everything that must hold between any two steps. */
   check(): void {
     assert.equal(this.test.failed, undefined, 'the broker has failed');
@@ -250,8 +269,6 @@ export class World {
     for (const peer of this.#everybody()) {
       const pending = peer.wire.output.pendingBytes;
       assert.ok(pending <= maxOutputBytes + answersBytes, `${pending} bytes are held for a client that does not read`);
-      if (this.#options.open || peer === this.witness) continue;
-      for (const { topic } of peer.heard) assert.ok(topic === undefined || !topic.startsWith('secret/'), 'a secret was delivered');
     }
     assert.equal(this.witness.gone, false, 'the witness was cut off');
   }
@@ -280,14 +297,18 @@ export class World {
 
   /** Everybody but the witness goes, and what they left expires. */
   end(): void {
-    for (const peer of this.peers) peer?.lose();
+    for (const peer of this.peers) {
+      peer?.take();
+      peer?.lose();
+    }
     this.settle();
     this.advance(7_200_000);
     this.check();
     assert.equal(this.test.broker.sessionCount, 1, 'sessions are left behind');
     this.askWitness();
     for (const space of this.test.broker.spaces.values()) {
-      for (const session of space.sessions.values()) assert.equal(session.inbox.ledger.imbalance(), 0, 'the books of an inbox do not add up');
+      for (const session of space.sessions.values())
+        assert.equal(session.inbox.ledger.imbalance(), 0, 'the books of an inbox do not add up');
     }
   }
 
@@ -295,6 +316,26 @@ export class World {
     yield this.witness;
     for (const peer of this.peers) if (peer !== undefined) yield peer;
   }
+}
+
+function limitsOf({ rejectNew }: WorldOptions): Partial<BrokerLimits> {
+  const queue = { maxMessages: 8, maxBytes: 16_384, onFull: rejectNew ? 'reject-new' : 'drop-oldest' } as const;
+  return {
+    durableInbox: queue,
+    transientInbox: { ...queue, onFull: 'drop-oldest' },
+    sharedQueue: queue,
+    namedQueue: queue,
+    maxSessions: 6,
+    maxSubscriptionsPerSession: 10,
+    maxSharedQueues: 3,
+    maxNamedQueues: 3,
+    maxRetainedMessages: 8,
+    maxRetainedBytes: 16_384,
+    maxTopicLevels: 16,
+    payloadMemoryBytes: 2048,
+    maxUncommittedBytes: 4096,
+    checkpointBytes: 8192,
+  };
 }
 
 /** `witness` is itself; everybody else is one other principal, who must not see below `secret/`. */

@@ -4,7 +4,7 @@ import type { Random } from '../../src/base/random.ts';
 import { mutateFrames } from './mqtt-frames.ts';
 import { mutate, pick } from './mutators.ts';
 
-const kinds = ['send', 'settle', 'answer', 'take', 'open', 'lose', 'endTurn', 'commit', 'advance', 'shutDown'] as const;
+const kinds = ['send', 'settle', 'answer', 'take', 'open', 'lose', 'endTurn', 'commit', 'advance', 'shutDown', 'restart'] as const;
 
 export type Step = {
   readonly kind: (typeof kinds)[number];

@@ -1,5 +1,5 @@
 // MQTT connections on a real broker. An input is a byte of settings and a list of steps: up to three clients connect, send any
-// bytes, stop reading, answer, vanish; time passes; the journal is slow.
+// bytes, stop reading, answer, vanish; time passes; the journal is slow; the power fails.
 
 import { encode } from '../../harness/encode.ts';
 import type { ClientPacket, Version } from '../../harness/packet.ts';
@@ -11,21 +11,16 @@ import type { Target } from '../target.ts';
 async function run(input: Uint8Array): Promise<readonly string[]> {
   const settings = input[0] ?? 0;
   const world = await World.start({ rejectNew: (settings & 1) !== 0, open: (settings & 2) !== 0 });
-  const seen: string[] = [];
   for (const step of decodeSteps(input.subarray(1))) {
-    apply(world, step);
+    await apply(world, step);
     world.check();
-    for (const [i, peer] of world.peers.entries()) {
-      const last = peer?.heard.at(-1);
-      if (last !== undefined) seen.push(`${step.kind} ${i === step.peer ? 'self' : 'other'} ${last.type} ${last.reason ?? ''}`);
-    }
   }
   world.askWitness();
   world.end();
-  return seen;
+  return [...world.words];
 }
 
-function apply(world: World, step: Step): void {
+async function apply(world: World, step: Step): Promise<void> {
   const peer = world.peers[step.peer];
   switch (step.kind) {
     case 'open':
@@ -59,6 +54,9 @@ function apply(world: World, step: Step): void {
     case 'shutDown':
       if (peer !== undefined && !peer.gone) peer.connection.shutDown();
       world.endTurn();
+      return;
+    case 'restart':
+      await world.restart();
   }
 }
 
@@ -80,7 +78,13 @@ function seedOf(settings: number, steps: readonly Step[]): Uint8Array {
 function life(version: Version, qos: number): Step[] {
   const expiry = version === 5 ? { properties: { sessionExpiryInterval: 600 } } : {};
   const connect: ClientPacket = { type: 'connect', clientId: 's', clean: false, ...expiry };
-  const publish = (id: number, payload: string): ClientPacket => ({ type: 'publish', topic: 'a/b', payload, qos, ...(qos > 0 ? { id } : {}) });
+  const publish = (id: number, payload: string): ClientPacket => ({
+    type: 'publish',
+    topic: 'a/b',
+    payload,
+    qos,
+    ...(qos > 0 ? { id } : {}),
+  });
   return [
     send(0, version, connect, { type: 'subscribe', id: 1, subscriptions: [{ filter: 'a/+', qos }] }),
     step('settle'),
@@ -103,7 +107,12 @@ function life(version: Version, qos: number): Step[] {
     step('lose', 1),
     step('advance', 0, 12),
     step('answer', 2),
-    step('shutDown', 2),
+    send(2, version, publish(4, 'four')),
+    step('restart'),
+    send(0, version, connect),
+    step('settle'),
+    step('answer', 0),
+    step('shutDown', 0),
   ];
 }
 
@@ -116,7 +125,14 @@ function seeds(): Uint8Array[] {
     all.push(seedOf(2, [everything, step('settle'), step('answer')]));
     all.push(seedOf(1, [{ ...everything, bytes: new Uint8Array(withWill!) }, step('settle'), step('lose'), step('settle')]));
   }
-  const shared: ClientPacket = { type: 'subscribe', id: 1, subscriptions: [{ filter: '$share/g/a/#', qos: 1 }, { filter: '$queue/jobs', qos: 1 }] };
+  const shared: ClientPacket = {
+    type: 'subscribe',
+    id: 1,
+    subscriptions: [
+      { filter: '$share/g/a/#', qos: 1 },
+      { filter: '$queue/jobs', qos: 1 },
+    ],
+  };
   const job = (id: number, topic: string): ClientPacket => ({ type: 'publish', topic, payload: `${id}`, qos: 1, id });
   all.push(
     seedOf(0, [
@@ -138,7 +154,7 @@ export const target: Target = {
   properties: [
     'nothing throws, whatever clients send and whenever they vanish',
     'whatever the server writes is MQTT as the standard wants it, by a decoder of its own',
-    'the broker\'s books add up after every step',
+    "the broker's books add up after every step",
     'what is held for a client that does not read is bounded',
     'another client is answered and hears its messages, and nobody takes its session',
     'nobody hears what the access rules keep from them',
