@@ -86,11 +86,20 @@ export class HeliographNode {
     return this.#lifecycle.stop(this.#config.node.shutdownTimeoutMs);
   }
 
-  /** Applies what can change while running, and returns every change, also those that want a restart. */
+  /**
+   * Applies what can change while running, and returns every change, also those that want a restart.
+   * @throws UserError when a part cannot take it; then everything stays as it was
+   */
   async reload(config: Config): Promise<readonly Change[]> {
     const changes = differences(this.#config, config);
     const merged = withLiveChanges(this.#config, config);
-    await this.#lifecycle.reload(merged);
+    try {
+      await this.#lifecycle.reload(merged);
+    } catch (error) {
+      // Parts before the one that could not take it already have: back to what was in force.
+      await this.#lifecycle.reload(this.#config).catch(() => {});
+      throw error;
+    }
     this.#config = merged;
     return changes;
   }

@@ -1,6 +1,9 @@
 // heliograph serve: runs a node until it is told to stop.
 
 import { Command, InvalidArgumentError, Option } from 'commander';
+import type { Config } from '../config.ts';
+import type { HeliographNode } from '../node.ts';
+import type { NodeLog } from './log.ts';
 import { exitCodes } from './exit-codes.ts';
 
 export type ServeOptions = {
@@ -50,58 +53,64 @@ async function serve(options: ServeOptions): Promise<void> {
   const config = read();
   const log = createLog({ node: config.node.name, ...config.log });
   process.once('exit', () => log.flush());
-  const onFatal = (error: unknown) => fatal(log, 'fatal', error);
   process.on('uncaughtException', (error) => fatal(log, 'uncaughtException', error));
   process.on('unhandledRejection', (error) => fatal(log, 'unhandledRejection', error));
 
   const dev = options.dev ?? false;
   if (dev) log.warn('--dev: anybody on this machine may read and write everything');
-  const node = new HeliographNode({ config, log, dev, onFatal });
-  // Before the start, so that a signal during a long recovery stops it in order, too.
-  const stopped = untilSignal(log);
+  const node = new HeliographNode({ config, log, dev, onFatal: (error) => fatal(log, 'fatal', error) });
+  // Both before the start: a signal during a long recovery must not end the process half-way.
+  const told = untilSignal(log);
+  const started = node.start();
+  reloadOnHangUp(node, read, log, started);
   try {
-    await node.start();
+    await Promise.race([started, told]);
   } catch (error) {
     // The credential of a first start that failed half-way would be lost otherwise.
     process.stdout.write(banner(node, { dev, onlySecrets: true }));
     throw error;
   }
-  process.stdout.write(banner(node, { dev, onlySecrets: config.log.format === 'json' }));
-  for (const { name, kind, host, port } of node.listeners) log.info('listening', { listener: name, kind, host, port });
-  const hangUp = () => void reload();
-  process.on('SIGHUP', hangUp);
+  if (node.listeners.length > 0) {
+    process.stdout.write(banner(node, { dev, onlySecrets: config.log.format === 'json' }));
+    for (const { name, kind, host, port } of node.listeners) log.info('listening', { listener: name, kind, host, port });
+  }
 
-  const signal = await stopped;
-  process.off('SIGHUP', hangUp);
+  const signal = await told;
   log.info('stopping', { signal, withinMs: node.config.node.shutdownTimeoutMs });
   const clean = await node.stop();
   log.info('stopped', { clean });
   log.flush();
   // Nothing may keep the process alive now: a worker or a socket that was cut short would.
   process.exit(clean ? exitCodes.ok : exitCodes.failed);
-
-  async function reload(): Promise<void> {
-    try {
-      const changes = await node.reload(read());
-      log.setLevel(node.config.log.level);
-      log.info('reloaded', { changes: changes.filter((change) => change.live).length });
-      for (const { path, live } of changes) {
-        if (live) log.info('setting changed', { path });
-        else log.warn('setting needs a restart', { path });
-      }
-    } catch (error) {
-      log.error('not reloaded: everything stays as it was', { error: (error as Error).message });
-    }
-  }
 }
 
-type Flushable = { info(event: string, fields?: object): void; error(event: string, fields?: object): void; flush(): void };
+/** SIGHUP reads everything again, one time after the other, and not before the node has started. */
+function reloadOnHangUp(node: HeliographNode, read: () => Config, log: NodeLog, started: Promise<void>): void {
+  let last = started.catch(() => {});
+  process.on('SIGHUP', () => {
+    last = last.then(() => reload(node, read, log));
+  });
+}
+
+async function reload(node: HeliographNode, read: () => Config, log: NodeLog): Promise<void> {
+  try {
+    const changes = await node.reload(read());
+    log.setLevel(node.config.log.level);
+    log.info('reloaded', { changes: changes.filter((change) => change.live).length });
+    for (const { path, live } of changes) {
+      if (live) log.info('setting changed', { path });
+      else log.warn('setting needs a restart', { path });
+    }
+  } catch (error) {
+    log.error('not reloaded: everything stays as it was', { error: (error as Error).message });
+  }
+}
 
 /** npm passes on a Ctrl-C that the terminal has sent to this process as well: that is one signal, not two. */
 const sameSignalMs = 500;
 
 /** Resolves at the first SIGTERM or SIGINT. The second one ends the process at once. */
-function untilSignal(log: Flushable): Promise<NodeJS.Signals> {
+function untilSignal(log: NodeLog): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
     let firstMs: number | undefined;
     for (const [signal, number] of [
@@ -125,7 +134,7 @@ function untilSignal(log: Flushable): Promise<NodeJS.Signals> {
 }
 
 /** A broken invariant stops the process: going on could lose more than a restart, because the state is on the disk. */
-function fatal(log: Flushable, kind: string, reason: unknown): never {
+function fatal(log: NodeLog, kind: string, reason: unknown): never {
   // A journal that failed is the disk's fault and has been told; the rest are bugs.
   const isBug = !(reason instanceof Error && reason.name === 'JournalError');
   const stack = reason instanceof Error ? reason.stack : String(reason);

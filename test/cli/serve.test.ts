@@ -219,3 +219,14 @@ test('SIGHUP brings renewed certificates to listeners that are open', async (t) 
   assert.notEqual(readFileSync(join(data, 'pki/server.pem'), 'utf8'), before);
   assert.match((await served.certificate('mqtts')).subjectaltname ?? '', /DNS:broker\.example/);
 });
+
+test('a signal during the start stops in order', async (t) => {
+  const { data, config } = scratch(t);
+  const served = serve(t, ['--config', config, '--data', data]);
+  // The first line of a first start: certificates are being made.
+  await served.line((line) => line.event === 'pki.authority.created');
+  served.signal('SIGTERM');
+  const { code, stderr } = await served.ended;
+  assert.equal(code, 0);
+  assert.match(stderr, /"clean":true,"event":"stopped"/);
+});
