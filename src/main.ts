@@ -3,12 +3,14 @@
 import { CommanderError } from 'commander';
 import { ConfigError } from './config/problem.ts';
 import { UserError } from './base/user-error.ts';
+import { watchClosedOutput } from './cli/closed-output.ts';
 import { exitCodes } from './cli/exit-codes.ts';
 import { createProgram } from './cli/program.ts';
 
 /** Runs one command; resolves when it is over, with the exit code set. */
 export async function main(argv: readonly string[]): Promise<void> {
   ignoreKnownWarnings();
+  watchClosedOutput();
   try {
     await createProgram().parseAsync([...argv]);
   } catch (error) {

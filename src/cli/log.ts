@@ -75,7 +75,7 @@ const shownElsewhere: ReadonlySet<string> = new Set(['level', 'time', 'node', 'e
 function prettyLine(json: string, colour: boolean): string {
   const record = JSON.parse(json) as Record<string, unknown>;
   const level = String(record['level']);
-  const time = String(record['time']).slice(11, 23);
+  const time = localTime(new Date(String(record['time'])));
   const fields = Object.entries(record)
     .filter(([key]) => !shownElsewhere.has(key))
     .map(([key, value]) => `${key}=${shownValue(value)}`)
@@ -83,6 +83,11 @@ function prettyLine(json: string, colour: boolean): string {
   const label = level.toUpperCase().padEnd(5);
   const shownLabel = colour ? `${colours[level] ?? ''}${label}\u001b[0m` : label;
   return `${time} ${shownLabel} ${shownValue(record['event'], ' ')}${fields === '' ? '' : `  ${fields}`}\n`;
+}
+
+function localTime(at: Date): string {
+  const two = (value: number) => String(value).padStart(2, '0');
+  return `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}.${String(at.getMilliseconds()).padStart(3, '0')}`;
 }
 
 /** What peers chose (client identifiers, topics) is quoted unless harmless, so that it cannot forge lines or drive a terminal. */

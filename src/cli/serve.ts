@@ -4,6 +4,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import type { Config } from '../config.ts';
 import type { HeliographNode } from '../node.ts';
 import type { NodeLog } from './log.ts';
+import { goOnWithoutReaders } from './closed-output.ts';
 import { exitCodes } from './exit-codes.ts';
 
 export type ServeOptions = {
@@ -42,6 +43,7 @@ function wholeNumber(text: string): number {
 }
 
 async function serve(options: ServeOptions): Promise<void> {
+  goOnWithoutReaders();
   const [{ loadConfig }, { withOverrides }, { createLog }, { HeliographNode }, { banner }] = await Promise.all([
     import('../config.ts'),
     import('../config/overrides.ts'),

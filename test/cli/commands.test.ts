@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { ownBin, runCli, runNode } from './run-cli.ts';
+import { ownBin, runCli, runCliUnread, runNode } from './run-cli.ts';
 
 function scratch(t: { after(task: () => void): void }): string {
   const directory = mkdtempSync(join(tmpdir(), 'heliograph-cli-'));
@@ -97,6 +97,12 @@ test('no password on standard input is an error, not an empty password', async (
   const { code, stderr } = await runCli(['user', 'add', 'ann', '--data', scratch(t)]);
   assert.equal(code, 1);
   assert.match(stderr, /No password was given/);
+});
+
+test('a reader that goes away is no crash', async () => {
+  const { stderr, code } = await runCliUnread(['config', 'defaults']);
+  assert.equal(stderr, '');
+  assert.equal(code, 0);
 });
 
 test('an old Node is told what to do', async () => {

@@ -15,6 +15,15 @@ export function runCli(args: readonly string[], input = ''): Promise<Result> {
   return outcome(child);
 }
 
+/** Runs a command whose standard output is closed at once. */
+export function runCliUnread(args: readonly string[]): Promise<Result> {
+  const child = start(args, ownBin);
+  child.stdin!.end();
+  const result = outcome(child);
+  child.stdout!.destroy();
+  return result;
+}
+
 /** Runs Node itself to its end. */
 export function runNode(args: readonly string[]): Promise<Result> {
   const child = start(args, undefined);
