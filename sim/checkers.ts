@@ -2,11 +2,11 @@
 
 import type { Facts, SentMessage, SubscriberFacts } from './facts.ts';
 
-/** Everything that is wrong; empty: nothing. */
-export function check(facts: Facts): string[] {
+/** Everything that is wrong; empty: nothing. `refusals`: publishes that the node refused, whether the publisher learned it or not. */
+export function check(facts: Facts, refusals: number): string[] {
   const problems = [...facts.complaints];
   for (const subscriber of facts.subscribers) {
-    problems.push(...onlyWhatWasSent(facts, subscriber), ...noRepetition(facts, subscriber), ...inOrder(facts, subscriber));
+    problems.push(...onlyWhatWasSent(facts, subscriber), ...noRepetition(facts, subscriber), ...inOrder(facts, subscriber, refusals > 0));
     if (subscriber.group === undefined && subscriber.durable) problems.push(...nothingLost(facts, subscriber));
   }
   problems.push(...groupsGetEverythingOnce(facts));
@@ -59,7 +59,7 @@ function onlyWhatWasSent(facts: Facts, subscriber: SubscriberFacts): string[] {
 }
 
 /** Per publisher, topic and guarantee, messages arrive first in the order in which they were sent. */
-function inOrder(facts: Facts, subscriber: SubscriberFacts): string[] {
+function inOrder(facts: Facts, subscriber: SubscriberFacts, refused: boolean): string[] {
   if (subscriber.group !== undefined) return [];
   const last = new Map<string, { sequence: number; key: string }>();
   const seen = new Set<string>();
@@ -68,6 +68,9 @@ function inOrder(facts: Facts, subscriber: SubscriberFacts): string[] {
     const sent = facts.sent.get(key);
     // Who takes at most once may have missed the first of two that their publisher then sends again.
     if (sent === undefined || seen.has(key) || qos < sent.qos) continue;
+    // One that was refused, and sent again because its publisher did not hear so, comes after its successors; so does, for who
+    // was not there the first time and keeps no session, any that was sent again.
+    if ((refused || !subscriber.durable) && sent.attempts > 1) continue;
     seen.add(key);
     const stream = `${sent.publisher} ${sent.topic} ${sent.qos} ${qos}`;
     const before = last.get(stream);

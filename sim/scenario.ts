@@ -198,8 +198,8 @@ class Scenario {
   }
 
   problems(): string[] {
-    const problems = check(this.facts);
-    const { node } = this.world;
+    const { node, refusals } = this.world;
+    const problems = check(this.facts, refusals + (node?.broker.counters.publishesRefusedByStore ?? 0));
     for (const client of this.clients) {
       if (!client.connected) problems.push(`STUCK: ${client.options.clientId} is not connected after the calm`);
       else if (!client.idle) problems.push(`STUCK: ${client.options.clientId} still waits for acknowledgements after the calm`);

@@ -39,6 +39,8 @@ export class World {
   failure: Error | undefined = undefined;
   latencyMs = 5;
   crashes = 0;
+  /** Publishes that nodes refused because their store could not take them. */
+  refusals = 0;
   largestOutput = 0;
   #restart: Promise<void> | undefined = undefined;
 
@@ -86,6 +88,7 @@ export class World {
     const node = this.node;
     if (node === undefined) return;
     this.crashes++;
+    this.refusals += node.broker.counters.publishesRefusedByStore;
     this.node = undefined;
     this.turn.clear();
     for (const disk of this.disks) disk.cutPower();

@@ -5,6 +5,7 @@ import type { Timer } from '../base/timers.ts';
 import { parseFilter } from '../message/filter.ts';
 import type { Guarantee, Message } from '../message/message.ts';
 import type { Principal } from '../security/security.ts';
+import type { CompetingConsumers } from './competing-consumers.ts';
 import type { BrokerContext } from './context.ts';
 import { acknowledgeWhenDurable, distribute, enqueueTransient, sendToAll } from './distribution.ts';
 import { Outcome } from './port.ts';
@@ -53,8 +54,12 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
   #recorded = false;
   readonly #context: BrokerContext;
   #subscriptions: Map<string, Subscription> | undefined = undefined;
+  /** Shared and named queues among them. */
+  #competing: Set<CompetingConsumers> | undefined = undefined;
   #retained: RetainedDelivery | undefined = undefined;
   #pumping = false;
+  /** Somebody wanted to deliver and could not: to be told when that changes. */
+  #declined = false;
   #expiry: Timer | undefined = undefined;
 
   constructor(context: BrokerContext, space: TopicSpace, principal: Principal, clientId: string, inbox: Queue) {
@@ -144,7 +149,15 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
     else this.deliveries.sendUnkept(message, guarantee, retained, subscriptionIds);
   }
 
+  /** Something new may go out now. What is to be sent again goes first. */
   canTake(): boolean {
+    if (!this.deliveries.waiting && this.hasCredit()) return true;
+    this.#declined = true;
+    return false;
+  }
+
+  /** The peer has room for one more unsettled delivery. */
+  hasCredit(): boolean {
     const attachment = this.attachment;
     return this.#live && this.deliveries.unsettled < attachment!.receiveMaximum && !attachment!.consumer.congested;
   }
@@ -157,7 +170,7 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
   settle(deliveryId: number, settlement: Settlement): boolean {
     const queue = this.deliveries.settle(deliveryId, settlement);
     if (queue === undefined) return false;
-    if (this.inbox.ready.length > 0 || this.deliveries.waiting || this.#retained !== undefined) this.pump();
+    if (this.#declined || this.inbox.ready.length > 0 || this.deliveries.waiting || this.#retained !== undefined) this.pump();
     if (queue !== this.inbox) queue.holder?.pump();
     return true;
   }
@@ -177,11 +190,14 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
     }
     if (this.#retained !== undefined && !this.#retained.run()) this.#retained = undefined;
     this.#pumping = false;
+    if (!this.#declined || !this.canTake()) return;
+    this.#declined = false;
+    for (const competing of this.#competing ?? []) competing.pump();
   }
 
   resume(): void {
+    this.#declined = true;
     this.pump();
-    for (const subscription of this.#subscriptions?.values() ?? []) subscription.competing?.pump();
   }
 
   // --- Subscribing
@@ -233,7 +249,7 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
     // The new one is there before the old one goes, so that a shared queue is never left without members in between.
     this.space.subscribe(subscription);
     if (before !== undefined) this.space.replaced(before);
-    (this.#subscriptions ??= new Map()).set(request.filter, subscription);
+    this.#keep(subscription);
     return subscription;
   }
 
@@ -280,15 +296,23 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
     this.#subscriptions!.delete(subscription.text);
     this.#retained?.remove(subscription);
     const competing = subscription.competing;
-    if (competing !== undefined) this.deliveries.returnTo(competing);
+    if (competing !== undefined) {
+      this.#competing!.delete(competing);
+      this.deliveries.returnTo(competing);
+    }
     this.space.unsubscribe(subscription);
     if (competing !== undefined) competing.pump();
   }
 
   /** Takes over a subscription found in the journal. */
   recoverSubscription(subscription: Subscription): void {
-    (this.#subscriptions ??= new Map()).set(subscription.text, subscription);
+    this.#keep(subscription);
     this.space.subscribe(subscription);
+  }
+
+  #keep(subscription: Subscription): void {
+    (this.#subscriptions ??= new Map()).set(subscription.text, subscription);
+    if (subscription.competing !== undefined) (this.#competing ??= new Set()).add(subscription.competing);
   }
 
   // --- Coming and going

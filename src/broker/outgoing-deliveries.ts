@@ -140,7 +140,7 @@ export class OutgoingDeliveries {
     for (; done < resend.length; done++) {
       const entry = resend[done]!;
       if (entry.gone || entry.owner !== this.#session) continue;
-      if (!entry.counted && !this.#session.canTake()) break;
+      if (!entry.counted && !this.#session.hasCredit()) break;
       if (!this.#sendOnce(entry)) break;
     }
     this.#resend = done === resend.length ? undefined : resend.slice(done);
