@@ -8,7 +8,7 @@ import { violations } from './config/relations.ts';
 import { schemaTree, type Config } from './config/schema.ts';
 
 export { differences, withLiveChanges, type Change } from './config/difference.ts';
-export { ConfigError, formatProblem, type Problem } from './config/problem.ts';
+export { ConfigError, formatProblem } from './config/problem.ts';
 export type { Config, ListenerConfig } from './config/schema.ts';
 
 /** The configuration without a file. */

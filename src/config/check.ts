@@ -212,7 +212,7 @@ function acceptScalar(value: unknown, schema: SchemaNode): unknown {
 }
 
 /** What the schema wants, as the end of "must be". */
-export function expectation(schema: SchemaNode): string {
+function expectation(schema: SchemaNode): string {
   if (schema.enum !== undefined) return `one of ${schema.enum.join(', ')}`;
   if (schema.type === 'boolean') return 'true or false';
   if (schema.type === 'integer') {

@@ -230,3 +230,25 @@ test('a signal during the start stops in order', async (t) => {
   assert.equal(code, 0);
   assert.match(stderr, /"clean":true,"event":"stopped"/);
 });
+
+test('status reaches the running node without a password, by its data directory', async (t) => {
+  const { data, config } = scratch(t);
+  const served = serve(t, ['--config', config, '--data', data]);
+  const port = await served.port('mqtt');
+  const { socket } = await connected(port, 'admin', await served.adminPassword());
+  t.after(() => socket.destroy());
+  const { code, stdout } = await runCli(['status', '--data', data, '--json']);
+  assert.equal(code, 0);
+  const status = JSON.parse(stdout) as {
+    state: string;
+    durability: string;
+    sessions: { connected: number };
+    ledger: { imbalance: number };
+  };
+  assert.deepEqual([status.state, status.durability, status.sessions.connected, status.ledger.imbalance], ['serving', 'fsynced', 1, 0]);
+  served.signal('SIGTERM');
+  await served.ended;
+  const after = await runCli(['status', '--data', data]);
+  assert.equal(after.code, 1);
+  assert.match(after.stderr, /No broker runs on this data directory/);
+});
