@@ -138,6 +138,7 @@ test('re-authentication that fails, or succeeds as somebody else, ends the conne
   for (const [step, why] of [
     [failed, 'authentication failed'],
     [done('q'), 'authenticated as somebody else'],
+    [{ kind: 'done', principal: { ...principalOf('p'), tenant: 'other' }, data: undefined }, 'authenticated as somebody else'],
   ] as const) {
     const d = connectedBy([step]);
     d.send(auth(again, 'SCRAM', 'x'));

@@ -278,6 +278,17 @@ test('silence that is our own doing does not count', () => {
   assert.deepEqual(d.heard(), ['closed']);
 });
 
+test('a wire that was told to close is left alone', () => {
+  const d = dialogueIn('closing', 4)!;
+  d.connection.hold(true);
+  d.connection.hold(false);
+  d.connection.onDrained();
+  d.connection.onDeadline();
+  d.connection.shutDown();
+  assert.equal(d.wire.pauses, 0);
+  assert.deepEqual([...d.heard(), ...d.asked()], ['closed']);
+});
+
 test('reasons to stop reading add up to one pause', () => {
   const d = Dialogue.connected(4, { options: { receiveMaximum: 1 } });
   d.session.script.publish = Outcome.pending;

@@ -68,10 +68,9 @@ export class MqttConnection implements Connection, Consumer, FrameSink {
   // ---- From the wire
 
   receive(bytes: Uint8Array): void {
-    if (this.#isOver()) return;
-    this.#server.counters.receivedBytes += bytes.length;
     this.#doEarlyPackets();
     if (this.#isOver()) return;
+    this.#server.counters.receivedBytes += bytes.length;
     const fault = this.#reader.push(bytes, this);
     if (fault !== undefined) this.#fail(fault);
     const live = this.#live;
@@ -98,6 +97,7 @@ export class MqttConnection implements Connection, Consumer, FrameSink {
   }
 
   onDrained(): void {
+    if (this.#isOver()) return;
     this.#brake.release(Brake.output);
     this.#live?.session.resume();
   }
@@ -225,6 +225,7 @@ export class MqttConnection implements Connection, Consumer, FrameSink {
   }
 
   hold(on: boolean): void {
+    if (this.#isOver()) return;
     if (on) this.#brake.pull(Brake.broker);
     else this.#brake.release(Brake.broker);
   }
@@ -266,7 +267,7 @@ export class MqttConnection implements Connection, Consumer, FrameSink {
         this.#fail(new DecodeError(ReasonCode.quotaExceeded, 'too much was sent before CONNACK'));
         return false;
       default:
-        return false;
+        return false; // the connection has ended within this chunk
     }
   }
 

@@ -232,6 +232,12 @@ test('receive maximum counts QoS 1 until PUBACK and QoS 2 until PUBCOMP [MQTT-3.
   assert.deepEqual(d.heard(), ['DISCONNECT Receive Maximum exceeded reason-string="more than 2 unacknowledged publishes"', 'closed']);
 });
 
+test('a repetition is admitted also when there is no room left', () => {
+  const d = Dialogue.connected(5, { options: { receiveMaximum: 1 } });
+  d.send(publish(5, { qos: 2, packetId: 1 }), publish(5, { qos: 2, packetId: 1, dup: true }));
+  assert.deepEqual(d.heard(), ['PUBREC id=1', 'PUBREC id=1']);
+});
+
 test('a refused QoS 2 publish frees its room at once [MQTT-4.3.3-9]', () => {
   const d = Dialogue.connected(5, { options: { receiveMaximum: 1 } });
   d.session.script.publish = Outcome.quotaExceeded;

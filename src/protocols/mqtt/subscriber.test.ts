@@ -36,6 +36,13 @@ test('a guarantee that the broker lowered is told', () => {
   }
 });
 
+test('a subscription above the highest QoS is accepted at that one [MQTT-3.2.2-10]', () => {
+  const d = Dialogue.connected(5, { options: { maxQos: 1 } });
+  d.send(subscribe(5, 7, [{ ...plain, qos: 2 }, plain]));
+  assert.deepEqual(d.asked(), ['subscribe a q1 always, a q0 always']);
+  assert.deepEqual(d.heard(), ['SUBACK id=7 Granted QoS 1 Granted QoS 0']);
+});
+
 test('every refusal has its code in version 5 and one code before [MQTT-3.9.3-2]', () => {
   for (const [outcome, words] of [
     [Outcome.notAuthorized, 'Not authorized'],

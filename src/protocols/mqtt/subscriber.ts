@@ -49,7 +49,7 @@ export class Subscriber {
     if (asked.length === 0) return this.#suback(packetId, answers as ReasonCode[]);
     (this.#pending ??= new Map()).set(packetId, answers);
     this.#session.subscribe(
-      asked.map((each) => requestOf(each, subscriptionId)),
+      asked.map((each) => requestOf(each, subscriptionId, options.maxQos)),
       packetId,
     );
     return undefined;
@@ -133,10 +133,11 @@ function refusalOf({ filter }: Subscription, subscriptionId: number, options: Mq
   return undefined;
 }
 
-function requestOf(subscription: Subscription, subscriptionId: number): SubscribeRequest {
+/** A QoS that is not offered is granted as the highest that is [MQTT-3.2.2-10]. */
+function requestOf(subscription: Subscription, subscriptionId: number, maxQos: 0 | 1 | 2): SubscribeRequest {
   return {
     filter: subscription.filter,
-    guarantee: subscription.qos,
+    guarantee: Math.min(subscription.qos, maxQos) as 0 | 1 | 2,
     noLocal: subscription.noLocal,
     retainAsPublished: subscription.retainAsPublished,
     retainHandling: retainHandlings[subscription.retainHandling],
