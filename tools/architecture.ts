@@ -81,21 +81,21 @@ const impure: readonly { readonly pattern: RegExp; readonly instead: string }[] 
   { pattern: /\b(setTimeout|setInterval|setImmediate)\b/, instead: 'use the Timers that are handed in (src/base/timers.ts)' },
   { pattern: /\b(queueMicrotask|process\.nextTick)\b/, instead: 'work at the end of a turn is driven from outside (src/broker/turn.ts)' },
   {
-    pattern: /\b(Math\.random|randomBytes|randomUUID|randomInt|getRandomValues)\b/,
+    pattern: /\b(Math\.random|randomUUID|getRandomValues|node:crypto)\b/,
     instead: 'take randomness from the Random that is handed in (src/base/random.ts)',
   },
   { pattern: /\bprocess\.(env|exit|argv|cwd)\b/, instead: 'settings are handed in from src/config.ts' },
 ];
 const pureRooms = ['src/broker', 'src/protocols', 'src/message'];
 
-const badNames = /(^|[-./])(utils?|helpers?|common|misc|shared)([-./]|$)/;
+const badNames = /(^|[-./])(utils?|helpers?|common|misc)([-./]|$)/;
 
 /** What breaks the rules, a line each: where, what, and what to do instead. */
 export function violations(files: readonly SourceFile[]): string[] {
   const found: string[] = [];
   for (const file of files) {
     if (badNames.test(file.path)) found.push(`${file.path}: a file is named after the one thing it holds, not utils, helpers or common`);
-    if (!file.path.startsWith('src/') || file.path.endsWith('.test.ts')) continue;
+    if (!file.path.startsWith('src/') || isForTests(file.path)) continue;
     const room = roomOf(file.path);
     if (room === undefined) {
       found.push(`${file.path}: is in no room that tools/architecture.ts knows; put it in one, or add the room and its arrows there`);
@@ -114,7 +114,7 @@ export function violations(files: readonly SourceFile[]): string[] {
 function arrowProblem(path: string, room: string, specifier: string): string | undefined {
   const target = join(dirname(path), specifier);
   if (!target.startsWith('src/')) return 'the product never imports from outside src';
-  if (target.endsWith('.test.ts')) return 'a test file is never imported';
+  if (isForTests(target)) return 'the product never imports what is for tests';
   if (roomOf(target) === room && sameProtocol(path, target)) return undefined;
   const allowed = rooms[room]!.imports;
   if (allowed.some((entry) => matchesEntry(target, entry))) return undefined;
@@ -137,6 +137,11 @@ function impurities(path: string, code: string): string[] {
     }
   }
   return found;
+}
+
+/** Tests beside the code, and the stand-ins they share in folders called `testing`. */
+function isForTests(path: string): boolean {
+  return path.endsWith('.test.ts') || path.includes('/testing/');
 }
 
 /** The room a file is in: `src/config` holds src/config.ts and src/config/**. */

@@ -20,6 +20,8 @@ function excessesOf(report: string): Excesses {
     const name = /`(.+?)`/.exec(message)?.[1];
     const lines = Number(/\((\d+)\)/.exec(message)?.[1]);
     assert.ok(lines > 0, `an answer of oxlint that this test does not understand: ${message}`);
+    // The callback of `describe` is a list, not a function.
+    if (name === undefined && code.includes('per-function') && filename.endsWith('.test.ts')) continue;
     const key = code.includes('per-function') ? `${filename}: ${name ?? 'a function without a name'}` : filename;
     found[key] = Math.max(found[key] ?? 0, lines);
   }

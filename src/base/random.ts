@@ -35,10 +35,10 @@ export class SeededRandom implements Random {
     const result = Math.imul((five << 7) | (five >>> 25), 9) >>> 0;
     s[2] = s2 ^ s0;
     s[3] = s3 ^ s1;
-    s[1] = s1 ^ s[2]!;
-    s[0] = s0 ^ s[3]!;
-    s[2] = s[2]! ^ (s1 << 9);
-    s[3] = (s[3]! << 11) | (s[3]! >>> 21);
+    s[1] = s1 ^ s[2];
+    s[0] = s0 ^ s[3];
+    s[2] = s[2] ^ (s1 << 9);
+    s[3] = (s[3] << 11) | (s[3] >>> 21);
     return result;
   }
 

@@ -1,7 +1,7 @@
 // Topics: levels separated by `/`. Any character that MQTT allows is ordinary here; only NUL and, in topics, the two wildcards are not.
 
 /** A topic or filter travels behind a two-byte length [MQTT-4.7.3-3]. */
-export const maxTopicBytes = 65_535;
+const maxTopicBytes = 65_535;
 
 /**
  * Why `topic` cannot be published to; undefined when it can.

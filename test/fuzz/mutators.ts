@@ -130,7 +130,7 @@ export function pick<T>(from: readonly T[], random: Random): T {
   return from[random.below(from.length)]!;
 }
 
-export function splice(input: Uint8Array, at: number, remove: number, insert: Uint8Array): Uint8Array {
+function splice(input: Uint8Array, at: number, remove: number, insert: Uint8Array): Uint8Array {
   const start = Math.min(at, input.length);
   const end = Math.min(start + remove, input.length);
   const out = new Uint8Array(input.length - (end - start) + insert.length);
