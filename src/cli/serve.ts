@@ -114,19 +114,19 @@ const sameSignalMs = 500;
 /** Resolves at the first SIGTERM or SIGINT. The second one ends the process at once. */
 function untilSignal(log: NodeLog): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
-    let firstMs: number | undefined;
+    let first: { readonly signal: NodeJS.Signals; readonly atMs: number } | undefined;
     for (const [signal, number] of [
       ['SIGINT', 2],
       ['SIGTERM', 15],
     ] as const) {
       process.on(signal, () => {
         const nowMs = performance.now();
-        if (firstMs === undefined) {
-          firstMs = nowMs;
+        if (first === undefined) {
+          first = { signal, atMs: nowMs };
           resolve(signal);
           return;
         }
-        if (nowMs - firstMs < sameSignalMs) return;
+        if (first.signal === signal && nowMs - first.atMs < sameSignalMs) return;
         log.error('stopped at once by a second signal', { signal });
         log.flush();
         process.exit(128 + number);

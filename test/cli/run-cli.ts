@@ -60,8 +60,9 @@ export class Served {
   #stdout = '';
   #over: Result | undefined;
 
-  constructor(args: readonly string[], bin = ownBin) {
-    this.#child = start(['serve', ...args], bin);
+  /** `before`: options of Node itself. */
+  constructor(args: readonly string[], bin = ownBin, before: readonly string[] = []) {
+    this.#child = start([...before, bin, 'serve', ...args], undefined);
     this.#child.stdin!.end();
     this.#child.stderr!.on('data', (text: string) => this.#take(text));
     this.#child.stdout!.on('data', (text: string) => {

@@ -124,6 +124,32 @@ test('a client that does not go away is cut within the bound', async (t) => {
   assert.equal((await served.ended).code, 0);
 });
 
+test('a second signal does not wait for anybody', async (t) => {
+  const { data, config } = scratch(t);
+  writeFileSync(config, anyPorts.replace('5s', '10min'));
+  const served = serve(t, ['--config', config, '--data', data]);
+  const { socket } = await connected(await served.port('mqtt'), 'admin', await served.adminPassword());
+  socket.pause();
+  socket.on('error', () => {});
+  t.after(() => socket.destroy());
+  served.signal('SIGTERM');
+  await served.line((line) => line.event === 'stopping');
+  served.signal('SIGINT');
+  assert.equal((await served.ended).code, 130);
+});
+
+test('a bug stops the process with 70 and says where it was', async (t) => {
+  const { data, config } = scratch(t);
+  const plant = 'data:text/javascript,process.on("SIGUSR2", () => { throw new Error("planted"); })';
+  const served = new Served(['--config', config, '--data', data], undefined, ['--import', plant]);
+  t.after(() => served.kill());
+  await served.port('mqtt');
+  served.signal('SIGUSR2');
+  const line = await served.line(({ event }) => event.startsWith('the node cannot go on'));
+  assert.match(String(line['stack']), /planted/);
+  assert.equal((await served.ended).code, 70);
+});
+
 test('--dev lets anybody in, on loopback, and says so', async (t) => {
   const { data, config } = scratch(t);
   const served = serve(t, ['--config', config, '--data', data, '--dev']);
