@@ -41,7 +41,7 @@ function testFiles() {
       if (!path.includes('node_modules')) found.push(path.split(sep).join('/'));
     }
   }
-  return found.sort();
+  return found.sort((a, b) => (a < b ? -1 : 1));
 }
 
 function runTests(paths) {

@@ -12,7 +12,7 @@ import type { Address } from './port.ts';
 import { Queue } from './queue.ts';
 import { RecordKind, writeNumber, writeQueue } from './records.ts';
 import { RetainedMessages } from './retained-messages.ts';
-import { Route, Subscription, Target } from './route.ts';
+import { Route, type Subscription, Target } from './route.ts';
 import { TopicTree } from './topic-tree.ts';
 
 export const queuePrefix = '$queue/';

@@ -229,7 +229,7 @@ export class Harness {
   /** Nothing went wrong that no step of the test has looked at. */
   check(): void {
     for (const client of this.#clients) client.check();
-    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#failure !== undefined) throw this.#failure as Error;
   }
 
   async stop(): Promise<void> {
