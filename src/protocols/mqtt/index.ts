@@ -7,7 +7,6 @@ import { MqttServer, type MqttServerParts } from './server.ts';
 
 export type { MqttOptions } from './options.ts';
 export type { MqttServerParts } from './server.ts';
-export type { Trace } from './trace.ts';
 
 export type MqttProtocol = Protocol & MetricSource;
 

@@ -149,7 +149,12 @@ test('acknowledgements wait for the broker and leave in the order of the publish
   d.fromBroker((consumer) => consumer.published(2, Outcome.noSubscribers));
   assert.deepEqual(d.heard(), []);
   d.fromBroker((consumer) => consumer.published(ackKey(1, 1), Outcome.quotaExceeded));
-  assert.deepEqual(d.heard(), ['PUBACK id=1 Quota exceeded', 'PUBREC id=2 No matching subscribers', 'PUBACK id=3', 'PUBACK id=4']);
+  assert.deepEqual(d.heard(), [
+    'PUBACK id=1 Quota exceeded reason-string="a limit of the server is reached"',
+    'PUBREC id=2 No matching subscribers',
+    'PUBACK id=3',
+    'PUBACK id=4',
+  ]);
   d.send(publish(5, { qos: 1, packetId: 1 }));
   assert.deepEqual(d.heard(), ['PUBACK id=1'], 'and after that at once');
 });

@@ -20,7 +20,7 @@ import {
   textOf,
 } from './codec/index.ts';
 import { type NeutralFields, toNeutral } from './convert.ts';
-import { publishAnswer } from './reasons.ts';
+import { publishAnswer, wordsOf } from './reasons.ts';
 import type { MqttServer } from './server.ts';
 import { InboundAliases } from './topic-aliases.ts';
 import { hashOf, KnownTopic, RetainRight, TopicCache } from './topic-cache.ts';
@@ -127,10 +127,10 @@ export class Publisher {
 
   /** See Consumer.published. Returns why the connection must end, if it must. */
   published(token: number, outcome: Outcome): DecodeError | undefined {
-    const { reason } = publishAnswer(outcome);
-    if (!this.#acks.decide(token, reason)) return undefined;
+    if (!this.#acks.decide(token, publishAnswer(outcome).reason)) return undefined;
     for (let answer = this.#acks.next(); answer >= 0; answer = this.#acks.next()) {
-      const fault = this.#acknowledge(qosOf(answer), packetIdOf(answer), reasonOf(answer) as ReasonCode);
+      const reason = reasonOf(answer) as ReasonCode;
+      const fault = this.#acknowledge(qosOf(answer), packetIdOf(answer), reason, wordsOf(reason));
       if (fault !== undefined) return fault;
     }
     return undefined;
@@ -223,7 +223,7 @@ export class Publisher {
   }
 
   /** Writes the PUBACK or PUBREC. [MQTT-4.3.2-4] [MQTT-4.3.3-8] */
-  #acknowledge(qos: 1 | 2, packetId: number, reason: ReasonCode, words?: string): DecodeError | undefined {
+  #acknowledge(qos: 1 | 2, packetId: number, reason: ReasonCode, words: string | undefined): DecodeError | undefined {
     if (qos === 1) this.#unacknowledged--;
     else if (reason >= 0x80) this.#unreleased?.delete(packetId); // [MQTT-4.3.3-9]
     if (reason >= 0x80) {

@@ -56,6 +56,16 @@ export function publishAnswer(outcome: Outcome): Answer {
   return publishAnswers[outcome];
 }
 
+const refusalWords: ReadonlyMap<number, string | undefined> = new Map(
+  // A quota is the more likely of the two that share 0x97.
+  [...Object.values(publishAnswers), noQuota].map(({ reason, words }) => [reason, words]),
+);
+
+/** For a PUBACK or PUBREC of which only the reason is still known. */
+export function wordsOf(reason: ReasonCode): string | undefined {
+  return reason < 0x80 ? undefined : refusalWords.get(reason);
+}
+
 /** For SUBACK, where the outcome is not `accepted` [MQTT-3.9.3-2]. */
 export function subscribeReason(outcome: Outcome): ReasonCode {
   return subscribeAnswers[outcome].reason;
