@@ -250,7 +250,7 @@ export class TestClient {
   /** @throws AssertionError when the server broke a rule that is watched */
   check(): void {
     if (this.#failure === undefined) return;
-    this.#fail(this.#failure instanceof Error ? this.#failure.message : String(this.#failure as string));
+    this.#fail((this.#failure as Error).message);
   }
 
   #fail(problem: string): never {
