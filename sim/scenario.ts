@@ -216,9 +216,10 @@ class Scenario {
 }
 
 /** Runs the history of one seed. */
-export async function runSeed(seed: number, shards: number): Promise<ScenarioResult> {
+export async function runSeed(seed: number, shards: number, options: { lyingDisk?: boolean } = {}): Promise<ScenarioResult> {
   const scenario = new Scenario(seed, shards);
   const { world, facts } = scenario;
+  for (const disk of world.disks) disk.weather.lying = options.lyingDisk ?? false;
   let problems: string[];
   try {
     await world.start();

@@ -14,7 +14,12 @@ import type { Journal, JournalEvents, JournalStats } from '../src/store/journal.
 import { trimRow } from '../src/store/row.ts';
 import { between } from './random-choices.ts';
 
-export type DiskWeather = { slow: boolean; full: boolean };
+export type DiskWeather = {
+  slow: boolean;
+  full: boolean;
+  /** It says "durable" of what it has not written: to show that the checkers would notice. */
+  lying: boolean;
+};
 
 export class SimDisk {
   readonly rows = new Map<number, Uint8Array>();
@@ -22,7 +27,7 @@ export class SimDisk {
   synced = 0;
   next = 1;
   checkpoint = 1;
-  readonly weather: DiskWeather = { slow: false, full: false };
+  readonly weather: DiskWeather = { slow: false, full: false, lying: false };
   readonly #clock: ManualClock;
   readonly #events: Timers;
   readonly #random: Random;
@@ -62,6 +67,8 @@ export class SimJournal implements Journal {
   #events: JournalEvents | undefined = undefined;
   #plugged = true;
   #committing = false;
+  /** The last row reported durable. */
+  #reported = 0;
   #stalled = false;
 
   constructor(disk: SimDisk) {
@@ -72,6 +79,7 @@ export class SimJournal implements Journal {
     this.#events = events;
     const disk = this.#disk;
     for (let row = disk.checkpoint; row < disk.next; row++) onRow(row, disk.rows.get(row)!);
+    this.#reported = disk.next - 1;
     return Promise.resolve(disk.next);
   }
 
@@ -83,7 +91,7 @@ export class SimJournal implements Journal {
   }
 
   #commit(): void {
-    if (this.#committing || this.#disk.synced + 1 >= this.#disk.next) return;
+    if (this.#committing || this.#reported + 1 >= this.#disk.next) return;
     this.#committing = true;
     const upTo = this.#disk.next - 1;
     this.#disk.afterOperation(() => this.#committed(upTo));
@@ -104,7 +112,8 @@ export class SimJournal implements Journal {
       this.#stalled = false;
       this.#events!.resumed();
     }
-    this.#disk.synced = upTo;
+    if (!this.#disk.weather.lying) this.#disk.synced = upTo;
+    this.#reported = upTo;
     this.#events!.durable(upTo);
     this.#commit();
   }

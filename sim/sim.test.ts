@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { check } from './checkers.ts';
+import { Facts } from './facts.ts';
+import type { Received, SentMessage, SubscriberFacts } from './facts.ts';
+import { runSeed } from './scenario.ts';
+
+const seedsInUnitTests = 300;
+
+describe('histories', () => {
+  test(`${seedsInUnitTests} of them hold every promise`, async () => {
+    let crashes = 0;
+    let received = 0;
+    for (let seed = 1; seed <= seedsInUnitTests; seed++) {
+      const result = await runSeed(seed, seed % 2 === 0 ? 8 : 1);
+      assert.deepEqual(result.problems, [], `replay: npm run sim -- --seed ${seed} --seeds 1 --shards ${seed % 2 === 0 ? 8 : 1}`);
+      crashes += result.crashes;
+      received += result.received;
+    }
+    // They were histories in which something happened.
+    assert.ok(crashes > seedsInUnitTests, `${crashes} power cuts`);
+    assert.ok(received > seedsInUnitTests * 500, `${received} messages`);
+  });
+
+  test('the same seed gives the same history', async () => {
+    assert.deepEqual(await runSeed(77, 1), await runSeed(77, 1));
+  });
+
+  test('a disk that lies is found out', async () => {
+    const problems: string[] = [];
+    for (let seed = 1; seed <= 20; seed++) problems.push(...(await runSeed(seed, 1, { lyingDisk: true })).problems);
+    assert.ok(problems.some((problem) => problem.startsWith('LOST')), 'acknowledged messages went missing, and nobody noticed');
+  });
+});
+
+describe('each checker finds its fault', () => {
+  const sent = (key: string, options: Partial<SentMessage> = {}): SentMessage => ({
+    key,
+    publisher: 'p',
+    topic: 't/a',
+    sequence: Number(key),
+    qos: 2,
+    retain: false,
+    sentAtMs: 10,
+    acknowledgedAtMs: 20,
+    attempts: 1,
+    refused: false,
+    ...options,
+  });
+  const got = (key: string, options: Partial<Received> = {}): Received => ({
+    key,
+    topic: 't/a',
+    qos: 2,
+    dup: false,
+    connection: 1,
+    atMs: 30,
+    ...options,
+  });
+  const problemsOf = (messages: SentMessage[], received: Received[], options: Partial<SubscriberFacts> = {}): string[] => {
+    const facts = new Facts();
+    for (const message of messages) facts.sent.set(message.key, message);
+    const base = { clientId: 's', version: 5, filter: 't/#', qos: 2, durable: true, group: undefined, subscribedAtMs: 1 } as const;
+    facts.subscribers.push({ ...base, received, ...options });
+    return check(facts, 0).map((problem) => problem.split(':')[0]!);
+  };
+
+  const cases: readonly [string, string[], SentMessage[], Received[], Partial<SubscriberFacts>?][] = [
+    ['nothing wrong', [], [sent('1'), sent('2')], [got('1'), got('2')]],
+    ['lost', ['LOST'], [sent('1'), sent('2')], [got('1')]],
+    ['not acknowledged, so not lost', [], [sent('1', { acknowledgedAtMs: undefined })], []],
+    ['sent before the subscription, so not lost', [], [sent('1')], [], { subscribedAtMs: 15 }],
+    ['lost to a group', ['LOST'], [sent('1')], [], { group: 'g' }],
+    ['repeated', ['REPEATED'], [sent('1')], [got('1'), got('1')]],
+    ['repeated in a group', ['REPEATED', 'REPEATED'], [sent('1')], [got('1'), got('1')], { group: 'g' }],
+    ['repeated at QoS 1, as it may be', [], [sent('1', { qos: 1 })], [got('1', { qos: 1 }), got('1', { qos: 1 })]],
+    ['invented', ['INVENTED'], [], [got('1')]],
+    ['on another topic', ['INVENTED'], [sent('1', { topic: 't/b', acknowledgedAtMs: undefined })], [got('1')]],
+    ['astray', ['ASTRAY'], [sent('1', { topic: 'x' })], [got('1', { topic: 'x' })]],
+    ['refused', ['REFUSED'], [sent('1', { refused: true, acknowledgedAtMs: undefined })], [got('1')]],
+    ['forbidden', ['FORBIDDEN'], [sent('1', { topic: 'secret/x' })], [got('1', { topic: 'secret/x' })], { filter: 'secret/#' }],
+    ['out of order', ['ORDER'], [sent('1'), sent('2')], [got('2'), got('1')]],
+  ];
+  for (const [name, expected, messages, received, options] of cases) {
+    test(name, () => assert.deepEqual(problemsOf(messages, received, options), expected));
+  }
+});
