@@ -19,6 +19,7 @@ export function brokerPart(rooms: Rooms): Part {
     name: 'broker',
     async start() {
       const { config, clock, log, loop, security } = rooms;
+      if (config.store.kind === 'memory') log.warn('store.kind is memory: nothing survives the end of this process');
       const journals = Array.from({ length: config.store.shards }, (_, shard) => journal(rooms, shard));
       rooms.journals = journals;
       rooms.broker = new Broker({
