@@ -52,7 +52,8 @@ function onlyWhatWasSent(facts: Facts, subscriber: SubscriberFacts): string[] {
     const sent = facts.sent.get(key);
     if (sent === undefined || sent.topic !== topic) problems.push(`INVENTED: ${subscriber.clientId} got ${key} on ${topic}`);
     else if (!covers(subscriber.filter, topic)) problems.push(`ASTRAY: ${subscriber.clientId} got ${key} on ${topic}`);
-    else if (sent.refused && sent.attempts === 1) problems.push(`REFUSED: ${subscriber.clientId} got ${key}, which its publisher was told was refused`);
+    else if (sent.refused && sent.attempts === 1)
+      problems.push(`REFUSED: ${subscriber.clientId} got ${key}, which its publisher was told was refused`);
     else if (topic.startsWith('secret/')) problems.push(`FORBIDDEN: ${subscriber.clientId} got ${key} on ${topic}`);
   }
   return problems;

@@ -19,7 +19,14 @@ export type SentMessage = {
   refused: boolean;
 };
 
-export type Received = { readonly key: string; readonly topic: string; readonly qos: Qos; readonly dup: boolean; readonly connection: number; readonly atMs: number };
+export type Received = {
+  readonly key: string;
+  readonly topic: string;
+  readonly qos: Qos;
+  readonly dup: boolean;
+  readonly connection: number;
+  readonly atMs: number;
+};
 
 export type SubscriberFacts = {
   readonly clientId: string;

@@ -31,7 +31,9 @@ for (let seed = first; seed < first + count; seed++) {
   sums.crashes += result.crashes;
   if (result.problems.length > 0) {
     failed++;
-    console.log(`seed ${seed} (${shards} shards): ${result.problems.length} problems; replay: npm run sim -- --seed ${seed} --seeds 1 --shards ${shards}`);
+    console.log(
+      `seed ${seed} (${shards} shards): ${result.problems.length} problems; replay: npm run sim -- --seed ${seed} --seeds 1 --shards ${shards}`,
+    );
     for (const problem of result.problems.slice(0, 10)) console.log(`  ${problem}`);
   }
   if ((seed - first + 1) % 100 === 0) console.log(`${seed - first + 1} of ${count} seeds`);

@@ -2,7 +2,15 @@
 // its connections, sends again what was not acknowledged, and weeds out repetitions of QoS 2.
 
 import { Output } from '../src/base/output.ts';
-import { DecodeError, FrameReader, ReasonCode, decodePacket, firstBytesOfConnack, firstBytesFrom, writePacket } from '../src/protocols/mqtt/codec/index.ts';
+import {
+  DecodeError,
+  FrameReader,
+  ReasonCode,
+  decodePacket,
+  firstBytesOfConnack,
+  firstBytesFrom,
+  writePacket,
+} from '../src/protocols/mqtt/codec/index.ts';
 import type { Packet, Publish, Qos, Version } from '../src/protocols/mqtt/codec/index.ts';
 import type { Facts, SentMessage, SubscriberFacts } from './facts.ts';
 import { between, chance } from './random-choices.ts';

@@ -29,7 +29,10 @@ describe('histories', () => {
   test('a disk that lies is found out', async () => {
     const problems: string[] = [];
     for (let seed = 1; seed <= 20; seed++) problems.push(...(await runSeed(seed, 1, { lyingDisk: true })).problems);
-    assert.ok(problems.some((problem) => problem.startsWith('LOST')), 'acknowledged messages went missing, and nobody noticed');
+    assert.ok(
+      problems.some((problem) => problem.startsWith('LOST')),
+      'acknowledged messages went missing, and nobody noticed',
+    );
   });
 });
 

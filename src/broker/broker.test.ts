@@ -21,8 +21,14 @@ describe('routing', () => {
     a.subscribe('x/+', 0);
     b.subscribe('x/#', 1);
     assert.equal(c.publish('x/1', 'hi', 1), Outcome.accepted);
-    assert.deepEqual(a.deliveries.map((d) => [d.topic, d.payload, d.guarantee]), [['x/1', 'hi', 0]]);
-    assert.deepEqual(b.deliveries.map((d) => [d.topic, d.payload, d.guarantee]), [['x/1', 'hi', 1]]);
+    assert.deepEqual(
+      a.deliveries.map((d) => [d.topic, d.payload, d.guarantee]),
+      [['x/1', 'hi', 0]],
+    );
+    assert.deepEqual(
+      b.deliveries.map((d) => [d.topic, d.payload, d.guarantee]),
+      [['x/1', 'hi', 1]],
+    );
     assert.equal(c.publish('y', 'nobody', 1), Outcome.noSubscribers);
     b.settleAll();
     assert.equal(t.broker.total.delivered, 2);
@@ -157,7 +163,13 @@ describe('sessions', () => {
     const ids = a.deliveries.map((d) => d.id);
     a.disconnect();
     const a2 = t.connect('a', durable);
-    assert.deepEqual(a2.deliveries.map((d) => [d.id, d.payload, d.redelivered]), [[ids[0], '1', true], [ids[2], '3', true]]);
+    assert.deepEqual(
+      a2.deliveries.map((d) => [d.id, d.payload, d.redelivered]),
+      [
+        [ids[0], '1', true],
+        [ids[2], '3', true],
+      ],
+    );
     assert.deepEqual(a2.releases, [ids[1]]);
     a2.settleAll();
     assert.equal(t.broker.total.queued, 0);
@@ -266,7 +278,11 @@ describe('exactly once', () => {
     const { id } = a.deliveries[0]!;
     const t2 = await t.restart();
     const a2 = t2.connect('a', durable);
-    assert.deepEqual(a2.deliveries.map((d) => [d.id, d.redelivered]), [[id, true]], 'the same id, or the peer takes it for another message');
+    assert.deepEqual(
+      a2.deliveries.map((d) => [d.id, d.redelivered]),
+      [[id, true]],
+      'the same id, or the peer takes it for another message',
+    );
     a2.session!.settle(id, 'received');
     assert.deepEqual(a2.releases, [], 'not before it is durable');
     t2.settle();
@@ -297,7 +313,10 @@ describe('shared and named queues', () => {
       a.session!.settle(a.deliveries[0]!.id, 'accepted');
       a.disconnect();
       assert.equal(b.payloads.length, 5);
-      assert.deepEqual(b.deliveries.slice(3).map((d) => d.redelivered), [true, true]);
+      assert.deepEqual(
+        b.deliveries.slice(3).map((d) => d.redelivered),
+        [true, true],
+      );
       assertBooks(t);
     }
   });
@@ -337,7 +356,13 @@ describe('shared and named queues', () => {
     const t2 = await t.restart();
     const a = t2.connect('a');
     a.subscribe('$queue/jobs');
-    assert.deepEqual(a.deliveries.map((d) => [d.payload, d.guarantee]), [['1', 0], ['2', 1]]);
+    assert.deepEqual(
+      a.deliveries.map((d) => [d.payload, d.guarantee]),
+      [
+        ['1', 0],
+        ['2', 1],
+      ],
+    );
     assert.equal(a.deliveries[0]!.topic, '$queue/jobs');
     assertBooks(t2);
   });

@@ -338,7 +338,16 @@ export class Broker implements BrokerPort {
     }
     if (found.queue === undefined) return undefined;
     const { kind, tenant, name } = found.queue;
-    const queue = new Queue(found.id, kind, tenant, name, shard, true, kind === 'shared' ? limits.sharedQueue : limits.namedQueue, this.total);
+    const queue = new Queue(
+      found.id,
+      kind,
+      tenant,
+      name,
+      shard,
+      true,
+      kind === 'shared' ? limits.sharedQueue : limits.namedQueue,
+      this.total,
+    );
     shard.queues.set(queue.id, queue);
     if (kind === 'named') this.space(tenant).adoptNamed(queue);
     else this.space(tenant).adoptShared(queue, name.slice(name.indexOf('/') + 1));

@@ -239,12 +239,19 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
     if (before === undefined && this.subscriptions.size >= limits.maxSubscriptionsPerSession) return Outcome.quotaExceeded;
     let competing;
     if (parsed.kind !== 'plain') {
-      competing = parsed.kind === 'shared' ? this.space.obtainShared(parsed.group, parsed.filter, this.durable) : this.space.obtainNamed(parsed.name);
+      competing =
+        parsed.kind === 'shared' ? this.space.obtainShared(parsed.group, parsed.filter, this.durable) : this.space.obtainNamed(parsed.name);
       if (competing === undefined) return Outcome.quotaExceeded;
     }
     const subscription = new Subscription(
-      this, request.filter, parsed.kind === 'queue' ? request.filter : parsed.filter, request.guarantee, request.noLocal,
-      request.retainAsPublished, request.subscriptionId, competing,
+      this,
+      request.filter,
+      parsed.kind === 'queue' ? request.filter : parsed.filter,
+      request.guarantee,
+      request.noLocal,
+      request.retainAsPublished,
+      request.subscriptionId,
+      competing,
     );
     // The new one is there before the old one goes, so that a shared queue is never left without members in between.
     this.space.subscribe(subscription);

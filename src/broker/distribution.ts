@@ -47,7 +47,13 @@ export function sendToAll(publisher: ClientSession | undefined, route: Route, me
  * Hands the message to its targets. Nothing happens at all when one of them must refuse it: the publisher is told, and may try
  * again. `noSession`: the message comes from nobody's session (a will, the node).
  */
-export function distribute(context: BrokerContext, space: TopicSpace, route: Route, message: Message, publisher: Publisher | undefined): Distributed {
+export function distribute(
+  context: BrokerContext,
+  space: TopicSpace,
+  route: Route,
+  message: Message,
+  publisher: Publisher | undefined,
+): Distributed {
   const refused = refusal(context, space, route, message, publisher);
   if (refused !== undefined) return refused;
   const batch = new Batch(context);

@@ -4,15 +4,7 @@
 // inbox without being stored.
 
 /** Why a message was dropped by policy. */
-export const dropReasons = [
-  'queueFull',
-  'noConsumer',
-  'slowConsumer',
-  'tooLarge',
-  'refusedByConsumer',
-  'sessionEnded',
-  'purged',
-] as const;
+export const dropReasons = ['queueFull', 'noConsumer', 'slowConsumer', 'tooLarge', 'refusedByConsumer', 'sessionEnded', 'purged'] as const;
 export type DropReason = (typeof dropReasons)[number];
 
 export class Ledger {

@@ -292,7 +292,18 @@ export function readSession(bytes: Uint8Array, start: number, end: number): Sess
 function ownTopic(m: Message): Message {
   const topicBytes = m.topicBytes.slice();
   return new Message(
-    m.topic, topicBytes, m.buffer, m.start, m.end, m.guarantee, m.retain, m.priority, m.expiresAtMs, m.acceptedAtMs, m.sender, m.attributes,
+    m.topic,
+    topicBytes,
+    m.buffer,
+    m.start,
+    m.end,
+    m.guarantee,
+    m.retain,
+    m.priority,
+    m.expiresAtMs,
+    m.acceptedAtMs,
+    m.sender,
+    m.attributes,
   );
 }
 

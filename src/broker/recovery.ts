@@ -21,7 +21,15 @@ import {
   readSubscribe,
   readUnsubscribe,
 } from './records.ts';
-import type { CheckpointedEntry, EntryFields, EntryState, QueueRecord, SessionRecord, StoredReference, SubscriptionRecord } from './records.ts';
+import type {
+  CheckpointedEntry,
+  EntryFields,
+  EntryState,
+  QueueRecord,
+  SessionRecord,
+  StoredReference,
+  SubscriptionRecord,
+} from './records.ts';
 import type { Shard } from './shard.ts';
 import { Stored, StoredRow, storedBytes } from './stored.ts';
 import { RowError, forEachRecord } from '../store/row.ts';

@@ -71,12 +71,26 @@ export class SessionWill {
     // Its lifetime begins when it is published (MQTT 5 §3.1.3.2.4).
     const expiresAtMs = m.expiresAtMs === 0 ? 0 : nowMs + (m.expiresAtMs - m.acceptedAtMs);
     const message = new Message(
-      m.topic, m.topicBytes, m.buffer, m.start, m.end, m.guarantee, m.retain, m.priority, expiresAtMs, nowMs, m.sender, m.attributes,
+      m.topic,
+      m.topicBytes,
+      m.buffer,
+      m.start,
+      m.end,
+      m.guarantee,
+      m.retain,
+      m.priority,
+      expiresAtMs,
+      nowMs,
+      m.sender,
+      m.attributes,
     );
     const space = this.#session.space;
     const { outcome } = distribute(this.#context, space, space.route(message.topic), message, undefined);
     if (outcome === Outcome.quotaExceeded || outcome === Outcome.unavailable) {
-      log.warn('will-refused', { clientId: this.#session.clientId, reason: outcome === Outcome.quotaExceeded ? 'queue full' : 'store unavailable' });
+      log.warn('will-refused', {
+        clientId: this.#session.clientId,
+        reason: outcome === Outcome.quotaExceeded ? 'queue full' : 'store unavailable',
+      });
       return;
     }
     counters.willsPublished++;

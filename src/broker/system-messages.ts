@@ -20,7 +20,20 @@ export class SystemMessages {
   publish(tenant: string, topic: string, value: string): void {
     const nowMs = this.#context.clock.wallMs();
     const payload = text.encode(value);
-    const message = new Message(topic, text.encode(topic), payload, 0, payload.length, 0, true, defaultPriority, 0, nowMs, '$SYS', undefined);
+    const message = new Message(
+      topic,
+      text.encode(topic),
+      payload,
+      0,
+      payload.length,
+      0,
+      true,
+      defaultPriority,
+      0,
+      nowMs,
+      '$SYS',
+      undefined,
+    );
     const space = this.#spaceOf(tenant);
     space.retained.setVolatile(message);
     sendToAll(undefined, space.route(topic), message);

@@ -113,7 +113,14 @@ export class TopicSpace {
     if (this.shared.size >= this.#context.limits.maxSharedQueues) return undefined;
     const shard = shardOf(this.#context, this.tenant, name);
     const queue = new Queue(
-      shard.nextQueueId++, 'shared', this.tenant, name, shard, false, this.#context.limits.sharedQueue, this.#context.total,
+      shard.nextQueueId++,
+      'shared',
+      this.tenant,
+      name,
+      shard,
+      false,
+      this.#context.limits.sharedQueue,
+      this.#context.total,
     );
     if (durable) this.#makeDurable(queue);
     return this.adoptShared(queue, filter);
@@ -135,7 +142,14 @@ export class TopicSpace {
     if (this.named.size >= this.#context.limits.maxNamedQueues) return undefined;
     const shard = shardOf(this.#context, this.tenant, queuePrefix + name);
     const queue = new Queue(
-      shard.nextQueueId++, 'named', this.tenant, name, shard, false, this.#context.limits.namedQueue, this.#context.total,
+      shard.nextQueueId++,
+      'named',
+      this.tenant,
+      name,
+      shard,
+      false,
+      this.#context.limits.namedQueue,
+      this.#context.total,
     );
     this.#makeDurable(queue);
     return this.adoptNamed(queue);
@@ -175,7 +189,12 @@ export class TopicSpace {
     queue.durable = true;
     queue.shard.queues.set(queue.id, queue);
     queue.shard.touch();
-    writeQueue(queue.shard.writer, { queueId: queue.id, kind: queue.kind === 'shared' ? 'shared' : 'named', tenant: this.tenant, name: queue.name });
+    writeQueue(queue.shard.writer, {
+      queueId: queue.id,
+      kind: queue.kind === 'shared' ? 'shared' : 'named',
+      tenant: this.tenant,
+      name: queue.name,
+    });
   }
 }
 

@@ -95,7 +95,9 @@ export class TestBroker {
       log: silentLog,
       security: options.security ?? allowAll,
       limits: { ...testLimits, ...options.limits },
-      journals: this.contents.map((contents, shard) => new MemoryJournal({ contents, shard, schedule: (task) => this.#commits.push(task) })),
+      journals: this.contents.map(
+        (contents, shard) => new MemoryJournal({ contents, shard, schedule: (task) => this.#commits.push(task) }),
+      ),
       onFailed: (error) => (this.failed = error),
     });
   }
@@ -135,7 +137,11 @@ export class TestBroker {
   /** A broker on what this one has made durable, as after `kill -9`. The old one must not be used any more. */
   async restart(options: TestBrokerOptions = {}): Promise<TestBroker> {
     this.#commits = [];
-    return TestBroker.start({ ...options, clock: this.clock, contents: this.contents.map((contents, i) => survivors(contents, this.broker.shards[i]!.durableRow)) });
+    return TestBroker.start({
+      ...options,
+      clock: this.clock,
+      contents: this.contents.map((contents, i) => survivors(contents, this.broker.shards[i]!.durableRow)),
+    });
   }
 
   connect(clientId: string, options: Partial<AttachRequest> = {}): TestConsumer {
@@ -182,7 +188,12 @@ export type Delivery = {
 
 const text = new TextEncoder();
 
-export function message(topic: string, payload: string, guarantee: Guarantee = 1, options: { retain?: boolean; expiresAtMs?: number } = {}): Message {
+export function message(
+  topic: string,
+  payload: string,
+  guarantee: Guarantee = 1,
+  options: { retain?: boolean; expiresAtMs?: number } = {},
+): Message {
   const bytes = text.encode(payload);
   return new Message(
     topic,
@@ -294,12 +305,22 @@ export class TestConsumer implements Consumer {
   }
 
   /** Publishes without letting anything settle; returns the immediate outcome. */
-  publishNow(topic: string, payload: string, guarantee: Guarantee = 1, options: { retain?: boolean; expiresAtMs?: number; token?: number } = {}): Outcome {
+  publishNow(
+    topic: string,
+    payload: string,
+    guarantee: Guarantee = 1,
+    options: { retain?: boolean; expiresAtMs?: number; token?: number } = {},
+  ): Outcome {
     const m = message(topic, payload, guarantee, options);
     return this.session!.publish(this.session!.address(topic, m.topicBytes), m, options.token ?? ++this.#token);
   }
 
-  publish(topic: string, payload: string, guarantee: Guarantee = 1, options: { retain?: boolean; expiresAtMs?: number; token?: number } = {}): Outcome {
+  publish(
+    topic: string,
+    payload: string,
+    guarantee: Guarantee = 1,
+    options: { retain?: boolean; expiresAtMs?: number; token?: number } = {},
+  ): Outcome {
     const outcome = this.publishNow(topic, payload, guarantee, options);
     this.#test.settle();
     return outcome;
