@@ -1,6 +1,5 @@
-// `heliograph data check`: reads everything in a data directory and says what is wrong with it, without changing anything.
+// `heliograph data check`: reads everything in a data directory and says what is wrong with it, without changing any of it.
 
-import * as fs from 'node:fs';
 import { readDataDirectory, shardPath } from '../data-directory.ts';
 import { JournalError } from '../journal.ts';
 import { forEachRecord, RowError } from '../row.ts';
@@ -78,7 +77,6 @@ class ShardCheck {
 
   /** @throws JournalError when the file cannot be opened */
   async run(shard: number, progress: (progress: CheckProgress) => void): Promise<ShardReport> {
-    const hadIndex = fs.existsSync(`${this.#file}-shm`);
     const file = ShardFile.open({ path: this.#file, shard, readOnly: true });
     try {
       for (const problem of file.structureProblems()) this.#add(this.#file, problem, fixOf(new JournalError('corrupt', '', '')));
@@ -88,9 +86,8 @@ class ShardCheck {
       const { rows, bytes, checkpoint, next } = file;
       return { shard, file: this.#file, rows, records, bytes, storedBytes: file.storedBytes(), checkpoint, nextRow: next };
     } finally {
+      // An empty log and an index of it may stay behind. They must not be removed: a broker may have started meanwhile.
       file.close();
-      // SQLite's reader makes an index of the log, which the broker does not use.
-      if (!hadIndex) fs.rmSync(`${this.#file}-shm`, { force: true });
     }
   }
 

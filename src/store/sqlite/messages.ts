@@ -25,7 +25,7 @@ export type ToWorker =
       readonly kind: 'work';
       readonly created: readonly (readonly [number, SharedArrayBuffer])[];
       readonly dropped: readonly number[];
-      readonly operations: Float64Array;
+      readonly operations: readonly number[];
     }
   | { readonly kind: 'read'; readonly id: number; readonly row: number }
   | { readonly kind: 'backup'; readonly id: number; readonly path: string }

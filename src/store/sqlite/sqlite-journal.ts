@@ -311,7 +311,7 @@ export class SqliteJournal implements Journal, MetricSource {
     this.#flushScheduled = false;
     if (this.#operations.length === 0) return;
     const { created, dropped } = this.#pending;
-    const operations = Float64Array.from(this.#operations);
+    const operations = this.#operations;
     this.#operations = [];
     this.#pending.created = [];
     this.#pending.dropped = [];
