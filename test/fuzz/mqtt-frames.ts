@@ -3,7 +3,7 @@
 
 import type { Random } from '../../src/base/random.ts';
 import { frame } from '../harness/encode.ts';
-import { mutate, pick } from './mutators.ts';
+import { howMany, isLengthPrefixed, mutate, pick, replaceLengthPrefixed } from './mutators.ts';
 
 type Frame = { readonly firstByte: number; readonly body: Uint8Array };
 
@@ -37,13 +37,13 @@ export function mutateFrames(
   if (random.below(16) === 0 && header.length > 0) header[random.below(header.length)] = random.below(256);
   const frames = framesOf(input.subarray(headerBytes));
   const otherFrames = (): Frame[] => framesOf(other().subarray(headerBytes));
-  const changes = 1 << random.below(3);
+  const changes = howMany(random);
   for (let i = 0; i < changes; i++) change(frames, random, otherFrames, words);
   return Buffer.concat([header, ...frames.map(({ firstByte, body }) => frame(firstByte >> 4, firstByte & 0x0f, body))]);
 }
 
 function change(frames: Frame[], random: Random, otherFrames: () => Frame[], words: readonly Uint8Array[]): void {
-  const kind = frames.length === 0 ? 0 : random.below(10);
+  const kind = frames.length === 0 ? 0 : random.below(13);
   const at = random.below(frames.length);
   const chosen = frames[at];
   if (chosen === undefined || kind === 0) {
@@ -59,6 +59,11 @@ function change(frames: Frame[], random: Random, otherFrames: () => Frame[], wor
     frames[to] = chosen;
   } else if (kind === 4) {
     frames[at] = { firstByte: chosen.firstByte ^ (1 << random.below(8)), body: chosen.body };
+  } else if (kind > 9) {
+    // Another client identifier, topic or filter, and nothing else: names must be just right to do harm.
+    const names = words.filter(isLengthPrefixed);
+    const body = names.length === 0 ? chosen.body : replaceLengthPrefixed(chosen.body, random, { word: () => pick(names, random) });
+    frames[at] = { firstByte: chosen.firstByte, body };
   } else {
     const pieces = { word: () => pick(words, random), other: () => pick([...otherFrames(), chosen], random).body };
     frames[at] = { firstByte: chosen.firstByte, body: mutate(chosen.body, random, pieces, 65_535) };

@@ -20,7 +20,7 @@ const interestingVarints = [[0x00], [0x7f], [0x80, 0x01], [0x80, 0x00], [0xff, 0
 /** One to eight random changes; the result has at most `maxBytes`. */
 export function mutate(input: Uint8Array, random: Random, pieces: Pieces, maxBytes: number): Uint8Array {
   let bytes: Uint8Array = new Uint8Array(input);
-  const changes = 1 << random.below(4);
+  const changes = howMany(random);
   for (let i = 0; i < changes; i++) bytes = mutators[random.below(mutators.length)]!(bytes, random, pieces);
   return bytes.length > maxBytes ? bytes.slice(0, maxBytes) : bytes;
 }
@@ -95,17 +95,13 @@ const mutators: readonly Mutator[] = [
     return splice(input, random.below(input.length + 1), 0, other.slice(from, from + rangeLength(other.length - from, random)));
   },
   changeLengthPrefixed,
+  replaceLengthPrefixed,
 ];
 
 /** Finds something behind a two-byte length, changes what it holds, and mends the length (or, sometimes, forgets to). */
 function changeLengthPrefixed(input: Uint8Array, random: Random, pieces: Pieces): Uint8Array {
-  const places: number[] = [];
-  for (let at = 0; at + 2 <= input.length && places.length < 64; at++) {
-    const length = (input[at]! << 8) | input[at + 1]!;
-    if (length > 0 && at + 2 + length <= input.length) places.push(at);
-  }
-  if (places.length === 0) return input;
-  const at = pick(places, random);
+  const at = lengthPrefixedAt(input, random);
+  if (at === -1) return input;
   const length = (input[at]! << 8) | input[at + 1]!;
   const inside = input.slice(at + 2, at + 2 + length);
   const from = random.below(length + 1);
@@ -119,11 +115,39 @@ function changeLengthPrefixed(input: Uint8Array, random: Random, pieces: Pieces)
   return out;
 }
 
+/** Puts a piece of the dictionary in the place of something behind a two-byte length. */
+export function replaceLengthPrefixed(input: Uint8Array, random: Random, pieces: Pick<Pieces, 'word'>): Uint8Array {
+  const at = lengthPrefixedAt(input, random);
+  if (at === -1) return input;
+  const length = (input[at]! << 8) | input[at + 1]!;
+  const word = pieces.word();
+  return splice(input, at, 2 + length, isLengthPrefixed(word) ? word : Uint8Array.of(word.length >> 8, word.length, ...word));
+}
+
+export function isLengthPrefixed(word: Uint8Array): boolean {
+  return word.length >= 2 && ((word[0]! << 8) | word[1]!) === word.length - 2;
+}
+
+/** A place where a two-byte length fits what follows, or -1. */
+function lengthPrefixedAt(input: Uint8Array, random: Random): number {
+  const places: number[] = [];
+  for (let at = 0; at + 2 <= input.length && places.length < 64; at++) {
+    const length = (input[at]! << 8) | input[at + 1]!;
+    if (length > 0 && at + 2 + length <= input.length) places.push(at);
+  }
+  return places.length === 0 ? -1 : pick(places, random);
+}
+
 const nothing = new Uint8Array(0);
 
 /** Mostly short, sometimes up to `most`. */
 function rangeLength(most: number, random: Random): number {
   return Math.min(most, random.below(4) === 0 ? random.below(most + 1) : 1 + random.below(8));
+}
+
+/** One change half of the time: more are likely to break what one of them found. */
+export function howMany(random: Random): number {
+  return random.below(2) === 0 ? 1 : 1 << random.below(4);
 }
 
 export function pick<T>(from: readonly T[], random: Random): T {

@@ -2,7 +2,7 @@
 
 import type { Random } from '../../src/base/random.ts';
 import { mutateFrames } from './mqtt-frames.ts';
-import { mutate, pick } from './mutators.ts';
+import { howMany, mutate, pick } from './mutators.ts';
 
 const kinds = ['send', 'settle', 'answer', 'take', 'open', 'lose', 'endTurn', 'commit', 'advance', 'shutDown', 'restart'] as const;
 
@@ -53,7 +53,7 @@ export function encodeSteps(steps: readonly Step[]): Uint8Array {
 
 export function mutateSteps(steps: readonly Step[], random: Random, other: () => Step[], words: readonly Uint8Array[]): Step[] {
   const out = [...steps];
-  const changes = 1 << random.below(3);
+  const changes = howMany(random);
   for (let i = 0; i < changes; i++) change(out, random, other, words);
   return out.slice(0, maxSteps);
 }

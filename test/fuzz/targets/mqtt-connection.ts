@@ -1,12 +1,18 @@
 // MQTT connections on a real broker. An input is a byte of settings and a list of steps: up to three clients connect, send any
 // bytes, stop reading, answer, vanish; time passes; the journal is slow; the power fails.
 
-import { encode } from '../../harness/encode.ts';
+import { encode, prefixed } from '../../harness/encode.ts';
 import type { ClientPacket, Version } from '../../harness/packet.ts';
 import { clientPackets, words } from '../mqtt-seeds.ts';
 import { World } from '../mqtt-world.ts';
 import { decodeSteps, encodeSteps, mutateSteps, type Step } from '../steps.ts';
 import type { Target } from '../target.ts';
+
+/** Also the names of what must not be touched. */
+const dictionary = [
+  ...words,
+  ...['witness', 'witness/own', 'secret/x', 'secret/#', '$share/g/secret/x', 'refused'].map((text) => new Uint8Array(prefixed(text))),
+];
 
 async function run(input: Uint8Array): Promise<readonly string[]> {
   const settings = input[0] ?? 0;
@@ -164,9 +170,9 @@ export const target: Target = {
   maxBytes: 8192,
   slowMs: 1000,
   seeds: seeds(),
-  dictionary: words,
+  dictionary,
   mutate: (input, random, other) => {
-    const changed = mutateSteps(decodeSteps(input.subarray(1)), random, () => decodeSteps(other().subarray(1)), words);
+    const changed = mutateSteps(decodeSteps(input.subarray(1)), random, () => decodeSteps(other().subarray(1)), dictionary);
     return Buffer.concat([Uint8Array.of(random.below(8) === 0 ? random.below(4) : (input[0] ?? 0)), encodeSteps(changed)]);
   },
   run,
