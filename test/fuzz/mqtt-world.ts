@@ -36,6 +36,9 @@ const options = {
   topicCacheEntries: 4,
 };
 
+/** By which security knows the witness: nothing that a client sends can make it the witness. */
+const witnessAddress = '192.0.2.9';
+
 class FuzzWire implements Wire {
   readonly output: Output = new Output(() => {});
   readonly facts: WireFacts;
@@ -43,8 +46,14 @@ class FuzzWire implements Wire {
   ended = false;
   deadlineMs = Infinity;
 
-  constructor(remotePort: number) {
-    this.facts = { listener: 'tcp', remoteAddress: '192.0.2.1', remotePort, secure: false, peerCertificate: undefined };
+  constructor(number: number) {
+    this.facts = {
+      listener: 'tcp',
+      remoteAddress: number === 0 ? witnessAddress : '192.0.2.1',
+      remotePort: 50_000 + number,
+      secure: false,
+      peerCertificate: undefined,
+    };
   }
 
   pause(): void {
@@ -89,7 +98,7 @@ export class Peer {
   /** `onPacket` sees each packet from the server, and the one before it. */
   constructor(protocol: MqttProtocol, number: number, onPacket: (packet: ServerPacket, before: ServerPacket | undefined) => void) {
     this.#onPacket = onPacket;
-    this.wire = new FuzzWire(50_000 + number);
+    this.wire = new FuzzWire(number);
     this.connection = protocol.connect(this.wire);
   }
 
@@ -345,7 +354,7 @@ function securityOf({ open }: WorldOptions): Security {
     ...allowAll,
     authenticate(credentials: Credentials, answer) {
       if (credentials.username === 'refused') return answer({ ok: false, reason: 'refused' });
-      const id = credentials.username === 'witness' && credentials.clientId === 'witness' ? 'witness' : 'stranger';
+      const id = credentials.remoteAddress === witnessAddress ? 'witness' : 'stranger';
       answer({ ok: true, principal: { tenant: 'main', id, kind: 'device', roles: [] } });
     },
     allows(principal, action, topic) {
