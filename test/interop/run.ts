@@ -2,17 +2,20 @@
 //
 //   --target mosquitto       against Debian's mosquitto instead (proves the checks)
 //   --target HOST:PORT       against a broker that already runs (plain TCP, anonymous)
+//   --suites DIR             also the public suites checked out there (paho.mqtt.testing, testmqtt)
 //   --only TEXT              only checks whose name contains it
 //   --port-offset N          first of our ports is 1883 + N (default 21000)
 
 import { parseArgs } from 'node:util';
 
 import { Checks } from './checks.ts';
+import { compiledClientChecks } from './compiled-clients.ts';
 import { startHeliograph } from './heliograph-target.ts';
 import { mosquittoChecks } from './mosquitto-clients.ts';
 import { startMosquitto } from './mosquitto-target.ts';
 import { mqttJsChecks } from './mqttjs.ts';
 import { pahoPythonChecks } from './paho-python.ts';
+import { suiteChecks } from './suites.ts';
 import { requireTools } from './tools.ts';
 
 import type { Target } from './target.ts';
@@ -39,7 +42,12 @@ async function startTarget(name: string | undefined, portOffset: number): Promis
 
 async function main(): Promise<number> {
   const { values } = parseArgs({
-    options: { target: { type: 'string' }, only: { type: 'string' }, 'port-offset': { type: 'string', default: '21000' } },
+    options: {
+      target: { type: 'string' },
+      suites: { type: 'string' },
+      only: { type: 'string' },
+      'port-offset': { type: 'string', default: '21000' },
+    },
   });
   const limit = setTimeout(() => {
     console.log(`FAIL  not done within ${overallLimitMs / 1000} s`);
@@ -47,12 +55,18 @@ async function main(): Promise<number> {
   }, overallLimitMs);
   await requireTools();
   const checks = new Checks(values.only);
-  const target = await startTarget(values.target, Number(values['port-offset']));
+  const portOffset = Number(values['port-offset']);
+  const target = await startTarget(values.target, portOffset);
   console.log(`target: ${target.name}`);
+  // The suites mostly wait, each on a broker of its own, so they run beside the rest.
+  const suites = values.target === undefined ? suiteChecks(checks, values.suites, portOffset) : Promise.resolve();
   try {
     await mosquittoChecks(checks, target);
     await mqttJsChecks(checks, target);
     await pahoPythonChecks(checks, target);
+    // After the checks that crash the broker.
+    await compiledClientChecks(checks, target);
+    await suites;
   } finally {
     await target.stop();
     clearTimeout(limit);
