@@ -69,7 +69,7 @@ export interface Journal {
    */
   open(events: JournalEvents, onRow: (row: number, bytes: Uint8Array) => void): Promise<number>;
 
-  /** Appends row number `row`, which must be the last one's plus one. Takes a copy before it returns. */
+  /** Appends row number `row`, which must be the last one's plus one (the first row ever is number 1). Takes a copy before it returns. */
   append(row: number, bytes: Uint8Array): void;
 
   /** Fetches a row that was appended (or what `trim` left of it). */

@@ -26,18 +26,41 @@ export type JournalSuite = {
 
 export function testJournal(suite: JournalSuite): void {
   describe(suite.name, () => {
-    const at = (body: (place: JournalPlace, context: TestContext) => Promise<void>) => async (context: TestContext) => {
-      const place = suite.place();
+    const at: At = (body) => async (context) => {
+      const { place, end } = closing(suite.place());
       try {
         await body(place, context);
       } finally {
-        await place.remove();
+        await end();
       }
     };
     for (const tests of [testRows, testOrder, testReads, testSpace, testTrim, testUse, testMisuse]) tests(at);
     testBackup(suite, at);
     test('any sequence of operations leaves what a model of it says', { timeout: 60_000 }, () => modelProperty(suite.place));
   });
+}
+
+/** A place that closes its journals at the end, also those of a test that failed: an open one would keep the process alive. */
+function closing(place: JournalPlace): { place: JournalPlace; end: () => Promise<void> } {
+  const journals: Journal[] = [];
+  const noted = (journal: Journal): Journal => {
+    journals.push(journal);
+    return journal;
+  };
+  return {
+    place: {
+      journal: () => noted(place.journal()),
+      backup() {
+        const { path, journal } = place.backup();
+        return { path, journal: () => noted(journal()) };
+      },
+      remove: () => place.remove(),
+    },
+    async end() {
+      await Promise.all(journals.map((journal) => journal.close()));
+      await place.remove();
+    },
+  };
 }
 
 type At = (body: (place: JournalPlace, context: TestContext) => Promise<void>) => (context: TestContext) => Promise<void>;

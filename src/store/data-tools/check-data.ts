@@ -83,8 +83,8 @@ class ShardCheck {
       const tail = file.missingTail();
       if (tail !== undefined) this.found(tail);
       const records = await this.#rows(file, progress);
-      const { rows, bytes, checkpoint, next } = file;
-      return { shard, file: this.#file, rows, records, bytes, storedBytes: file.storedBytes(), checkpoint, nextRow: next };
+      const { rows, bytes, storedBytes, checkpoint, next } = file;
+      return { shard, file: this.#file, rows, records, bytes, storedBytes, checkpoint, nextRow: next };
     } finally {
       // An empty log and an index of it may stay behind. They must not be removed: a broker may have started meanwhile.
       file.close();

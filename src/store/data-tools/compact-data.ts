@@ -26,9 +26,10 @@ function compactShard(path: string, shard: number): CompactReport {
   try {
     const file = ShardFile.open({ path, shard, mustExist: true });
     try {
-      const bytesBefore = file.storedBytes();
+      const bytesBefore = file.storedBytes;
       file.vacuum();
-      return { file: path, bytesBefore, bytesAfter: file.storedBytes() };
+      file.look();
+      return { file: path, bytesBefore, bytesAfter: file.storedBytes };
     } finally {
       file.close();
     }

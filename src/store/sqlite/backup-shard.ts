@@ -11,6 +11,8 @@ import { toJournalError } from './sqlite-errors.ts';
 
 /** Pages copied per step (1 MB). A commit waits for one step at most. */
 const pagesPerStep = 64;
+/** A transaction is open for a part of the time only: even under load a few are enough. */
+const maxAttempts = 1000;
 
 /**
  * Writes a copy of what `file` holds to `path`, which must not exist. The copy is made by the connection that also writes,
@@ -24,7 +26,7 @@ export async function backupShard(file: ShardFile, path: string): Promise<void> 
   try {
     fs.rmSync(partial, { force: true });
     fs.closeSync(fs.openSync(partial, 'wx', 0o600));
-    await backup(file.db, partial, { rate: pagesPerStep });
+    await copyPages(file.db, partial);
     const copy = new DatabaseSync(partial);
     try {
       copy.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = DELETE; PRAGMA synchronous = FULL');
@@ -40,6 +42,22 @@ export async function backupShard(file: ShardFile, path: string): Promise<void> 
   }
 }
 
+/**
+ * SQLite refuses a step (SQLITE_BUSY) that falls between the statements of a transaction of the same connection. Node tries
+ * such a step again, but takes a first one for the end of the copy and fails with 'not an error': then nothing was copied yet.
+ */
+async function copyPages(from: DatabaseSync, to: string): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await backup(from, to, { rate: pagesPerStep });
+      return;
+    } catch (error) {
+      const busy = error instanceof Error && 'errcode' in error && error.errcode === 0;
+      if (!busy || attempt === maxAttempts) throw error;
+    }
+  }
+}
+
 function refuseExisting(path: string): void {
   if (fs.existsSync(path)) throw new JournalError('io', `${path}: exists already; a backup never overwrites, name another file`, path);
 }
@@ -51,6 +69,7 @@ function putInPlace(partial: string, path: string): void {
     refuseExisting(path);
     fs.renameSync(partial, path); // A file system without links.
   }
+  if (process.platform === 'win32') return; // There a directory cannot be opened, let alone synced.
   const directory = fs.openSync(dirname(path), 'r');
   fs.fsyncSync(directory);
   fs.closeSync(directory);

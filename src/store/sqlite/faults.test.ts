@@ -10,12 +10,14 @@ import { atEnd, openSqlite, temporaryDirectory, until, type OpenedSqlite } from 
 
 const rowBytes = 20_000;
 
-/** Appends a row per turn until the journal says that it stalls. Returns the last row. */
+/** Appends rows, 10 ahead at most, until the journal says that it stalls. Returns the last row. */
 async function appendUntilStalled({ journal, events }: OpenedSqlite, from: number): Promise<number> {
   let row = from;
   while (!events.told.includes('stalled')) {
-    journal.append(row, bytesOf(row, rowBytes));
-    row++;
+    if (row - events.durableRow <= 10) {
+      journal.append(row, bytesOf(row, rowBytes));
+      row++;
+    }
     await new Promise((resolve) => setImmediate(resolve));
   }
   // Some more, which must wait behind the others.
@@ -152,6 +154,29 @@ test('damage that a reader meets is told to the reader; damage in the way of a c
   isJournalError('corrupt', /row 2/)(events.errors[0]);
   assert.equal(events.durableRow, 3, 'nothing is reported durable any more');
   await journal.close();
+});
+
+test('a file that is removed or replaced while it is in use stops the journal before it promises more', async (context) => {
+  const remove: ((path: string) => void)[] = [
+    (path) => fs.rmSync(path),
+    (path) => fs.rmSync(`${path}-wal`),
+    (path) => {
+      fs.copyFileSync(path, `${path}.copy`);
+      fs.renameSync(`${path}.copy`, path);
+    },
+  ];
+  for (const [i, step] of remove.entries()) {
+    const path = join(temporaryDirectory(context), `shard-${i}.db`);
+    const { journal, events } = await openSqlite(context, path);
+    journal.append(1, bytesOf(1, 100));
+    await events.untilDurable(1);
+    step(path);
+    journal.append(2, bytesOf(2, 100));
+    await events.untilTold('failed');
+    isJournalError('corrupt', /removed or replaced while it was in use/)(events.errors[0]);
+    assert.equal(events.durableRow, 1);
+    await journal.close();
+  }
 });
 
 test('a journal whose thread dies says so, and answers what was asked', async (context) => {

@@ -34,6 +34,9 @@ export class ShardFile {
   checkpoint: number;
   rows: number;
   bytes: number;
+  /** Bytes on disk, the write-ahead log included, at the last `look`. */
+  storedBytes = 0;
+  readonly #inode: number;
   readonly #mark: MarkWriter | undefined;
   readonly #insert: StatementSync;
   readonly #select: StatementSync;
@@ -84,6 +87,9 @@ export class ShardFile {
     this.#select = db.prepare('SELECT format, crc, bytes FROM rows WHERE row = ?');
     this.#update = db.prepare('UPDATE rows SET crc = ?, bytes = ? WHERE row = ?');
     this.#delete = db.prepare('DELETE FROM rows WHERE row = ? RETURNING length(bytes) AS bytes');
+    this.#inode = fs.statSync(path).ino;
+    this.look();
+    if (options.readOnly !== true) syncLog(path);
     this.#mark = options.readOnly === true ? undefined : openMark(path, this.journal, this.next - 1);
   }
 
@@ -97,6 +103,8 @@ export class ShardFile {
       this.db.exec('BEGIN IMMEDIATE');
       for (const operation of operations) this.#apply(operation);
       this.db.exec('COMMIT');
+      // Somebody may clean up by hand: what goes into a file without a name is gone with this process.
+      if (!this.look()) throw corrupt(this.path, 'the file or its log (-wal) was removed or replaced while it was in use');
     } catch (error) {
       Object.assign(this, before);
       this.#rollBack();
@@ -171,9 +179,12 @@ export class ShardFile {
     return corrupt(this.path, `${what} (to go on without them, remove ${markPath(this.path)})`, last + 1);
   }
 
-  /** Bytes on disk, the write-ahead log included. */
-  storedBytes(): number {
-    return size(this.path) + size(`${this.path}-wal`);
+  /** Looks at the files: how large they are (`storedBytes`), and whether they are still the ones that were opened. */
+  look(): boolean {
+    const file = fs.statSync(this.path, { throwIfNoEntry: false });
+    const log = fs.statSync(`${this.path}-wal`, { throwIfNoEntry: false });
+    this.storedBytes = (file?.size ?? 0) + (log?.size ?? 0);
+    return file !== undefined && log !== undefined && file.ino === this.#inode;
   }
 
   /** Moves the log's pages into the main file. @throws JournalError */
@@ -318,6 +329,29 @@ function prepareFile(db: DatabaseSync, options: ShardFileOptions): void {
 function enterLogMode(db: DatabaseSync): void {
   // The worker moves the log into the file itself, after it has reported what is durable; the automatic way is the net below it.
   db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 8192; PRAGMA cache_size = -8192');
+  // On macOS fsync alone leaves the data in the disk's own memory; elsewhere these do nothing.
+  db.exec('PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON');
+}
+
+/**
+ * After the death of a process its last commits may be in the system's memory only. They are replayed as durable, so they
+ * must be: what the broker does on their strength shall not be undone by a loss of power.
+ */
+function syncLog(path: string): void {
+  let log: number;
+  try {
+    log = fs.openSync(`${path}-wal`, 'r+');
+  } catch {
+    return; // No log: everything is in the main file, which SQLite syncs before it drops the log.
+  }
+  try {
+    fs.fsyncSync(log);
+  } catch (error) {
+    const said = error instanceof Error ? error.message : String(error);
+    throw new JournalError('io', `${path}: its log cannot be synced (${said}); look at the state of the disk`, path, error);
+  } finally {
+    fs.closeSync(log);
+  }
 }
 
 function openMark(path: string, journal: string, row: number): MarkWriter {

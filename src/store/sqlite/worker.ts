@@ -53,7 +53,10 @@ class JournalWorker {
     this.#state = 'running';
     this.#upkeep = new Upkeep(this.#file, this.#options, {
       trouble: (error) => this.#trouble(error),
-      sizeChanged: () => this.#count(),
+      sizeChanged: () => {
+        this.#file.look();
+        this.#count();
+      },
     });
     this.#count();
     this.#say({ kind: 'opened', next: this.#file.next, checkpoint: this.#file.checkpoint });
@@ -209,7 +212,7 @@ class JournalWorker {
     const counters = this.#options.counters;
     counters[counter.rows] = this.#file.rows;
     counters[counter.bytes] = this.#file.bytes;
-    counters[counter.storedBytes] = this.#file.storedBytes();
+    counters[counter.storedBytes] = this.#file.storedBytes;
   }
 
   #say(message: FromWorker): void {
