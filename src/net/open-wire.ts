@@ -46,6 +46,8 @@ export abstract class OpenWire implements Wire {
   #connection: Connection | undefined;
   /** A write is under way; `written` will tell. */
   #writing = false;
+  /** The system has been asked for what the peer sends. */
+  #reading = false;
   #congested = false;
   #pauses = 0;
   #endSent = false;
@@ -77,19 +79,19 @@ export abstract class OpenWire implements Wire {
   pause(): void {
     if (++this.#pauses > 1 || this.state !== 'open') return;
     this.home.counters.pauses++;
-    this.stopReading();
+    this.#read(false);
   }
 
   resume(): void {
     if (this.#pauses === 0 || --this.#pauses > 0 || this.state !== 'open') return;
-    this.startReading();
+    this.#read(true);
   }
 
   close(): void {
     if (this.state !== 'open') return;
     this.#leaveOpen('draining');
     // To see the peer's end: a socket that is closed with unread bytes is reset, which can cost the peer the last bytes sent.
-    if (this.#pauses > 0) this.startReading();
+    if (this.#pauses > 0) this.#read(true);
     this.#setTimer(this.loop.clock.monotonicMs() + this.home.closeTimeoutMs);
     this.loop.wantsFlush(this);
   }
@@ -119,7 +121,7 @@ export abstract class OpenWire implements Wire {
       return;
     }
     // The protocol may already have closed or paused it.
-    if (this.#pauses === 0 && this.state !== 'gone') this.startReading();
+    if (this.#pauses === 0 && this.state !== 'gone') this.#read(true);
   }
 
   shutDown(): void {
@@ -161,11 +163,11 @@ export abstract class OpenWire implements Wire {
 
   /** It has had its share of this turn: reading goes on in the next one. */
   holdBack(): void {
-    if (this.state === 'open' && this.#pauses === 0) this.stopReading();
+    if (this.state === 'open' && this.#pauses === 0) this.#read(false);
   }
 
   goOn(): void {
-    if (this.state === 'draining' || (this.state === 'open' && this.#pauses === 0)) this.startReading();
+    if (this.state === 'draining' || (this.state === 'open' && this.#pauses === 0)) this.#read(true);
   }
 
   /** Tells the connection that it is over. */
@@ -231,6 +233,14 @@ export abstract class OpenWire implements Wire {
   }
 
   // --- within ---
+
+  /** Several have a say within a turn, but to ask the system twice is an error there, and would end the connection. */
+  #read(on: boolean): void {
+    if (this.#reading === on) return;
+    this.#reading = on;
+    if (on) this.startReading();
+    else this.stopReading();
+  }
 
   #afterWrite(): void {
     if (this.state === 'draining') {
