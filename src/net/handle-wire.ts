@@ -21,17 +21,15 @@ function firstBytes(count: number): Uint8Array {
 
 export class HandleWire extends OpenWire {
   readonly #handles: NodeHandles;
-  readonly #handle: TcpHandle<HandleWire>;
+  readonly #handle: TcpHandle;
   /** The request for the next write of any wire: one that was finished at once can be used again. */
   static #spareRequest: HandleRequest<HandleWire> | undefined;
 
-  constructor(loop: NetLoop, home: WireHome, facts: WireFacts, handles: NodeHandles, handle: TcpHandle<HandleWire>) {
+  constructor(loop: NetLoop, home: WireHome, facts: WireFacts, handles: NodeHandles, handle: TcpHandle) {
     super(loop, home, facts);
     this.#handles = handles;
     this.#handle = handle;
-    handle.owner = this;
-    handle.onread = onRead;
-    handle.useUserBuffer(readBuffer);
+    handles.own(handle, this, readBuffer);
   }
 
   protected send(chunks: readonly Uint8Array[]): boolean {
@@ -84,10 +82,6 @@ export class HandleWire extends OpenWire {
     if (status < 0) this.failed();
     else this.written(chunks);
   }
-}
-
-function onRead(this: TcpHandle<HandleWire>): void {
-  this.owner!.readNow();
 }
 
 function onWritten(this: HandleRequest<HandleWire>, status: number): void {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:net';
-import { test, type TestContext } from 'node:test';
+import { test } from 'node:test';
 import { Stand, until } from '../../test/harness/net/stand.ts';
 import { UserError } from '../base/user-error.ts';
 import { nodeHandles } from './node-handles.ts';
@@ -13,12 +13,12 @@ test('this Node’s handles are found, so that the tests below take both ways', 
 
 for (const useHandles of [true, false]) {
   const way = useHandles ? 'handles' : 'sockets';
-  const check = (what: string, run: (stand: Stand, t: TestContext) => Promise<void>): void => {
-    test(`${what} (${way})`, (t) => run(new Stand(t), t));
+  const check = (what: string, run: (stand: Stand) => Promise<void>): void => {
+    test(`${what} (${way})`, (t) => run(new Stand(t, { useHandles })));
   };
 
   check('lines come back', async (stand) => {
-    const listener = await stand.listen({ useHandles });
+    const listener = await stand.listen();
     const client = await stand.client(listener);
     assert.equal(await client.ask('hello'), 'hello');
     const { facts } = stand.protocol.last.wire;
@@ -35,7 +35,7 @@ for (const useHandles of [true, false]) {
   });
 
   check('the peer’s bytes all arrive in order, however many', async (stand) => {
-    const listener = await stand.listen({ useHandles });
+    const listener = await stand.listen();
     const client = await stand.client(listener);
     const lines = Array.from({ length: 20_000 }, (_, i) => `line ${i} ${'.'.repeat(i % 97)}\n`).join('');
     client.say(lines);
@@ -44,7 +44,7 @@ for (const useHandles of [true, false]) {
   });
 
   check('IPv6 and IPv4 on a dual-stack listener', async (stand) => {
-    const listener = await stand.listen({ useHandles, host: '::' });
+    const listener = await stand.listen({ host: '::' });
     for (const host of ['127.0.0.1', '::1']) {
       const client = await stand.client(listener, host);
       assert.equal(await client.ask(host), host);
@@ -53,7 +53,7 @@ for (const useHandles of [true, false]) {
   });
 
   check('close sends what the output holds and then ends', async (stand) => {
-    const listener = await stand.listen({ useHandles });
+    const listener = await stand.listen();
     const client = await stand.client(listener);
     client.say(`big ${3 * MiB}\nclose\n`);
     await until(() => client.ended);
@@ -67,7 +67,7 @@ for (const useHandles of [true, false]) {
   });
 
   check('what comes after close is thrown away', async (stand) => {
-    const listener = await stand.listen({ useHandles });
+    const listener = await stand.listen();
     const client = await stand.client(listener);
     client.say('close\n');
     await until(() => client.ended);
@@ -78,7 +78,7 @@ for (const useHandles of [true, false]) {
   });
 
   check('abort loses what the output holds', async (stand) => {
-    const listener = await stand.listen({ useHandles });
+    const listener = await stand.listen();
     const client = await stand.client(listener);
     client.say('abort\n');
     await until(() => client.ended || client.closed);
@@ -88,7 +88,7 @@ for (const useHandles of [true, false]) {
   });
 
   check('a peer that ends gets the answers to what it sent', async (stand) => {
-    const listener = await stand.listen({ useHandles });
+    const listener = await stand.listen();
     const client = await stand.client(listener);
     client.socket.end('one\ntwo\n');
     await until(() => client.ended);
@@ -98,7 +98,7 @@ for (const useHandles of [true, false]) {
   });
 
   check('a peer that vanishes is told as closed', async (stand) => {
-    const listener = await stand.listen({ useHandles });
+    const listener = await stand.listen();
     const client = await stand.client(listener);
     await client.ask('hello');
     client.socket.resetAndDestroy();
@@ -108,7 +108,7 @@ for (const useHandles of [true, false]) {
   });
 
   check('a slow reader congests the output, and draining is told', async (stand) => {
-    const listener = await stand.listen({ useHandles });
+    const listener = await stand.listen();
     const client = await stand.client(listener);
     client.socket.pause();
     const size = 16 * MiB;
@@ -127,14 +127,14 @@ for (const useHandles of [true, false]) {
   });
 
   check('output that goes over the mark and out at once is told, too', async (stand) => {
-    const listener = await stand.listen({ useHandles });
+    const listener = await stand.listen();
     const client = await stand.client(listener);
     client.say(`big ${300 * 1024}\n`);
     await until(() => stand.protocol.last?.events.includes('drained'));
   });
 
   check('while a write is under way, output gathers', async (stand) => {
-    const listener = await stand.listen({ useHandles });
+    const listener = await stand.listen();
     const client = await stand.client(listener);
     client.socket.pause();
     client.say(`big ${16 * MiB}\n`);
@@ -151,7 +151,7 @@ for (const useHandles of [true, false]) {
   });
 
   check('pausing is counted and stops reading', async (stand) => {
-    const listener = await stand.listen({ useHandles });
+    const listener = await stand.listen();
     const client = await stand.client(listener);
     await client.ask('hello');
     const { last } = stand.protocol;
@@ -171,7 +171,7 @@ for (const useHandles of [true, false]) {
   });
 
   check('a paused wire can be closed', async (stand) => {
-    const listener = await stand.listen({ useHandles });
+    const listener = await stand.listen();
     const client = await stand.client(listener);
     await client.ask('hello');
     stand.protocol.last.wire.pause();
@@ -184,7 +184,7 @@ for (const useHandles of [true, false]) {
   });
 
   check('a closing connection whose peer reads nothing is cut', async (stand) => {
-    const listener = await stand.listen({ useHandles, limits: { closeTimeoutMs: 30 } });
+    const listener = await stand.listen({ limits: { closeTimeoutMs: 30 } });
     const client = await stand.client(listener);
     client.socket.pause();
     client.say(`big ${16 * MiB}\nclose\n`);
@@ -193,7 +193,7 @@ for (const useHandles of [true, false]) {
   });
 
   check('one flush a turn', async (stand) => {
-    const listener = await stand.listen({ useHandles });
+    const listener = await stand.listen();
     const a = await stand.client(listener);
     await a.ask('hello');
     const b = await stand.client(listener);
@@ -211,7 +211,7 @@ for (const useHandles of [true, false]) {
   });
 
   check('several chunks go out in one write', async (stand) => {
-    const listener = await stand.listen({ useHandles });
+    const listener = await stand.listen();
     const client = await stand.client(listener);
     await client.ask('hello');
     const { writes } = listener.counters;
@@ -223,7 +223,7 @@ for (const useHandles of [true, false]) {
   });
 
   check('a busy peer has its share of a turn and no more', async (stand) => {
-    const listener = await stand.listen({ useHandles });
+    const listener = await stand.listen();
     const client = await stand.client(listener);
     await client.ask('hello');
     const { last } = stand.protocol;
@@ -242,7 +242,7 @@ for (const useHandles of [true, false]) {
   });
 
   check('a deadline comes, and one that moves comes later', async (stand) => {
-    const listener = await stand.listen({ useHandles });
+    const listener = await stand.listen();
     const client = await stand.client(listener);
     assert.equal(await client.ask('deadline 1'), 'deadline');
     const { last } = stand.protocol;
@@ -262,7 +262,7 @@ for (const useHandles of [true, false]) {
   });
 
   check('a handler that throws costs its own connection', async (stand) => {
-    const listener = await stand.listen({ useHandles });
+    const listener = await stand.listen();
     const bystander = await stand.client(listener);
     await bystander.ask('hello');
     const client = await stand.client(listener);
@@ -274,7 +274,7 @@ for (const useHandles of [true, false]) {
   });
 
   check('draining says goodbye, flushes and ends', async (stand) => {
-    const listener = await stand.listen({ useHandles });
+    const listener = await stand.listen();
     const clients = [await stand.client(listener), await stand.client(listener)];
     for (const client of clients) {
       await client.ask('hello');
@@ -288,7 +288,7 @@ for (const useHandles of [true, false]) {
   });
 
   check('draining is bounded', async (stand) => {
-    const listener = await stand.listen({ useHandles });
+    const listener = await stand.listen();
     const client = await stand.client(listener);
     client.socket.pause();
     client.say(`big ${16 * MiB}\n`);
@@ -298,7 +298,7 @@ for (const useHandles of [true, false]) {
   });
 
   check('more connections than allowed are closed at once', async (stand) => {
-    const listener = await stand.listen({ useHandles, limits: { maxConnections: 2 } });
+    const listener = await stand.listen({ limits: { maxConnections: 2 } });
     const first = await stand.client(listener);
     await first.ask('one');
     await (await stand.client(listener)).ask('two');
@@ -311,7 +311,7 @@ for (const useHandles of [true, false]) {
   });
 
   check('an address has its own bound', async (stand) => {
-    const listener = await stand.listen({ useHandles, host: '::', limits: { maxConnectionsPerAddress: 1 } });
+    const listener = await stand.listen({ host: '::', limits: { maxConnectionsPerAddress: 1 } });
     await (await stand.client(listener)).ask('one');
     const refused = await stand.client(listener);
     await until(() => refused.ended || refused.closed);
@@ -320,7 +320,7 @@ for (const useHandles of [true, false]) {
   });
 
   check('new connections have a rate', async (stand) => {
-    const listener = await stand.listen({ useHandles, limits: { connectionsPerSecond: 0.001, connectionBurst: 3 } });
+    const listener = await stand.listen({ limits: { connectionsPerSecond: 0.001, connectionBurst: 3 } });
     const clients = await Promise.all(Array.from({ length: 5 }, () => stand.client(listener)));
     await until(() => clients.filter((client) => client.ended || client.closed).length === 2);
     assert.equal(listener.counters.refused.rate, 2);

@@ -9,6 +9,7 @@ import type { Connection, Protocol, Wire, WireFacts } from '../protocols/protoco
 import type { PeerCertificate } from '../security/security.ts';
 import { Admission, type AcceptLimits } from './accept-limits.ts';
 import { hostAndPort, plainAddress } from './address.ts';
+import { ClientHello } from './client-hello.ts';
 import { NetCounters, type RefusalReason } from './counters.ts';
 import { HandleWire } from './handle-wire.ts';
 import type { NetLoop } from './loop.ts';
@@ -34,7 +35,7 @@ export type Endpoint = {
   readonly tls?: TlsSettings;
   /** For `ws` and `wss`. */
   readonly webSocket?: WebSocketSettings;
-  /** False: plain TCP through node:net's sockets even where Node's handles can be used. */
+  /** False: node:net's sockets only, even where Node's handles can be used. */
   readonly useHandles?: boolean;
 };
 
@@ -172,8 +173,9 @@ export class Listener {
       server.listen({ host, port, backlog: limits.backlog, exclusive: true }, () => {
         server.off('error', reject);
         server.on('error', () => this.#refuse('system'));
-        const handles = kind === 'tcp' && useHandles !== false ? nodeHandles() : undefined;
-        handles?.takeOver<HandleWire>(server, (handle) => this.#acceptHandle(handles, handle));
+        // What reads HTTP wants sockets.
+        const handles = kind !== 'ws' && useHandles !== false ? nodeHandles() : undefined;
+        handles?.takeOver(server, (handle) => this.#acceptHandle(handles, handle));
         this.#server = server;
         const bound = server.address() as AddressInfo;
         this.#address = { host: bound.address, port: bound.port };
@@ -184,16 +186,21 @@ export class Listener {
 
   // --- letting in ---
 
-  #acceptHandle(handles: NodeHandles, handle: TcpHandle<HandleWire> | undefined): void {
+  #acceptHandle(handles: NodeHandles, handle: TcpHandle | undefined): void {
     this.#loop.enterTurn();
     if (handle === undefined) {
       this.#refuse('system');
       return;
     }
     const peer: { address?: string; port?: number } = {};
-    // A peer that is gone already has no name; reading will tell.
-    handle.getpeername(peer);
-    const remoteAddress = plainAddress(peer.address ?? '');
+    if (handle.getpeername(peer) !== 0 || peer.address === undefined) {
+      // Gone before it was accepted.
+      this.counters.failedHandshakes.reset++;
+      handle.close(() => {});
+      return;
+    }
+    const { address, port = 0 } = peer;
+    const remoteAddress = plainAddress(address);
     const reason = this.#refusal(remoteAddress);
     if (reason !== undefined) {
       this.#refuse(reason);
@@ -204,12 +211,34 @@ export class Listener {
     handle.setNoDelay(true);
     const { keepAliveMs } = this.#endpoint.limits;
     if (keepAliveMs > 0) handle.setKeepAlive(true, Math.max(1, Math.round(keepAliveMs / 1000)));
-    const facts = this.#facts(remoteAddress, peer.port ?? 0, undefined);
-    this.#open(new HandleWire(this.#loop, this.#home, facts, handles, handle));
+    if (this.#tls === undefined) {
+      this.#open(new HandleWire(this.#loop, this.#home, this.#facts(remoteAddress, port, undefined), handles, handle));
+    } else {
+      this.#awaitHello(handles, handle, `${address} ${port}`, remoteAddress);
+    }
+  }
+
+  #awaitHello(handles: NodeHandles, handle: TcpHandle, peer: string, remoteAddress: string): void {
+    const hello = new ClientHello(handles, handle, {
+      arrived: (socket) => {
+        this.#loop.enterTurn();
+        this.#handshakes.handOver(peer, socket);
+        this.#whenClosed(socket, peer, remoteAddress);
+        this.#tls!.enter(socket);
+      },
+      gone: (reason) => {
+        if (reason !== undefined) this.#handshakes.failed(peer, reason);
+        this.#handshakes.closed(peer);
+        this.#left(remoteAddress);
+      },
+    });
+    this.#handshakes.begin(peer, hello);
   }
 
   #acceptSocket(socket: Socket): void {
     this.#loop.enterTurn();
+    // Until it has an owner that cares; its closing tells enough.
+    socket.on('error', () => {});
     if (socket.remoteAddress === undefined) {
       // Gone before it was accepted.
       this.counters.failedHandshakes.reset++;
@@ -230,12 +259,23 @@ export class Listener {
     }
     const peer = peerOf(socket);
     this.#handshakes.begin(peer, socket);
+    this.#whenClosed(socket, peer, remoteAddress);
+    if (this.#tls === undefined) {
+      this.#webSocket!.enter(socket);
+      return;
+    }
+    // As in client-hello.ts: what is in the socket's buffer when TLS begins makes its receive buffer small.
+    socket.once('readable', () => {
+      if (socket.readableLength > 0) this.#tls!.enter(socket);
+      else socket.destroy();
+    });
+  }
+
+  #whenClosed(socket: Socket, peer: string, remoteAddress: string): void {
     socket.once('close', () => {
       this.#handshakes.closed(peer);
       this.#left(remoteAddress);
     });
-    if (this.#tls !== undefined) this.#tls.enter(socket);
-    else this.#webSocket!.enter(socket);
   }
 
   #refusal(remoteAddress: string): RefusalReason | undefined {

@@ -2,7 +2,7 @@
 // sixth of the CPU of a small read and its answer, and about 2 KB a connection. None of it is documented, so everything that
 // is used is looked for first; where something is missing the house uses net.Socket (socket-wire.ts) and works the same.
 
-import type { Server } from 'node:net';
+import { Socket, type Server, type SocketConstructorOpts } from 'node:net';
 
 /** Answers of a handle: 0 is success, below 0 is an error of the system. */
 type Status = number;
@@ -15,18 +15,20 @@ export type HandleRequest<Owner> = {
   chunks: readonly Uint8Array[] | undefined;
 };
 
+/** Told of each read; how it went is in `lastRead()`. */
+export type HandleOwner = { readNow(): void };
+
 /** One TCP connection, as libuv has it. */
-export type TcpHandle<Owner> = {
-  owner: Owner | undefined;
-  /** Called for each read; how it went is in `lastRead()`. */
-  onread: (this: TcpHandle<Owner>) => void;
+export type TcpHandle = {
+  owner: HandleOwner | undefined;
+  onread: (this: TcpHandle) => void;
   useUserBuffer(buffer: Uint8Array): void;
   readStart(): Status;
   readStop(): Status;
-  writeBuffer(request: HandleRequest<Owner>, bytes: Uint8Array): Status;
-  writev(request: HandleRequest<Owner>, chunks: readonly Uint8Array[], allBuffers: true): Status;
+  writeBuffer<Owner>(request: HandleRequest<Owner>, bytes: Uint8Array): Status;
+  writev<Owner>(request: HandleRequest<Owner>, chunks: readonly Uint8Array[], allBuffers: true): Status;
   /** 1: finished at once. */
-  shutdown(request: HandleRequest<Owner>): Status;
+  shutdown<Owner>(request: HandleRequest<Owner>): Status;
   close(closed: () => void): void;
   getpeername(into: { address?: string; port?: number }): Status;
   setNoDelay(on: boolean): Status;
@@ -88,16 +90,34 @@ export class NodeHandles {
     return prepared(new this.#binding.ShutdownWrap());
   }
 
+  /** Gives the handle an owner, and the buffer that is read into from here on. */
+  own(handle: TcpHandle, owner: HandleOwner, buffer: Uint8Array): void {
+    handle.owner = owner;
+    handle.onread = onRead;
+    handle.useUserBuffer(buffer);
+  }
+
+  /** A socket that owns the handle from here on; it does not read by itself. */
+  socketOf(handle: TcpHandle): Socket {
+    handle.owner = undefined;
+    const options: object = { handle, manualStart: true };
+    return new Socket(options as SocketConstructorOpts);
+  }
+
   /**
    * Makes a listening server hand over bare handles instead of sockets. `accept` gets undefined and a status when a connection
    * could not be accepted. False: this server cannot, and goes on making sockets.
    */
-  takeOver<Owner>(server: Server, accept: (handle: TcpHandle<Owner> | undefined, status: Status) => void): boolean {
+  takeOver(server: Server, accept: (handle: TcpHandle | undefined, status: Status) => void): boolean {
     const listening = (server as unknown as { _handle?: { onconnection?: unknown } })._handle;
     if (typeof listening?.onconnection !== 'function') return false;
-    listening.onconnection = (status: Status, handle: TcpHandle<Owner> | undefined): void => accept(handle, status);
+    listening.onconnection = (status: Status, handle: TcpHandle | undefined): void => accept(handle, status);
     return true;
   }
+}
+
+function onRead(this: TcpHandle): void {
+  this.owner?.readNow();
 }
 
 function prepared<Owner>(request: object): HandleRequest<Owner> {

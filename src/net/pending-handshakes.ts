@@ -5,7 +5,8 @@ import type { Timer } from '../base/timers.ts';
 import type { HandshakeFailure, NetCounters } from './counters.ts';
 import type { NetLoop } from './loop.ts';
 
-type Pending = { readonly socket: Socket; readonly timer: Timer; failure: HandshakeFailure };
+type Destroyable = { destroy(): unknown };
+type Pending = { holder: Destroyable; readonly timer: Timer; failure: HandshakeFailure };
 
 /**
  * The name under which a socket's handshake is known: Node does not tell which socket is below a TLS socket, but both have the
@@ -31,12 +32,19 @@ export class PendingHandshakes {
     return this.#pending.size;
   }
 
-  begin(peer: string, socket: Socket): void {
+  /** `holder` is what to destroy when time is up. */
+  begin(peer: string, holder: Destroyable): void {
     const deadlineMs = this.#loop.clock.monotonicMs() + this.#timeoutMs;
     const timer = this.#loop.timers.at(deadlineMs, () => this.#expire(peer));
-    this.#pending.set(peer, { socket, timer, failure: 'reset' });
+    this.#pending.set(peer, { holder, timer, failure: 'reset' });
     this.#loop.wakeAt(deadlineMs);
     this.#counters.handshakesPending++;
+  }
+
+  /** From now on it is `holder` that has the connection. */
+  handOver(peer: string, holder: Destroyable): void {
+    const pending = this.#pending.get(peer);
+    if (pending !== undefined) pending.holder = holder;
   }
 
   /** Why it has failed, where that is known; its socket is closing, or closed if `peer` is empty. Without this it is a 'reset'. */
@@ -65,14 +73,14 @@ export class PendingHandshakes {
   }
 
   destroyAll(): void {
-    for (const { socket } of this.#pending.values()) socket.destroy();
+    for (const { holder } of this.#pending.values()) holder.destroy();
   }
 
   #expire(peer: string): void {
     const pending = this.#pending.get(peer);
     if (pending === undefined) return;
     pending.failure = 'timeout';
-    pending.socket.destroy();
+    pending.holder.destroy();
   }
 
   #end(peer: string): Pending | undefined {

@@ -57,8 +57,14 @@ function shownName(client: { socket: TLSSocket }): string {
   return client.socket.getPeerX509Certificate()!.subject;
 }
 
-test('lines come back over TLS 1.3 with hybrid post-quantum key exchange', async (t) => {
-  const stand = new Stand(t);
+/** TLS begins behind a bare handle (client-hello.ts), or on a socket where that is not to be had. */
+function check(what: string, run: (stand: Stand) => Promise<void>): void {
+  for (const useHandles of [true, false]) {
+    test(`${what} (${useHandles ? 'handles' : 'sockets'})`, (t) => run(new Stand(t, { useHandles })));
+  }
+}
+
+check('lines come back over TLS 1.3 with hybrid post-quantum key exchange', async (stand) => {
   const listener = await listen(stand);
   const client = await secureClient(stand, listener, { ALPNProtocols: ['mqtt'] });
   assert.equal(await client.ask('hello'), 'hello');
@@ -73,8 +79,7 @@ test('lines come back over TLS 1.3 with hybrid post-quantum key exchange', async
   assert.equal(listener.counters.handshakesPending, 0);
 });
 
-test('large output, closing and draining work over TLS', async (t) => {
-  const stand = new Stand(t);
+check('large output, closing and draining work over TLS', async (stand) => {
   const listener = await listen(stand);
   const client = await secureClient(stand, listener);
   client.socket.pause();
@@ -89,8 +94,7 @@ test('large output, closing and draining work over TLS', async (t) => {
   assert.equal(listener.counters.active, 0);
 });
 
-test('an abort over TLS', async (t) => {
-  const stand = new Stand(t);
+check('an abort over TLS', async (stand) => {
   const listener = await listen(stand);
   const client = await secureClient(stand, listener);
   client.say('abort\n');
@@ -99,8 +103,7 @@ test('an abort over TLS', async (t) => {
   assert.deepEqual([client.text, stand.protocol.last.events], ['', ['receive', 'closed']]);
 });
 
-test('TLS 1.2 only where it is allowed', async (t) => {
-  const stand = new Stand(t);
+check('TLS 1.2 only where it is allowed', async (stand) => {
   const strict = await listen(stand);
   await assert.rejects(secureClient(stand, strict, { maxVersion: 'TLSv1.2' }));
   await until(() => strict.counters.failedHandshakes.parameters === 1);
@@ -109,8 +112,7 @@ test('TLS 1.2 only where it is allowed', async (t) => {
   assert.equal(await client.ask('old'), 'old');
 });
 
-test('the server name chooses the certificate', async (t) => {
-  const stand = new Stand(t);
+check('the server name chooses the certificate', async (stand) => {
   const listener = await listen(stand, { certificates: [first, second, third] });
   const chosen = async (servername: string): Promise<string> => {
     const client = await secureClient(stand, listener, { servername, checkServerIdentity: () => undefined });
@@ -125,8 +127,7 @@ test('the server name chooses the certificate', async (t) => {
   assert.equal(await chosen('unknown.example'), 'CN=first');
 });
 
-test('a reload gives new connections the new certificate and leaves old ones alone', async (t) => {
-  const stand = new Stand(t);
+check('a reload gives new connections the new certificate and leaves old ones alone', async (stand) => {
   const listener = await listen(stand);
   const old = await secureClient(stand, listener);
   assert.equal(shownName(old), 'CN=first');
@@ -139,8 +140,7 @@ test('a reload gives new connections the new certificate and leaves old ones alo
   assert.equal(await old.ask('and still'), 'and still');
 });
 
-test('a reload that cannot work changes nothing', async (t) => {
-  const stand = new Stand(t);
+check('a reload that cannot work changes nothing', async (stand) => {
   const listener = await listen(stand);
   const mismatched = { ...first, privateKey: second.privateKey };
   assert.throws(() => listener.reloadTls({ ...settings, certificates: [mismatched] }), UserError);
@@ -150,8 +150,7 @@ test('a reload that cannot work changes nothing', async (t) => {
 });
 
 for (const clientCertificate of ['request', 'require'] as const) {
-  test(`client certificates: ${clientCertificate}`, async (t) => {
-    const stand = new Stand(t);
+  check(`client certificates: ${clientCertificate}`, async (stand) => {
     const listener = await listen(stand, { clientCertificate });
     const known = await secureClient(stand, listener, { cert: device.certificate, key: device.privateKey });
     await known.ask('hello');
@@ -178,8 +177,7 @@ for (const clientCertificate of ['request', 'require'] as const) {
   });
 }
 
-test('a certificate of the server that the client distrusts is counted as such', async (t) => {
-  const stand = new Stand(t);
+check('a certificate of the server that the client distrusts is counted as such', async (stand) => {
   const listener = await listen(stand);
   await assert.rejects(secureClient(stand, listener, { ca: stranger.certificate }));
   // In TLS 1.3 the client’s alert may come after the server is done, or as a mere end.
@@ -189,8 +187,7 @@ test('a certificate of the server that the client distrusts is counted as such',
   assert.equal(listener.counters.handshakesPending, 0);
 });
 
-test('what is not TLS is counted and closed', async (t) => {
-  const stand = new Stand(t);
+check('what is not TLS is counted and closed', async (stand) => {
   const listener = await listen(stand);
   const client = await stand.client(listener);
   client.say('GET / HTTP/1.1\r\n\r\n');
@@ -203,15 +200,13 @@ test('what is not TLS is counted and closed', async (t) => {
   assert.equal(stand.protocol.connections.length, 0);
 });
 
-test('no common application protocol is refused', async (t) => {
-  const stand = new Stand(t);
+check('no common application protocol is refused', async (stand) => {
   const listener = await listen(stand);
   await assert.rejects(secureClient(stand, listener, { ALPNProtocols: ['h2'] }));
   await until(() => listener.counters.failedHandshakes.parameters === 1);
 });
 
-test('a handshake has its time', async (t) => {
-  const stand = new Stand(t);
+check('a handshake has its time', async (stand) => {
   const listener = await listen(stand, {}, { limits: { handshakeTimeoutMs: 20 } });
   const slow = await stand.client(listener);
   slow.say('\u0016');
@@ -226,8 +221,7 @@ test('a handshake has its time', async (t) => {
   assert.equal(stand.loop.timers.size, 0);
 });
 
-test('handshakes under way are bounded', async (t) => {
-  const stand = new Stand(t);
+check('handshakes under way are bounded', async (stand) => {
   const listener = await listen(stand, {}, { limits: { maxPendingHandshakes: 2 } });
   await stand.client(listener);
   await stand.client(listener);
@@ -239,8 +233,7 @@ test('handshakes under way are bounded', async (t) => {
   assert.equal(await listener.drain(performance.now() + 10_000), true);
 });
 
-test('torn handshakes leave nothing behind', async (t) => {
-  const stand = new Stand(t);
+check('torn handshakes leave nothing behind', async (stand) => {
   const listener = await listen(stand);
   const hello = Buffer.from('16030100c8010000c40303', 'hex');
   for (let round = 0; round < 20; round++) {

@@ -33,7 +33,10 @@ export class Stand {
   readonly #listeners: Listener[] = [];
   readonly #clients: { destroy(): unknown }[] = [];
 
-  constructor(t: TestContext, options: Partial<LoopOptions> = {}) {
+  readonly #useHandles: boolean;
+
+  constructor(t: TestContext, { useHandles = true, ...options }: Partial<LoopOptions> & { readonly useHandles?: boolean } = {}) {
+    this.#useHandles = useHandles;
     const log: Log = { ...silentLog, error: (event, fields) => this.errors.push(`${event}: ${fields?.['error']}`) };
     this.loop = new NetLoop({ clock: new SystemClock(), log, highWaterBytes: 256 * 1024, lowWaterBytes: 64 * 1024, ...options });
     t.after(() => this.close());
@@ -47,6 +50,7 @@ export class Stand {
         kind: 'tcp',
         host: '127.0.0.1',
         port: 0,
+        useHandles: this.#useHandles,
         ...changes,
         limits: { ...generousLimits, ...changes.limits },
       },
