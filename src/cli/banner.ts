@@ -48,10 +48,7 @@ function howToConnect(node: HeliographNode, dev: boolean): string[] {
   }
   if (secure !== undefined && !isLoopback(secure.host)) {
     const authority = node.authorityFile === undefined ? '' : ` --cafile ${node.authorityFile}`;
-    lines.push(
-      'From another machine:',
-      `  mosquitto_sub -h ${hostname()} -p ${secure.port}${authority} -u USER -P PASSWORD -t 'hello/#' -v`,
-    );
+    lines.push('From another machine:', `  heliograph sub --url mqtts://${hostname()}:${secure.port}${authority} -u USER -t 'hello/#' -v`);
   }
   if (!dev) lines.push('Users: heliograph user add NAME');
   return lines.map((line) => `  ${line}`);

@@ -17,6 +17,11 @@ export async function readNewPassword(): Promise<string> {
   return first;
 }
 
+/** Asks once, on a terminal. */
+export function askPassword(prompt: string): Promise<string> {
+  return ask(prompt);
+}
+
 async function firstLine(): Promise<string> {
   let text = '';
   stdin.setEncoding('utf8');

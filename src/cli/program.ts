@@ -4,8 +4,10 @@ import { Command } from 'commander';
 import { configCommand } from './config.ts';
 import { dataCommand } from './data.ts';
 import { exitCodesHelp } from './exit-codes.ts';
+import { pubCommand } from './pub.ts';
 import { serveCommand } from './serve.ts';
 import { statusCommand } from './status.ts';
+import { subCommand } from './sub.ts';
 import { traceCommand } from './trace.ts';
 import { userCommand } from './user.ts';
 import { packageVersion } from '../node/version.ts';
@@ -17,10 +19,15 @@ export function createProgram(): Command {
     .helpOption('-h, --help', 'show help')
     .helpCommand('help [command]', 'show help for a command')
     .showHelpAfterError('(add --help for the options)')
+    // So that a command's -V is its own.
+    .enablePositionalOptions()
     .addHelpText('after', exitCodesHelp);
-  for (const command of [serveCommand(), configCommand(), userCommand(), dataCommand(), statusCommand(), traceCommand()])
-    program.addCommand(command);
+  // As in other MQTT clients, their -h is the host.
+  const clients = [pubCommand(), subCommand()];
+  const others = [configCommand(), userCommand(), dataCommand(), statusCommand(), traceCommand()];
+  for (const command of [serveCommand(), ...clients, ...others]) program.addCommand(command);
   throwInsteadOfExit(program);
+  for (const command of clients) command.helpOption('--help', 'show help');
   return program;
 }
 

@@ -25,7 +25,7 @@ const schemes: Readonly<Record<string, Transport>> = {
 };
 
 /** The broker's own defaults. */
-export const defaultPorts: Readonly<Record<Transport, number>> = { tcp: 1883, tls: 8883, ws: 8083, wss: 8084 };
+const defaultPorts: Readonly<Record<Transport, number>> = { tcp: 1883, tls: 8883, ws: 8083, wss: 8084 };
 
 const defaultPath = '/mqtt';
 /** What a URL with these schemes means when it names no port. */

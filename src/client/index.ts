@@ -1,7 +1,7 @@
 // The door of this room: an MQTT client for the command line, tests and load.
 
 export { ClientError, type ClientErrorCode } from './client-error.ts';
-export { defaultPorts, endpointOf, endpointText, parseEndpoint, type Endpoint, type EndpointUrl, type Transport } from './endpoint.ts';
+export { endpointOf, endpointText, parseEndpoint, type Endpoint, type EndpointUrl, type Transport } from './endpoint.ts';
 export type { IncomingMessage } from './incoming-messages.ts';
 export { MqttClient } from './mqtt-client.ts';
 export { defaultReconnect, type ClientOptions, type Reconnect, type Welcome } from './options.ts';

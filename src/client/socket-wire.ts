@@ -2,6 +2,7 @@
 
 import { connect, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
+import { authorities, pem } from './authorities.ts';
 import type { Endpoint } from './endpoint.ts';
 import { wireError } from './wire-error.ts';
 import type { OpenWire, TlsSettings, Wire, WireEvents } from './wire.ts';
@@ -12,11 +13,11 @@ export function overSocket(endpoint: Endpoint, tls: TlsSettings): OpenWire {
 
 function open({ transport, host, port }: Endpoint, tls: TlsSettings): Socket {
   if (transport === 'tcp') return connect({ host, port, noDelay: true });
-  const { ca, cert, key, serverName, insecure } = tls;
+  const { cert, key, serverName, insecure } = tls;
   const socket = connectTls({
     host,
     port,
-    ...(ca === undefined ? {} : { ca: pem(ca) }),
+    ...authorities(tls),
     ...(cert === undefined ? {} : { cert: pem(cert) }),
     ...(key === undefined ? {} : { key: pem(key) }),
     // An address is no server name (RFC 6066 §3).
@@ -24,10 +25,6 @@ function open({ transport, host, port }: Endpoint, tls: TlsSettings): Socket {
     rejectUnauthorized: insecure !== true,
   });
   return socket.setNoDelay(true);
-}
-
-function pem(bytes: string | Uint8Array): string | Buffer {
-  return typeof bytes === 'string' ? bytes : Buffer.from(bytes);
 }
 
 class SocketWire implements Wire {

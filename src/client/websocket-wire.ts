@@ -1,6 +1,7 @@
 // WebSocket, with and without TLS.
 
 import { WebSocket, type ClientOptions, type RawData } from 'ws';
+import { authorities, pem } from './authorities.ts';
 import { ClientError } from './client-error.ts';
 import { endpointText, type Endpoint } from './endpoint.ts';
 import { wireError } from './wire-error.ts';
@@ -19,14 +20,15 @@ class WebSocketWire implements Wire {
   readonly #socket: WebSocket;
   readonly #events: WireEvents;
 
-  constructor(endpoint: Endpoint, { ca, cert, key, serverName, insecure }: TlsSettings, events: WireEvents) {
+  constructor(endpoint: Endpoint, tls: TlsSettings, events: WireEvents) {
+    const { cert, key, serverName, insecure } = tls;
     this.#events = events;
     const options: ClientOptions & { closeTimeout: number } = {
       perMessageDeflate: false,
       closeTimeout: closeTimeoutMs,
-      ...(ca === undefined ? {} : { ca: Buffer.from(ca) }),
-      ...(cert === undefined ? {} : { cert: Buffer.from(cert) }),
-      ...(key === undefined ? {} : { key: Buffer.from(key) }),
+      ...authorities(tls),
+      ...(cert === undefined ? {} : { cert: pem(cert) }),
+      ...(key === undefined ? {} : { key: pem(key) }),
       ...(serverName === undefined ? {} : { servername: serverName }),
       rejectUnauthorized: insecure !== true,
     };

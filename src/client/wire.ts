@@ -33,6 +33,8 @@ export type OpenWire = (events: WireEvents) => Wire;
 export type TlsSettings = {
   /** PEM of the authorities to trust instead of the well-known ones. */
   readonly ca?: string | Uint8Array;
+  /** PEM of authorities to trust besides the well-known ones. */
+  readonly extraCa?: string | Uint8Array;
   /** PEM of the client's certificate, with its chain, and its private key. */
   readonly cert?: string | Uint8Array;
   readonly key?: string | Uint8Array;
