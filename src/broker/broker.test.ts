@@ -147,6 +147,26 @@ describe('acknowledging', () => {
       assertBooks(t);
     }
   });
+
+  test('publishers are held back while the journal is behind, whatever their guarantee', async () => {
+    const t = await TestBroker.start({ limits: { maxUncommittedBytes: 1000 } });
+    const a = t.connect('a', { ...durable, receiveMaximum: 1000 });
+    a.subscribe('x', 2);
+    for (const guarantee of [1, 2] as const) {
+      const b = t.connect(`b${guarantee}`);
+      const payload = `${guarantee}`.padEnd(600, '.');
+      for (let turn = 0; turn < 3; turn++) {
+        assert.equal(b.publishNow('x', payload, guarantee), Outcome.pending);
+        t.endTurn();
+      }
+      assert.ok(t.broker.uncommittedBytes > 1000);
+      assert.equal(b.held, true, `guarantee ${guarantee}`);
+      t.settle();
+      assert.equal(b.held, false);
+    }
+    assert.equal(t.broker.counters.publishersHeld, 2);
+    assertBooks(t);
+  });
 });
 
 describe('sessions', () => {

@@ -111,7 +111,11 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
       context.counters.publishesAccepted++;
       return sendToAll(this, route, message);
     }
-    if (message.guarantee === 2) return this.received.publish(route, message, token);
+    if (message.guarantee === 2) {
+      const outcome = this.received.publish(route, message, token);
+      if (outcome === Outcome.pending && context.pressure.on) this.#holdPublisher();
+      return outcome;
+    }
     const publisher = { session: this, origin: 0, token, skip: undefined };
     const { outcome, shards } = distribute(context, this.space, route, message, publisher);
     if (outcome === Outcome.quotaExceeded || outcome === Outcome.unavailable) return outcome;
