@@ -25,13 +25,15 @@ security:
     - {allow: [publish, subscribe, consume, retain], topics: ["#", "$queue/#", "$TopicA/#"], roles: [application]}
 `;
 
-/** Tests that fail here, and why that is right. */
-const known: Record<string, string> = {
-  'paho.mqtt.testing: test_subscribe_failure':
+/** Tests that fail here, always or at times, and why that is right. */
+const known: readonly (readonly [RegExp, string])[] = [
+  [
+    /^paho\.mqtt\.testing .*: test_subscribe_failure/,
     'wants one topic to be refused while # is granted; our rules refuse a filter that covers what is denied',
-  'testmqtt 5: PINGREQ Generates PINGRESP': 'its CONNECT announces 16 bytes and has 17: we say so in a CONNACK, it expects silence',
-  'testmqtt 5: PINGRESP Has Remaining Length 0': 'the same CONNECT',
-};
+  ],
+  [/^testmqtt 5: PING(REQ|RESP) /, 'its CONNECT announces 16 bytes and has 17: we say so in a CONNACK, it expects silence'],
+  [/^testmqtt 3\.1\.1: Will Message /, 'its client sends DISCONNECT, after which no will is due, and closes at once: passes by a race'],
+];
 
 const testmqttModule = 'github.com/bromq-dev/testmqtt@v0.1.1';
 const buildLimitMs = 120_000;
@@ -44,7 +46,7 @@ export async function suiteChecks(checks: Checks, folder: string | undefined, po
   const report = (suite: string): Report => {
     return (name, failure) => {
       const label = `${suite}: ${name}`;
-      const why = known[label.replace(/^(paho.mqtt.testing) \S+:/, '$1:')];
+      const why = known.find(([pattern]) => pattern.test(label))?.[1];
       if (failure === undefined) checks.pass(label);
       else if (why !== undefined) checks.skip(label, why);
       else checks.fail(label, failure);
