@@ -6,6 +6,7 @@ import type { ClientSession } from './client-session.ts';
 import { competingOf } from './competing-consumers.ts';
 import type { CompetingConsumers } from './competing-consumers.ts';
 import type { BrokerContext } from './context.ts';
+import { DeliveryTable } from './delivery-table.ts';
 import type { Settlement } from './port.ts';
 import type { Entry, Queue } from './queue.ts';
 import { RecordKind } from './records.ts';
@@ -18,11 +19,9 @@ export class OutgoingDeliveries {
   unsettled = 0;
   readonly #context: BrokerContext;
   readonly #session: ClientSession;
-  /** By delivery id, in the order in which they were first sent [MQTT-4.4.0-1]. */
-  #outgoing: Map<number, Entry> | undefined = undefined;
+  #outgoing: DeliveryTable | undefined = undefined;
   /** Those to be sent again, or for the first time now that their record is durable. */
   #resend: Entry[] | undefined = undefined;
-  #lastId = 0;
 
   constructor(context: BrokerContext, session: ClientSession) {
     this.#context = context;
@@ -43,8 +42,9 @@ export class OutgoingDeliveries {
     return this.#entries().filter((entry) => entry.queue === queue);
   }
 
+  /** In the order in which they were first sent [MQTT-4.4.0-1]. */
   #entries(): Entry[] {
-    return this.#outgoing === undefined ? [] : [...this.#outgoing.values()];
+    return this.#outgoing?.inOrder() ?? [];
   }
 
   /**
@@ -97,18 +97,12 @@ export class OutgoingDeliveries {
   }
 
   #assign(entry: Entry, sendAs: Guarantee): void {
-    const outgoing = (this.#outgoing ??= new Map());
-    let id = this.#lastId;
-    do id = (id % 65_535) + 1;
-    while (outgoing.has(id));
-    this.#lastId = id;
+    (this.#outgoing ??= new DeliveryTable()).add(entry);
     entry.state = 'sent';
     entry.sendAs = sendAs;
     entry.owner = this.#session;
-    entry.deliveryId = id;
     entry.counted = true;
     this.unsettled++;
-    outgoing.set(id, entry);
   }
 
   /** Returns false when the peer does not take packets as large as this one: the message is dropped. */
@@ -127,7 +121,7 @@ export class OutgoingDeliveries {
   }
 
   #forget(entry: Entry): void {
-    this.#outgoing!.delete(entry.deliveryId);
+    this.#outgoing!.delete(entry);
     if (entry.counted) this.unsettled--;
     entry.counted = false;
   }
@@ -252,9 +246,8 @@ export class OutgoingDeliveries {
 
   /** Takes over a delivery found in the journal. */
   recover(entry: Entry): void {
-    (this.#outgoing ??= new Map()).set(entry.deliveryId, entry);
+    (this.#outgoing ??= new DeliveryTable()).recover(entry);
     entry.owner = this.#session;
     entry.redelivered = true;
-    this.#lastId = Math.max(this.#lastId, entry.deliveryId);
   }
 }

@@ -36,6 +36,8 @@ export class Entry implements EntryFields {
   /** It counts against the receive maximum of the connection its owner has now. */
   counted = false;
   deliveryId = 0;
+  /** Orders deliveries of one peer whose ids have begun again in between; see DeliveryTable. */
+  deliveryLap = 0;
   owner: EntryOwner | undefined = undefined;
   redelivered = false;
   /** It has left its queue. */
