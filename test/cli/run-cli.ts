@@ -31,10 +31,10 @@ export function runNode(args: readonly string[]): Promise<Result> {
   return outcome(child);
 }
 
-function start(args: readonly string[], bin: string | undefined): ChildProcess {
+function start(args: readonly string[], bin: string | undefined, more: NodeJS.ProcessEnv = {}): ChildProcess {
   // The test runner's own settings must not reach the process.
   const { NODE_OPTIONS: _, NODE_TEST_CONTEXT: __, ...env } = process.env;
-  return spawn(process.execPath, bin === undefined ? [...args] : [bin, ...args], { env, stdio: 'pipe' });
+  return spawn(process.execPath, bin === undefined ? [...args] : [bin, ...args], { env: { ...env, ...more }, stdio: 'pipe' });
 }
 
 function outcome(child: ChildProcess): Promise<Result> {
@@ -60,9 +60,9 @@ export class Served {
   #stdout = '';
   #over: Result | undefined;
 
-  /** `before`: options of Node itself. */
-  constructor(args: readonly string[], bin = ownBin, before: readonly string[] = []) {
-    this.#child = start([...before, bin, 'serve', ...args], undefined);
+  /** `before`: options of Node itself; `environment`: variables beside our own. */
+  constructor(args: readonly string[], bin = ownBin, before: readonly string[] = [], environment: NodeJS.ProcessEnv = {}) {
+    this.#child = start([...before, bin, 'serve', ...args], undefined, environment);
     this.#child.stdin!.end();
     this.#child.stderr!.on('data', (text: string) => this.#take(text));
     this.#child.stdout!.on('data', (text: string) => {
@@ -76,6 +76,10 @@ export class Served {
     this.#over = await outcome(this.#child);
     this.#wake();
     return this.#over;
+  }
+
+  get pid(): number {
+    return this.#child.pid!;
   }
 
   /** The first line of the log that `matches` accepts, now or later. */
