@@ -207,7 +207,8 @@ export class OutgoingDeliveries {
       entry.counted = false;
       // One whose record is not durable yet has never been sent; it will be then.
       if (entry.row > entry.queue.shard.durableRow) continue;
-      entry.redelivered = true;
+      // One with a record was first sent by #sendOnce, if at all: the connection may have been lost before [MQTT-3.3.1-3].
+      if (entry.sendAs !== 2 || entry.row === 0) entry.redelivered = true;
       (this.#resend ??= []).push(entry);
     }
   }
