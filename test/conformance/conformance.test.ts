@@ -16,6 +16,7 @@ import './topics.ts';
 import './shared.ts';
 import './disconnect.ts';
 import './authentication.ts';
+import './mqtt-3.1.ts';
 import './websocket.ts';
 
 import assert from 'node:assert/strict';

@@ -250,3 +250,28 @@ conforms({ v5: '3.1.4-1 4.13.1-1' }, 'properties of CONNECT that are wrong are r
   ];
   for (const properties of wrong) expectRefused(h.client().connect({ clientId: 'c', properties }), undefined, 0x81, 0x82);
 });
+
+conforms(
+  { v5: '3.1.2-28' },
+  'response information when it was requested',
+  (h) => {
+    const c = h.client().connect({ clientId: 'c', properties: { requestResponseInformation: 1 } });
+    c.expect('connack', { properties: { responseInformation: (v) => typeof v === 'string' && v.startsWith('answers/') } });
+  },
+  { mqtt: { responseTopicPrefix: 'answers/' } },
+);
+
+conforms(
+  { v5: '3.9.3-2 3.2.2-8' },
+  'what the server does not offer is announced, and refused with its reason',
+  (h) => {
+    const c = h.client().connect({ clientId: 'c' });
+    c.expect('connack', { properties: { sharedSubscriptionAvailable: 0, subscriptionIdentifierAvailable: 0 } });
+    c.send({ type: 'subscribe', id: 1, subscriptions: [{ filter: '$share/g/t' }, { filter: 't' }] }).expect('suback', {
+      reasons: [0x9e, 0],
+    });
+    const properties = { subscriptionIdentifier: 1 };
+    c.send({ type: 'subscribe', id: 2, subscriptions: [{ filter: 't' }], properties }).expect('suback', { reasons: [0xa1] });
+  },
+  { mqtt: { sharedSubscriptionsAvailable: false, subscriptionIdentifiersAvailable: false } },
+);

@@ -191,3 +191,32 @@ conforms({ v5: '4.13.1-1 3.3.2-8' }, 'properties of PUBLISH that are wrong close
       .expectClosed(reasons);
   }
 });
+
+conforms({ v5: '3.3.1-12 3.3.1-13' }, 'RETAIN towards subscriptions at each QoS', (h) => {
+  for (const qos of [0, 1, 2]) {
+    const as = h.connect(`as${qos}`).subscribe('t/#', { qos, retainAsPublished: true });
+    const not = h.connect(`not${qos}`).subscribe('t/#', { qos });
+    for (const retain of [true, false]) {
+      h.publish(`t/${qos}/${retain}`, 'x', qos, retain);
+      as.expect('publish', { qos, retain });
+      not.expect('publish', { qos, retain: false });
+      h.publish(`t/${qos}/${retain}`, '', 0, true);
+      as.take('publish', { payload: '' });
+      not.take('publish', { payload: '' });
+    }
+    as.drop();
+    not.drop();
+  }
+});
+
+conforms({ v5: '3.4.2-1 3.5.2-1' }, 'a payload that is not the UTF-8 it is said to be is refused with its reason', (h) => {
+  const c = h.connect('c').subscribe('t', { qos: 2 });
+  const p = h.connect('p');
+  const bad = { type: 'publish', topic: 't', payload: hex('ff fe'), properties: { payloadFormatIndicator: 1 } } as const;
+  p.send({ ...bad, qos: 1, id: 1 }).expect('puback', { reason: 0x99 });
+  p.send({ ...bad, qos: 2, id: 2 }).expect('pubrec', { reason: 0x99 });
+  p.send({ ...bad, qos: 0 }).expectNothing();
+  c.expectNothing();
+  p.publish('t', hex('ff fe'), { properties: { payloadFormatIndicator: 0 } });
+  c.expect('publish', { payload: hex('ff fe') });
+});

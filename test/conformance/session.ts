@@ -173,3 +173,48 @@ conforms({ v4: '4.4.0-1 4.1.0-1', v5: '4.4.0-1 4.1.0-1' }, 'the exchanges of a s
   again.send({ type: 'pubrel', id: 77 }).expect('pubcomp', { id: 77, reason: 0 });
   watcher.expectNothing();
 });
+
+conforms({ v4: '3.3.1-1 4.4.0-1', v5: '3.3.1-1 4.4.0-1' }, 'what comes again and again keeps its identifier and DUP', (h) => {
+  const c = h.session('c').subscribe('t', { qos: 2 });
+  h.publish('t', '1', 1);
+  h.publish('t', '2', 2);
+  const ids = ['1', '2'].map((payload) => c.take('publish', { payload, dup: false }).id!);
+  c.drop();
+  for (let n = 0; n < 3; n++) {
+    const again = h.session('c', {}, true);
+    ['1', '2'].forEach((payload, i) => again.take('publish', { payload, id: ids[i]!, dup: true }));
+    again.expectNothing().drop();
+  }
+});
+
+conforms({ v4: '3.3.1-3', v5: '3.3.1-3' }, 'what was never sent comes with DUP 0', (h) => {
+  const c = h.session('c').subscribe('t', { qos: 2 });
+  h.holdJournal();
+  const p = h.connect('p');
+  p.send({ type: 'publish', topic: 't', payload: '1', qos: 1, id: 1 });
+  p.send({ type: 'publish', topic: 't', payload: '2', qos: 2, id: 2 });
+  c.drop();
+  h.releaseJournal();
+  const again = h.session('c', {}, true);
+  again.take('publish', { payload: '1', dup: false });
+  again.take('publish', { payload: '2', dup: false });
+});
+
+conforms({ v4: '3.3.1-3', v5: '3.3.1-3' }, 'what was about to be sent when the connection was lost comes with DUP 0', (h) => {
+  const c = h.session('c').subscribe('t', { qos: 2 });
+  h.holdJournal();
+  h.connect('p').send({ type: 'publish', topic: 't', payload: '2', qos: 2, id: 2 });
+  h.commitOnce();
+  const sent = c.takeAll().length > 0;
+  c.drop();
+  h.releaseJournal();
+  h.session('c', {}, true).take('publish', { payload: '2', dup: sent });
+});
+
+conforms({ v4: '3.3.1-1', v5: '3.3.1-1' }, 'QoS 1 that was sent before a crash comes with DUP', async (h) => {
+  const c = h.session('c').subscribe('t', { qos: 1 });
+  h.publish('t', '1', 1);
+  c.take('publish', { payload: '1', dup: false });
+  await h.crash();
+  h.session('c', {}, true).take('publish', { payload: '1', dup: true });
+});

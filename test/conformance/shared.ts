@@ -89,3 +89,30 @@ conforms({ v5: '4.8.2-3' }, 'what an absent member does not take, the others do'
     Array.from({ length: 10 }, (_, n) => n),
   );
 });
+
+conforms({ v5: '4.8.2-3' }, 'messages of each QoS reach exactly one member, with RETAIN as its subscription says', (h) => {
+  const as = h.connect('as').subscribe('$share/g/t', { qos: 2, retainAsPublished: true });
+  const not = h.connect('not').subscribe('$share/g/t', { qos: 2 });
+  for (const c of [as, not]) c.autoAcknowledge = true;
+  for (let n = 0; n < 24; n++) h.publish('t', String(n), n % 3, Math.floor(n / 6) % 2 === 0);
+  const seen = [as, not].flatMap((c) =>
+    c
+      .takeAll()
+      .filter(({ type }) => type === 'publish')
+      .map(({ payload, qos, retain }) => {
+        const n = Number(payload);
+        assert.equal(qos, n % 3);
+        assert.equal(retain, c === as && Math.floor(n / 6) % 2 === 0, `${n} to ${c === as ? 'as' : 'not'}`);
+        return n;
+      }),
+  );
+  assert.deepEqual(
+    seen.sort((a, b) => a - b),
+    Array.from({ length: 24 }, (_, n) => n),
+  );
+});
+
+conforms({ v5: '4.8.2-3' }, 'a shared subscription gets no retained messages when it is made', (h) => {
+  h.publish('t', 'kept', 1, true);
+  h.connect('c').subscribe('$share/g/t').expectNothing();
+});

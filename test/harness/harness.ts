@@ -168,6 +168,13 @@ export class Harness {
     this.settle();
   }
 
+  /** While the journal is held: makes durable what has been written so far, and not what follows from that. */
+  commitOnce(): void {
+    run(this.#journalTasks);
+    this.broker.shards.forEach((shard, i) => (this.#durableRows[i] = shard.durableRow));
+    this.settle();
+  }
+
   /** The process is killed and starts again on what was durable. All connections are gone. */
   async crash(): Promise<void> {
     for (const wire of this.#wires) wire.kill();
