@@ -84,7 +84,17 @@ export class AdminPart implements Part {
     if (token === undefined || nearest === undefined) return;
     const host = isLoopback(nearest.host) ? nearest.host : 'localhost';
     const url = `${nearest.kind}://${hostAndPort(host, nearest.port)}`;
-    await publishLocalAccess(resolve(this.#rooms.config.node.dataDir), { token, url });
+    const directory = resolve(this.#rooms.config.node.dataDir);
+    try {
+      await publishLocalAccess(directory, { token, url });
+    } catch (error) {
+      // A full disk. Messages do not wait for a convenience; what an earlier start left would only mislead.
+      await withdrawLocalAccess(directory).catch(() => {});
+      this.#rooms.log.warn('commands on this machine will need a password: the token could not be written', {
+        directory,
+        error: (error as Error).message,
+      });
+    }
   }
 
   #metricSources() {
