@@ -35,7 +35,9 @@ class Publisher {
     for (let half = 0; half < (qos === 0 ? 1 : 2); half++) {
       const packets: Uint8Array[] = [];
       for (let i = 0; i < perBurst; i++) {
-        packets.push(encode({ type: 'publish', topic: this.#name, payload, qos, ...(qos === 0 ? {} : { id: half * perBurst + i + 1 }) }, version));
+        packets.push(
+          encode({ type: 'publish', topic: this.#name, payload, qos, ...(qos === 0 ? {} : { id: half * perBurst + i + 1 }) }, version),
+        );
       }
       this.#bursts.push({ bytes: Buffer.concat(packets), messages: perBurst, open: 0 });
     }

@@ -11,10 +11,8 @@ export type PublisherOptions = {
   /** Unacknowledged at a time. */
   readonly window?: number;
   readonly payloadBytes?: number;
-  /** Default: until `stop`, a refusal included. */
+  /** Default: until `stop`. */
   readonly count?: number;
-  /** No more after the first refusal. */
-  readonly stopWhenRefused?: boolean;
 };
 
 /** Keeps its window full of `name:1:…`, `name:2:…` and so on, and remembers the answers. */
@@ -33,7 +31,7 @@ export class NumberedPublisher {
   constructor(peer: Peer, name: string, options: PublisherOptions) {
     this.name = name;
     this.#peer = peer;
-    this.#options = { qos: 1, window: 100, payloadBytes: 16, count: Infinity, stopWhenRefused: false, ...options };
+    this.#options = { qos: 1, window: 100, payloadBytes: 16, count: Infinity, ...options };
     for (let id = this.#options.window; id > 0; id--) this.#freeIds.push(id);
     peer.onPacket = (packet) => this.#answered(packet);
     this.#fill();
@@ -75,7 +73,6 @@ export class NumberedPublisher {
     // A PUBREC already says that the broker has it.
     if (reason >= 0x80) this.refused.set(number, reason);
     else this.acknowledged.add(number);
-    if (reason >= 0x80 && this.#options.stopWhenRefused) this.#stopped = true;
     if (type === 'pubrec' && reason < 0x80) {
       this.#peer.send({ type: 'pubrel', id: id! });
       return true;

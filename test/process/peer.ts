@@ -163,7 +163,12 @@ export class Peer {
   }
 
   #left(): string {
-    return this.inbox.length === 0 ? '' : `; there are: ${this.inbox.slice(0, 5).map(({ type, reason }) => `${type} ${reason ?? ''}`).join(', ')}`;
+    return this.inbox.length === 0
+      ? ''
+      : `; there are: ${this.inbox
+          .slice(0, 5)
+          .map(({ type, reason }) => `${type} ${reason ?? ''}`)
+          .join(', ')}`;
   }
 
   #news(withinMs: number): Promise<void> {
