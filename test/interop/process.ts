@@ -4,6 +4,13 @@ import { spawn } from 'node:child_process';
 
 import type { ChildProcess } from 'node:child_process';
 
+/** Those that still run: none may outlive us, however we end. */
+const running = new Set<ChildProcess>();
+process.on('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(1));
+
 type Waiter = { readonly fits: (line: string) => boolean; readonly resolve: (line: string) => void };
 
 export class Child {
@@ -17,13 +24,17 @@ export class Child {
   constructor(command: string, args: readonly string[], options: { cwd?: string; env?: NodeJS.ProcessEnv } = {}) {
     this.#what = [command, ...args].join(' ');
     this.#process = spawn('stdbuf', ['-oL', '-eL', command, ...args], { stdio: ['pipe', 'pipe', 'pipe'], ...options });
+    running.add(this.#process);
     this.#process.stdin!.on('error', () => {});
     this.#exited = new Promise((resolve) => {
       this.#process.on('error', (error) => {
         this.#line(String(error));
         resolve(-1);
       });
-      this.#process.on('close', (code) => resolve(code ?? -1));
+      this.#process.on('close', (code) => {
+        running.delete(this.#process);
+        resolve(code ?? -1);
+      });
     });
     for (const stream of [this.#process.stdout!, this.#process.stderr!]) this.#read(stream);
   }

@@ -77,4 +77,9 @@ async function main(): Promise<number> {
 }
 
 // Clients of failed checks may still hold sockets.
-process.exit(await main());
+process.exit(
+  await main().catch((error: unknown) => {
+    console.log(`FAIL  ${error instanceof Error ? error.message : String(error)}`);
+    return 1;
+  }),
+);

@@ -7,6 +7,7 @@ import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { stripVTControlCharacters } from 'node:util';
 
 import { startHeliograph } from './heliograph-target.ts';
 import { Child, run } from './process.ts';
@@ -151,7 +152,7 @@ async function linesOf(command: string, args: readonly string[]): Promise<string
   const timer = setTimeout(() => child.kill('SIGKILL'), suiteLimitMs);
   await child.exit();
   clearTimeout(timer);
-  return child.lines.map((line) => line.replace(/\u001b\[[0-9;]*m/g, ''));
+  return child.lines.map((line) => stripVTControlCharacters(line));
 }
 
 async function exists(path: string): Promise<boolean> {
