@@ -10,7 +10,13 @@ const privateDirectoryMode = 0o700;
 
 /** Creates `directory` and its parents where missing, for the owner alone. */
 export async function makePrivateDirectory(directory: string): Promise<void> {
-  await mkdir(directory, { recursive: true, mode: privateDirectoryMode });
+  try {
+    await mkdir(directory, { recursive: true, mode: privateDirectoryMode });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    // What Node says of a read-only file system when it is to make parents, too; without them it tells the true reason.
+    await mkdir(directory, { mode: privateDirectoryMode });
+  }
 }
 
 /** Replaces the content of `path` in one step, with mode 0600, and returns when it is on the disk. */

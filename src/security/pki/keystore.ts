@@ -244,7 +244,7 @@ async function openAuthority(directory: string, services: KeystoreServices): Pro
     });
   }
   await warnIfExposed(keyPath, services.log);
-  return new CertificateAuthority(key, certificate, services, keyPath);
+  return new CertificateAuthority(key, certificate, services, `${keyPath}, ${certificatePath}`);
 }
 
 function parseOwnKey(pem: string, path: string): KeyObject {
