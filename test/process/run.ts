@@ -7,11 +7,16 @@ import { parseArgs } from 'node:util';
 
 import { Checks } from '../interop/checks.ts';
 import { boundedMemory } from './bounded-memory.ts';
+import { damagedData } from './damaged-data.ts';
 import { refusingDisk } from './refusing-disk.ts';
 
 const overallLimitMs = 420_000;
 
-const topics: Readonly<Record<string, (checks: Checks) => Promise<void>>> = { memory: boundedMemory, disk: refusingDisk };
+const topics: Readonly<Record<string, (checks: Checks) => Promise<void>>> = {
+  memory: boundedMemory,
+  disk: refusingDisk,
+  data: damagedData,
+};
 
 async function main(): Promise<number> {
   const { values } = parseArgs({ options: { topic: { type: 'string' }, only: { type: 'string' } } });
