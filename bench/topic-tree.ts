@@ -1,4 +1,4 @@
-// How fast the topic tree matches and how much memory it takes. Run: node --expose-gc bench/topic-tree.ts [FILTERS]
+// How fast the topic tree matches and how much memory it takes. Run: node --expose-gc bench/topic-tree.ts [FILTERS [ONE SHAPE]]
 //
 // Memory is the tree's own: the filters' texts are counted (the tree keeps them), the values are one shared object. A match is
 // timed as the broker would do it for a topic it has not seen before: the text comes fresh from bytes.
@@ -7,6 +7,7 @@ import { TopicIndex } from '../src/broker/topic-index.ts';
 import { TopicTree } from '../src/broker/topic-tree.ts';
 
 const count = Number(process.argv[2] ?? 1_000_000);
+const only = process.argv[3];
 const probes = 200_000;
 const rounds = 5;
 
@@ -119,5 +120,5 @@ console.log(`${count} filters, and four that look at every topic. Median of ${ro
 console.log(
   `${'filters'.padEnd(32)} ${'match'.padStart(10)} ${'1000 hot'.padStart(10)} ${'found'.padStart(7)} ${'a filter'.padStart(9)} ${'add'.padStart(9)}`,
 );
-for (const shape of shapes) console.log(measure(shape));
-console.log(measureIndex());
+for (const shape of shapes) if (only === undefined || shape.name === only) console.log(measure(shape));
+if (only === undefined) console.log(measureIndex());

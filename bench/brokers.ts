@@ -1,0 +1,232 @@
+// The brokers that are measured: ours, and every peer that this machine has or can get.
+
+import { execFileSync, spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { connect, createServer, type AddressInfo } from 'node:net';
+import { homedir, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { binDirectory } from './generators.ts';
+import { hasProgram, pinned, prefer } from './machine.ts';
+
+const root = join(import.meta.dirname, '..');
+const startLimitMs = 120_000;
+const stopLimitMs = 30_000;
+
+export type Ports = { readonly plain: number; readonly tls: number };
+
+export type Broker = {
+  readonly name: string;
+  readonly version: string;
+  /** The command that serves on these ports and keeps everything it writes in `directory`. */
+  command(directory: string, ports: Ports): readonly string[];
+};
+
+const heliograph: Broker = {
+  name: 'heliograph',
+  version: (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }).version,
+  command(directory, { plain, tls }) {
+    const config = join(directory, 'heliograph.yaml');
+    const off = (kind: string) => `{ kind: ${kind}, port: 0, enabled: false }`;
+    writeFileSync(
+      config,
+      [
+        'listeners:',
+        `  mqtt: { kind: tcp, host: 127.0.0.1, port: ${plain} }`,
+        `  mqtts: { kind: tls, host: 127.0.0.1, port: ${tls} }`,
+        `  ws: ${off('ws')}`,
+        `  wss: ${off('wss')}`,
+        `  admin: ${off('http')}`,
+        '',
+      ].join('\n'),
+    );
+    const bin = join(root, 'bin', 'heliograph.js');
+    return [process.execPath, bin, 'serve', '--dev', '--config', config, '--data', join(directory, 'data'), '--log-level', 'error'];
+  },
+};
+
+/** Without its limits, which would make it drop what it is slow to send, and without its persistence, which is not durable. */
+function mosquitto(): Broker | undefined {
+  const program = hasProgram('mosquitto') ? 'mosquitto' : '/usr/sbin/mosquitto';
+  if (!hasProgram(program)) return undefined;
+  const version = /version (\S+)/.exec(spawnSync(program, ['-h'], { encoding: 'utf8' }).stdout)?.[1] ?? 'unknown';
+  return {
+    name: 'mosquitto',
+    version,
+    command(directory, { plain }) {
+      const config = join(directory, 'mosquitto.conf');
+      const settings = ['allow_anonymous true', 'max_inflight_messages 0', 'max_queued_messages 0', 'persistence false', 'user root'];
+      writeFileSync(config, [`listener ${plain} 127.0.0.1`, ...settings, ''].join('\n'));
+      return [program, '-c', config];
+    },
+  };
+}
+
+const aedesVersion = '1.2.0';
+
+/** From npm, into a directory that is not the project's. */
+function aedes(): Broker | undefined {
+  const directory = join(binDirectory, 'aedes');
+  if (!existsSync(join(directory, 'node_modules', 'aedes'))) {
+    mkdirSync(directory, { recursive: true });
+    const install = spawnSync('npm', ['install', '--no-audit', '--no-fund', '--prefix', directory, `aedes@${aedesVersion}`]);
+    if (install.status !== 0) return undefined;
+  }
+  const program = join(directory, 'serve.mjs');
+  writeFileSync(
+    program,
+    [
+      "import { createServer } from 'node:net';",
+      "import { Aedes } from 'aedes';",
+      'const broker = await Aedes.createBroker();',
+      "createServer(broker.handle).listen(Number(process.argv[2]), '127.0.0.1');",
+      '',
+    ].join('\n'),
+  );
+  return { name: 'aedes', version: aedesVersion, command: (_, { plain }) => [process.execPath, program, String(plain)] };
+}
+
+/** With the durability it has by default: it flushes every two minutes. */
+function nats(): Broker | undefined {
+  const installed = join(homedir(), 'go', 'bin', 'nats-server');
+  const program = hasProgram('nats-server') ? 'nats-server' : existsSync(installed) ? installed : undefined;
+  if (program === undefined) return undefined;
+  const version = /v(\S+)/.exec(execFileSync(program, ['-v'], { encoding: 'utf8' }))?.[1] ?? 'unknown';
+  return {
+    name: 'nats',
+    version,
+    command(directory, { plain, tls }) {
+      const config = join(directory, 'nats.conf');
+      const store = join(directory, 'store');
+      const lines = [
+        'server_name: bench',
+        `listen: 127.0.0.1:${tls}`,
+        `jetstream { store_dir: "${store}" }`,
+        `mqtt { listen: "127.0.0.1:${plain}" }`,
+      ];
+      writeFileSync(config, `${lines.join('\n')}\n`);
+      return [program, '-c', config];
+    },
+  };
+}
+
+/** Ours first. */
+export function findBrokers(only: readonly string[]): Broker[] {
+  const wanted = (name: string): boolean => only.length === 0 || only.includes(name);
+  const peers = [wanted('mosquitto') && mosquitto(), wanted('nats') && nats(), wanted('aedes') && aedes()];
+  return [heliograph, ...peers.filter((peer) => peer !== undefined && peer !== false)];
+}
+
+export class BrokerFailed extends Error {}
+
+/** A broker that runs, with a directory of its own. */
+export class RunningBroker {
+  readonly broker: Broker;
+  readonly ports: Ports;
+  readonly #directory: string;
+  readonly #core: number | undefined;
+  #child: ChildProcess;
+  #output = '';
+  #ended = false;
+
+  private constructor(broker: Broker, core: number | undefined, directory: string, ports: Ports) {
+    this.broker = broker;
+    this.ports = ports;
+    this.#core = core;
+    this.#directory = directory;
+    this.#child = this.#spawn();
+  }
+
+  /** @throws BrokerFailed */
+  static async start(broker: Broker, core: number | undefined): Promise<RunningBroker> {
+    const directory = mkdtempSync(join(tmpdir(), 'heliograph-bench-'));
+    const running = new RunningBroker(broker, core, directory, { plain: await freePort(), tls: await freePort() });
+    try {
+      await running.#untilServing();
+    } catch (error) {
+      await running.stop();
+      throw error;
+    }
+    return running;
+  }
+
+  get pid(): number {
+    return this.#child.pid!;
+  }
+
+  get hasEnded(): boolean {
+    return this.#ended;
+  }
+
+  /** The end of what it printed. */
+  get lastWords(): string {
+    return this.#output.trim().split('\n').slice(-3).join(' ');
+  }
+
+  /** Kills it without warning and starts it again on its data. Returns the seconds from the start until it serves. */
+  async crashAndRestart(): Promise<number> {
+    await this.#kill('SIGKILL');
+    const startMs = performance.now();
+    this.#child = this.#spawn();
+    await this.#untilServing();
+    return (performance.now() - startMs) / 1000;
+  }
+
+  async stop(): Promise<void> {
+    await this.#kill('SIGTERM');
+    rmSync(this.#directory, { recursive: true, force: true });
+  }
+
+  #spawn(): ChildProcess {
+    const [program, ...args] = pinned(this.#core, this.broker.command(this.#directory, this.ports)) as [string, ...string[]];
+    const child = spawn(program, args, { detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+    if (child.pid !== undefined) prefer(child.pid);
+    this.#ended = false;
+    const note = (text: Buffer): void => void (this.#output = (this.#output + text.toString()).slice(-4000));
+    child.stdout.on('data', note);
+    child.stderr.on('data', note);
+    child.on('error', (error) => note(Buffer.from(error.message)));
+    child.on('close', () => {
+      if (child === this.#child) this.#ended = true;
+    });
+    return child;
+  }
+
+  async #kill(signal: NodeJS.Signals): Promise<void> {
+    const child = this.#child;
+    if (this.#ended || child.pid === undefined) return;
+    const closed = new Promise((resolve) => child.once('close', resolve));
+    child.kill(signal);
+    const timer = setTimeout(() => child.kill('SIGKILL'), stopLimitMs);
+    await closed;
+    clearTimeout(timer);
+  }
+
+  async #untilServing(): Promise<void> {
+    const untilMs = performance.now() + startLimitMs;
+    while (performance.now() < untilMs && !this.#ended) {
+      if (await accepts(this.ports.plain)) return;
+      await wait(5);
+    }
+    throw new BrokerFailed(`${this.broker.name} does not serve: ${this.lastWords}`);
+  }
+}
+
+function accepts(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1');
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
