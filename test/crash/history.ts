@@ -7,6 +7,7 @@ import { check } from '../../sim/checkers.ts';
 import { Facts } from '../../sim/facts.ts';
 import { between, chance, pick } from '../../sim/random-choices.ts';
 import { BrokerProcess, checkDataOf, metricsOf, newPlace, statusOf, type Place } from './broker-process.ts';
+import { moments, Moments } from './moments.ts';
 import { Participant, Publisher, Subscriber, type Making, type Subscribing, type Traffic } from './participants.ts';
 import { RetainedValues } from './retained.ts';
 import { Wills } from './wills.ts';
@@ -50,13 +51,15 @@ const topics = ['t/a', 't/b', 't/c', 't/d'];
 const earlyKills = 0.3;
 const longestLifeMs = 3000;
 const cutEveryMs = 700;
+const momentTimeoutMs = 3000;
 const startTimeoutMs = 30_000;
-const calmTimeoutMs = 90_000;
+const calmTimeoutMs = 45_000;
 
 export class History {
   readonly #plan: Plan;
   readonly #random: SeededRandom;
   readonly #facts = new Facts();
+  readonly #moments = new Moments();
   readonly #place: Place;
   readonly #subscribers: Subscriber[] = [];
   readonly #publishers: Publisher[] = [];
@@ -66,6 +69,7 @@ export class History {
   readonly #restartsMs: number[] = [];
   readonly #recoveriesMs: number[] = [];
   readonly #seen: Record<string, number> = {};
+  readonly #subscribing: Promise<void>[] = [];
   #lives = 0;
   #kills = 0;
   #killsBeforeReady = 0;
@@ -76,7 +80,7 @@ export class History {
     this.#random = new SeededRandom(plan.seed);
     this.#populate();
     const { port } = place;
-    this.#wills = new Wills(port, this.#facts, this.#random);
+    this.#wills = new Wills(port, this.#facts, this.#random, this.#moments);
     this.#retainer = new Participant(port, this.#facts, { clientId: 'retainer' });
     this.#retained = new RetainedValues(port, this.#facts, this.#retainer);
   }
@@ -114,11 +118,15 @@ export class History {
   }
 
   #publisher(making: Making, traffic: Traffic): void {
-    this.#publishers.push(new Publisher(new Participant(this.#place.port, this.#facts, making), this.#facts, this.#random, traffic));
+    this.#publishers.push(
+      new Publisher(new Participant(this.#place.port, this.#facts, making), this.#facts, this.#random, this.#moments, traffic),
+    );
   }
 
-  #subscriber(making: Making, subscribing: Subscribing): void {
-    this.#subscribers.push(new Subscriber(this.#place.port, this.#facts, this.#random, making, subscribing));
+  #subscriber(making: Making, subscribing: Subscribing): Subscriber {
+    const subscriber = new Subscriber(this.#place.port, this.#facts, this.#random, this.#moments, making, subscribing);
+    this.#subscribers.push(subscriber);
+    return subscriber;
   }
 
   get #participants(): Participant[] {
@@ -169,14 +177,37 @@ export class History {
     if (chance(this.#random, earlyKills)) {
       const isReady = await Promise.race([broker.ready.then((ms) => ms !== undefined), sleep(between(this.#random, 0.3, 1.1) * usual)]);
       if (isReady !== true) this.#killsBeforeReady++;
+      await broker.kill();
     } else {
       await this.#untilReady(broker);
       void this.#retained.probe();
       // Squared: many short lives, in which clients are still coming back.
       await sleep(longestLifeMs * this.#random.float() ** 2);
+      if (chance(this.#random, 0.3)) await broker.kill();
+      else await this.#killAtMoment(broker);
     }
-    await broker.kill();
     this.#kills++;
+  }
+
+  /** Right after a promise. */
+  async #killAtMoment(broker: BrokerProcess): Promise<void> {
+    const moment = pick(this.#random, moments);
+    const killed = Promise.withResolvers<void>();
+    this.#moments.at(moment, () => killed.resolve(broker.kill()));
+    if (moment === 'subscription') this.#newcomer();
+    await Promise.race([killed.promise, sleep(momentTimeoutMs)]);
+    this.#moments.forget();
+    await broker.kill();
+  }
+
+  /** A durable session begins in the middle of it all. */
+  #newcomer(): void {
+    const nth = this.#subscribers.length;
+    const subscriber = this.#subscriber(
+      { clientId: `late${nth}`, version: nth % 2 === 0 ? 5 : 4 },
+      { filter: pick(this.#random, topics), qos: 2 },
+    );
+    this.#subscribing.push(subscriber.subscribe());
   }
 
   #cutOne(): void {
@@ -196,6 +227,7 @@ export class History {
 
   async #calm(broker: BrokerProcess): Promise<void> {
     await this.#untilReady(broker);
+    await Promise.all(this.#subscribing);
     for (const publisher of this.#publishers) publisher.stop();
     this.#retained.stop();
     for (const subscriber of this.#subscribers) subscriber.beDiligent();

@@ -4,6 +4,7 @@ import type { Random } from '../../src/base/random.ts';
 import type { Qos } from '../../src/protocols/mqtt/codec/index.ts';
 import type { Facts, SentMessage, SubscriberFacts } from '../../sim/facts.ts';
 import { between, chance, pick } from '../../sim/random-choices.ts';
+import type { Moments } from './moments.ts';
 import { keyOf, payloadOf } from './payload.ts';
 import { JsPeer, OwnPeer, type Fate, type Peer, type PeerMessage, type PeerOptions } from './peer.ts';
 
@@ -74,12 +75,14 @@ export class Publisher {
   onTheirWay = 0;
   readonly #facts: Facts;
   readonly #random: Random;
+  readonly #moments: Moments;
   readonly #traffic: Traffic;
   #count = 0;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(participant: Participant, facts: Facts, random: Random, traffic: Traffic) {
+  constructor(participant: Participant, facts: Facts, random: Random, moments: Moments, traffic: Traffic) {
     this.participant = participant;
+    this.#moments = moments;
     this.#facts = facts;
     this.#random = random;
     this.#traffic = traffic;
@@ -125,8 +128,10 @@ export class Publisher {
   async #follow(message: SentMessage, fate: Promise<Fate>): Promise<void> {
     const known = await fate;
     this.onTheirWay--;
-    if (known === 'acknowledged') message.acknowledgedAtMs = performance.now();
-    else if (known === 'refused') {
+    if (known === 'acknowledged') {
+      message.acknowledgedAtMs = performance.now();
+      if (message.qos > 0) this.#moments.now('acknowledgement');
+    } else if (known === 'refused') {
       message.refused = true;
       // No limit is near: the broker has no reason.
       this.#facts.complain(`REFUSED: ${message.key} at QoS ${message.qos}`);
@@ -148,12 +153,15 @@ export class Subscriber {
   readonly participant: Participant;
   readonly facts: SubscriberFacts;
   readonly #random: Random;
+  readonly #moments: Moments;
   #isPaused = false;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(port: number, facts: Facts, random: Random, making: Making, { filter, qos, group, lazy = false }: Subscribing) {
+  constructor(port: number, facts: Facts, random: Random, moments: Moments, making: Making, subscribing: Subscribing) {
+    const { filter, qos, group, lazy = false } = subscribing;
     const { clientId, version = 5, durable = true } = making;
     this.#random = random;
+    this.#moments = moments;
     this.facts = { clientId, version, filter, qos, durable, group, subscribedAtMs: undefined, received: [] };
     facts.subscribers.push(this.facts);
     this.participant = new Participant(port, facts, making, {
@@ -171,6 +179,7 @@ export class Subscriber {
     const granted = await this.participant.peer.subscribe(group === undefined ? filter : `$share/${group}/${filter}`, qos);
     if (granted !== qos) throw new Error(`${clientId} was granted ${granted} instead of QoS ${qos}`);
     this.facts.subscribedAtMs = performance.now();
+    this.#moments.now('subscription');
   }
 
   #take(facts: Facts, { topic, payload, qos, dup }: PeerMessage): void {
@@ -178,6 +187,7 @@ export class Subscriber {
     if (key === undefined)
       return facts.complain(`BROKEN: ${this.participant.clientId} got a payload of ${payload.length} bytes that nobody sent`);
     this.facts.received.push({ key, topic, qos, dup, connection: this.participant.connections, atMs: performance.now() });
+    if (qos === 2) this.#moments.now('delivery');
   }
 
   #beLazy(): void {

@@ -4,6 +4,7 @@ import type { Random } from '../../src/base/random.ts';
 import { endpointOf, MqttClient } from '../../src/client/index.ts';
 import type { Facts } from '../../sim/facts.ts';
 import { between } from '../../sim/random-choices.ts';
+import type { Moments } from './moments.ts';
 import { keyOf, payloadOf } from './payload.ts';
 import { Participant } from './participants.ts';
 
@@ -39,6 +40,7 @@ class Mortal {
     }
     // From here on the broker owes it.
     this.#wills.owed.add(key);
+    this.#wills.moments.now('welcome');
     this.#after(between(this.#wills.random, 0.1, 1) * longestLifeMs, () => {
       if (!client.isConnected) return;
       client.destroy();
@@ -66,12 +68,14 @@ class Mortal {
 export class Wills {
   readonly owed = new Set<string>();
   readonly random: Random;
+  readonly moments: Moments;
   readonly watcher: Participant;
   readonly #got = new Set<string>();
   readonly #mortals: Mortal[];
 
-  constructor(port: number, facts: Facts, random: Random) {
+  constructor(port: number, facts: Facts, random: Random, moments: Moments) {
     this.random = random;
+    this.moments = moments;
     this.watcher = new Participant(
       port,
       facts,
