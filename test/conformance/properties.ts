@@ -101,3 +101,17 @@ conforms({ v5: '4.3.3-13 4.3.3-7' }, 'a publisher completes its exchange even if
   h.advance(5_000);
   p.send({ type: 'pubrel', id: 1 }).expect('pubcomp', { id: 1, reason: 0 });
 });
+
+conforms({ v5: '3.3.2-17 1.5.5-1' }, 'properties of any length are forwarded as they came', (h) => {
+  const c = h.connect('c').subscribe('t');
+  const p = h.connect('p');
+  // Around the lengths at which the property length needs one byte more; 7 of them are the key and the lengths.
+  for (const size of [1, 119, 120, 121, 127, 128, 16_370, 16_376, 16_377, 16_378, 16_384, 60_000]) {
+    const userProperty = [['kk', 'v'.repeat(size)]] as const;
+    p.publish('t', `after ${size}`, { properties: { userProperty } });
+    c.expect('publish', { payload: `after ${size}`, properties: { userProperty } });
+  }
+  const userProperty = Array.from({ length: 40 }, (_, n) => [`k${n % 7}`, 'v'.repeat(60_000)] as const);
+  p.publish('t', 'megabytes', { properties: { userProperty } });
+  c.expect('publish', { payload: 'megabytes', properties: { userProperty } });
+});

@@ -220,3 +220,12 @@ conforms({ v5: '3.4.2-1 3.5.2-1' }, 'a payload that is not the UTF-8 it is said 
   p.publish('t', hex('ff fe'), { properties: { payloadFormatIndicator: 0 } });
   c.expect('publish', { payload: hex('ff fe') });
 });
+
+conforms({ v4: '3.3.5-2', v5: '3.4.2-1 3.5.2-1' }, 'a client that may not retain cannot', (h) => {
+  h.security.deny('retain', 't');
+  for (const qos of [0, 1, 2]) {
+    const p = h.connect('p').send({ type: 'publish', topic: 't', payload: 'x', retain: true, qos, ...(qos > 0 ? { id: 1 } : {}) });
+    if (h.version === 5 && qos > 0) p.expect(qos === 1 ? 'puback' : 'pubrec', { reason: 0x87 });
+  }
+  h.connect('c').subscribe('#').expectNothing();
+});

@@ -209,3 +209,27 @@ conforms({ v4: '2.2.2-2', v5: '4.13.1-1' }, 'an UNSUBSCRIBE that is cut short cl
   }
   assert.equal(prefixed('a').length, 3);
 });
+
+conforms({ v5: '3.8.3-3' }, 'no local at each QoS', (h) => {
+  for (const qos of [0, 1, 2]) {
+    const c = h.connect(`c${qos}`).subscribe('t', { qos, noLocal: true });
+    c.publish('t', 'own', { qos });
+    c.expectNothing();
+    h.publish('t', 'from another', qos);
+    c.expect('publish', { payload: 'from another', qos }).drop();
+  }
+});
+
+conforms({ v4: '3.3.1-6 3.8.4-4', v5: '3.3.1-9 3.8.4-5' }, 'every retained message is sent, however many there are', (h) => {
+  const count = 2000;
+  for (let n = 0; n < count; n++) h.publish(`many/${n % 50}/${n}`, String(n), 0, true);
+  const c = h.connect('c').subscribe('many/#', { qos: 1 });
+  const seen = c.takeAll().map(({ payload, retain }) => {
+    assert.equal(retain, true);
+    return Number(payload);
+  });
+  assert.deepEqual(
+    seen.sort((a, b) => a - b),
+    Array.from({ length: count }, (_, n) => n),
+  );
+});

@@ -118,3 +118,31 @@ conforms({ v5: '3.1.2-8 3.14.4-3' }, 'DISCONNECT 0x04 asks for the will, 0x00 do
   h.connect('c', { will }).disconnect(0x04);
   watcher.expect('publish', { payload: 'gone' }).expectNothing();
 });
+
+conforms({ v4: '3.1.2-8', v5: '3.1.2-7 3.1.2-8' }, 'a crash of the server loses no will', async (h) => {
+  h.session('watcher').subscribe('#', { qos: 1 }).drop();
+  h.session('connected', { will: { topic: 'one', payload: 'was connected', qos: 1 } });
+  if (h.version === 5) {
+    h.session('away', { will: { topic: 'two', payload: 'was away', qos: 1, properties: { willDelayInterval: 100 } } }).drop();
+    h.advance(40_000);
+  }
+  h.session('gone', { will: { topic: 'three', payload: 'said goodbye', qos: 1 } }).disconnect();
+  await h.crash();
+  const watcher = h.session('watcher', {}, true);
+  watcher.expect('publish', { payload: 'was connected' }).expectNothing();
+  if (h.version === 4) return;
+  h.advance(58_000);
+  watcher.expectNothing();
+  h.advance(4_000);
+  watcher.expect('publish', { payload: 'was away' }).expectNothing();
+});
+
+conforms({ v5: '3.1.3-9' }, 'a return within the delay suppresses the will also after a crash', async (h) => {
+  h.session('c', { will: { ...will, properties: { willDelayInterval: 100 } } });
+  await h.crash();
+  const watcher = h.connect('watcher').subscribe('#');
+  h.advance(10_000);
+  h.session('c', {}, true);
+  h.advance(1_000_000);
+  watcher.expectNothing();
+});
