@@ -2,7 +2,7 @@
 //
 //   conforms({ v4: '3.1.0-2', v5: '3.1.0-2 4.13.1-1' }, 'a second CONNECT closes the connection', (h) => { … });
 //
-// runs once for MQTT 3.1.1 and once for 5.0, each on a fresh broker in memory. Without `v4` it runs for 5.0 only.
+// runs for MQTT 3.1.1 and for 5.0, each with one shard and with eight, on a fresh broker in memory. Without `v4` it runs for 5.0 only.
 
 import test from 'node:test';
 
@@ -13,7 +13,7 @@ import type { Harness, HarnessOptions } from '../harness/harness.ts';
 
 export type StandardKey = 'v4' | 'v5';
 
-type Proof = { readonly name: string; passed: boolean };
+type Proof = { readonly name: string; runs: number; passed: number };
 
 /** Tests by the statements they prove: `v4 MQTT-3.1.0-2`. */
 export const proofs = new Map<string, Proof[]>();
@@ -26,21 +26,24 @@ export function conforms(statements: { v4?: string; v5?: string }, name: string,
   for (const key of ['v4', 'v5'] as const) {
     const ids = statements[key]?.split(' ');
     if (ids === undefined) continue;
-    const proof: Proof = { name: `MQTT ${titles[key]} [${ids.join('] [')}] ${name}`, passed: false };
+    const proof: Proof = { name: `MQTT ${titles[key]} [${ids.join('] [')}] ${name}`, runs: 0, passed: 0 };
     for (const id of ids) {
       const known = proofs.get(`${key} MQTT-${id}`) ?? [];
       known.push(proof);
       proofs.set(`${key} MQTT-${id}`, known);
     }
-    test(proof.name, async (t) => {
-      const h = await startHarness({ ...options, version: key === 'v4' ? 4 : 5 });
-      try {
-        await body(h, t);
-        h.check();
-      } finally {
-        await h.stop();
-      }
-      proof.passed = true;
-    });
+    for (const shards of [1, 8]) {
+      test(shards === 1 ? proof.name : `${proof.name} (${shards} shards)`, async (t) => {
+        const h = await startHarness({ ...options, version: key === 'v4' ? 4 : 5, shards });
+        try {
+          await body(h, t);
+          h.check();
+        } finally {
+          await h.stop();
+        }
+        proof.passed++;
+      });
+      proof.runs++;
+    }
   }
 }

@@ -31,7 +31,7 @@ export function coverageOf(key: StandardKey): Coverage {
   const { name, statements } = standards[key];
   const known = new Set(statements.map(({ id }) => id));
   const excused = untestable[key];
-  const isProved = (id: string): boolean => proofs.get(`${key} ${id}`)?.every(({ passed }) => passed) ?? false;
+  const isProved = (id: string): boolean => proofs.get(`${key} ${id}`)?.every(({ runs, passed }) => passed === runs) ?? false;
   const forServers = statements.filter(({ binds }) => binds !== 'client').map(({ id }) => id);
   const mistakes = [...proofs.keys()]
     .filter((proof) => proof.startsWith(`${key} `) && !known.has(proof.slice(key.length + 1)))
