@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
 
-/** The same place whether this runs from src/node or from dist/node. */
+// Read once: a running node must not depend on a file that an update may replace, nor on a free file descriptor.
+// The same place whether this runs from src/node or from dist/node.
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string };
+
 export function packageVersion(): string {
-  const file = new URL('../../package.json', import.meta.url);
-  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+  return version;
 }
