@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util';
 import { Checks } from '../interop/checks.ts';
 import { boundedMemory } from './bounded-memory.ts';
 import { damagedData } from './damaged-data.ts';
+import { hostilePeers } from './hostile-peers.ts';
 import { refusingDisk } from './refusing-disk.ts';
 
 const overallLimitMs = 420_000;
@@ -16,6 +17,7 @@ const topics: Readonly<Record<string, (checks: Checks) => Promise<void>>> = {
   memory: boundedMemory,
   disk: refusingDisk,
   data: damagedData,
+  peers: hostilePeers,
 };
 
 async function main(): Promise<number> {
