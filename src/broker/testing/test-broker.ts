@@ -1,5 +1,7 @@
 // A broker on a clock, turns and journals that a test moves by hand, and consumers that record what they are told.
 
+import assert from 'node:assert/strict';
+
 import { ManualClock } from '../../base/clock.ts';
 import { silentLog } from '../../base/log.ts';
 import { Message, defaultPriority } from '../../message/message.ts';
@@ -341,6 +343,14 @@ export class TestConsumer implements Consumer {
     this.session!.detach(publishWill);
     this.session = undefined;
     this.#test.settle();
+  }
+}
+
+/** The books of every queue and of all together balance. */
+export function assertBooks(t: TestBroker): void {
+  assert.equal(t.broker.total.imbalance(), 0);
+  for (const space of t.broker.spaces.values()) {
+    for (const session of space.sessions.values()) assert.equal(session.inbox.ledger.imbalance(), 0, session.clientId);
   }
 }
 
