@@ -2,7 +2,6 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { Outcome } from './port.ts';
 import { TestBroker, assertBooks, message } from './testing/test-broker.ts';
 
 const durable = { sessionExpiryMs: 3_600_000 };
