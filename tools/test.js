@@ -2,7 +2,7 @@
 //
 //   npm test -- --only PATTERN    only the test files whose path contains PATTERN, without the static checks
 //
-// The slower suites have their own commands: fuzz, sim, crash, interop, bench.
+// The slower suites have their own commands: fuzz, sim, crash, interop, process, bench.
 
 import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';

@@ -11,8 +11,11 @@ import { Served, type Result } from '../cli/run-cli.ts';
 import type { Status } from '../../src/admin/status.ts';
 import type { CheckContext } from '../interop/checks.ts';
 
+/** What connections and the journal may take to finish after SIGTERM. */
+export const shutdownMs = 4000;
+
 const anyPorts = `
-node: {shutdownTimeoutMs: 10s}
+node: {shutdownTimeoutMs: ${shutdownMs}}
 listeners:
   mqtt: {port: 0}
   mqtts: {port: 0, host: 127.0.0.1}

@@ -3,7 +3,7 @@
 
 import { connect as connectTcp, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { connect as connectTls, type ConnectionOptions } from 'node:tls';
+import { connect as connectTls, TLSSocket, type ConnectionOptions } from 'node:tls';
 import { createWebSocketStream, WebSocket } from 'ws';
 
 import { decode } from '../harness/decode.ts';
@@ -138,9 +138,9 @@ export class Peer {
     this.socket.destroy();
   }
 
-  /** Vanishes with a reset. */
+  /** Vanishes, over TCP with a reset. */
   drop(): void {
-    if (this.socket instanceof Socket) this.socket.resetAndDestroy();
+    if (this.socket instanceof Socket && !(this.socket instanceof TLSSocket)) this.socket.resetAndDestroy();
     else this.socket.destroy();
   }
 
