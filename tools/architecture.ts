@@ -23,6 +23,8 @@ export const rooms: Readonly<Record<string, Room>> = {
   'src/message': { imports: ['src/base'] },
   'src/security': { imports: ['src/base', 'src/message'] },
   'src/store': { imports: ['src/base'] },
+  // What a tenant or a device may be called is part of what it has to agree on with security.
+  'src/registry': { imports: ['src/base', 'src/message', ...contracts.security, 'src/security/names.ts'] },
   'src/broker': { imports: ['src/base', 'src/message', ...contracts.store, ...contracts.security] },
   // A protocol never sees another one: each folder below src/protocols is a room of its own.
   'src/protocols/*': { imports: ['src/base', 'src/message', ...contracts.broker, ...contracts.security, ...contracts.protocols] },
@@ -47,11 +49,18 @@ const reserved: readonly { readonly modules: RegExp; readonly rooms: readonly st
     rooms: ['src/net', 'src/admin', 'src/client', 'src/security/pki'],
     instead: 'sockets belong to src/net; a protocol writes into its Wire (src/protocols/protocol.ts)',
   },
-  { modules: /^node:sqlite$/, rooms: ['src/store'], instead: 'durable state goes through the journal (src/store/journal.ts)' },
+  {
+    modules: /^node:sqlite$/,
+    rooms: ['src/store', 'src/registry/sqlite'],
+    instead:
+      'messages and sessions go through the journal (src/store/journal.ts), who may exist through the registry (src/registry/registry.ts)',
+  },
+  { modules: /^pg$/, rooms: ['src/registry/postgres'], instead: 'go through the registry (src/registry/registry.ts)' },
   {
     modules: /^node:fs(\/promises)?$/,
     rooms: [
       'src/store',
+      'src/registry/sqlite',
       'src/cli',
       'src/node', // the data directory and its lock
       'src/config', // reads the configuration file
@@ -66,8 +75,8 @@ const reserved: readonly { readonly modules: RegExp; readonly rooms: readonly st
   },
   {
     modules: /^node:(worker_threads|child_process|cluster)$/,
-    rooms: ['src/store/sqlite', 'src/cli', 'src/node'],
-    instead: 'threads and processes are started by src/node and src/store/sqlite only',
+    rooms: ['src/store/sqlite', 'src/registry/sqlite', 'src/cli', 'src/node'],
+    instead: 'threads and processes are started by src/node and by the stores only',
   },
   { modules: /^@peculiar\//, rooms: ['src/security/pki'], instead: 'certificates are made by src/security/pki' },
   { modules: /^pino$/, rooms: ['src/cli'], instead: 'log through the Log that is handed in (src/base/log.ts)' },

@@ -1,0 +1,50 @@
+// The questions that are answered by one entry, or the few of one owner. Names that no entry can have are not looked for: they may
+// hold what a database does not take, or takes for something else.
+
+import type { Entry, Kind, Owner } from '../entries.ts';
+import { idFault, scopeFault } from '../entry-checks.ts';
+import type { Statement, Steps } from './statement.ts';
+import { row, rows } from './statement.ts';
+import { decodeEntry, encodeId, ownerText, tables } from './tables.ts';
+
+/** Undefined: no entry can be called that. */
+export function getStatement(kind: Kind, tenant: string, id: string): Statement | undefined {
+  if (scopeFault(kind, tenant) !== undefined || idFault(kind, id) !== undefined) return undefined;
+  return { text: getTexts[kind], values: [tenant, encodeId(tables[kind], id)] };
+}
+
+const getTexts = Object.fromEntries(
+  Object.values(tables).map(({ kind, selected, name }) => [kind, `SELECT ${selected} FROM ${name} e WHERE e.tenant = ? AND e.id = ?`]),
+) as Readonly<Record<Kind, string>>;
+
+/** By fingerprint, over all tenants. */
+export function certificateStatement(fingerprint: string): Statement | undefined {
+  if (idFault('certificate', fingerprint) !== undefined) return undefined;
+  return { text: certificateText, values: [encodeId(tables.certificate, fingerprint)] };
+}
+
+const certificateText = `SELECT ${tables.certificate.selected} FROM certificates e WHERE e.id = ?`;
+
+export function credentialsStatement(tenant: string, owner: Owner): Statement | undefined {
+  if (scopeFault('credential', tenant) !== undefined || idFault(owner.kind, owner.id) !== undefined) return undefined;
+  return { text: credentialsText, values: [tenant, ownerText(owner)!] };
+}
+
+const credentialsText = `SELECT ${tables.credential.selected} FROM credentials e WHERE e.tenant = ? AND e.owner = ? ORDER BY e.id`;
+
+/** Runs what one of these made. */
+export function* one<K extends Kind>(kind: K, statement: Statement | undefined): Steps<Entry<K> | undefined> {
+  const found = statement && (yield* row(statement.text, statement.values));
+  return found && decodeEntry<K>(tables[kind], found);
+}
+
+export function* all<K extends Kind>(kind: K, statement: Statement | undefined): Steps<Entry<K>[]> {
+  const found = statement === undefined ? [] : yield* rows(statement.text, statement.values);
+  return found.map((each) => decodeEntry<K>(tables[kind], each));
+}
+
+export function* bySerial(issuer: string, serial: string): Steps<Entry<'certificate'> | undefined> {
+  if (!/^[0-9a-f]{64}$/.test(issuer) || !/^[0-9a-f]{1,40}$/.test(serial)) return undefined;
+  const text = `SELECT ${tables.certificate.selected} FROM certificates e WHERE e.issuer = ? AND e.serial = ?`;
+  return yield* one('certificate', { text, values: [Buffer.from(issuer, 'hex'), serial] });
+}

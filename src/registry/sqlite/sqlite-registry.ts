@@ -1,0 +1,190 @@
+// The registry in a file of the data directory. Look-ups of one entry are answered at once from this thread; whatever may take
+// longer, and every write, is done by a thread of its own. Other processes may write at the same time (the command line does):
+// their changes are noticed by a look at a counter of SQLite's, several times a second.
+
+import type { Clock } from '../../base/clock.ts';
+import { silentLog, type Log } from '../../base/log.ts';
+import { ChangeFeed } from '../change-feed.ts';
+import type { Entry, Kind, Owner } from '../entries.ts';
+import { systemScope } from '../entries.ts';
+import {
+  refusal,
+  value,
+  type ChangeListener,
+  type Page,
+  type PageQuery,
+  type Query,
+  type Registry,
+  type Result,
+  type Write,
+} from '../registry.ts';
+import { SingleWrites } from '../single-writes.ts';
+import { changesSince, currentRevision } from '../sql/changes.ts';
+import { refusalOf } from '../sql/failure.ts';
+import { all, certificateStatement, credentialsStatement, getStatement, one } from '../sql/reads.ts';
+import { perform, type Call } from './calls.ts';
+import { RegistryFile } from './registry-file.ts';
+import { RegistryThread } from './registry-thread.ts';
+
+export type SqliteRegistryOptions = {
+  /** The file; `-wal` and `-shm` appear beside it. Its directory must exist. */
+  readonly path: string;
+  readonly clock: Clock;
+  readonly log?: Log;
+  /** False: everything is done at once in this thread, as the command line wants it. */
+  readonly thread?: boolean;
+  /** How often it is looked for changes by other processes. */
+  readonly pollMs?: number;
+};
+
+const defaultPollMs = 250;
+const firstTenant = 'main';
+
+export class SqliteRegistry extends SingleWrites implements Registry {
+  readonly #clock: Clock;
+  readonly #pollMs: number;
+  readonly #file: RegistryFile;
+  readonly #thread: RegistryThread | undefined;
+  readonly #feed: ChangeFeed;
+  #subscribers = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #open = true;
+
+  private constructor(options: SqliteRegistryOptions, file: RegistryFile) {
+    super();
+    this.#clock = options.clock;
+    this.#pollMs = options.pollMs ?? defaultPollMs;
+    this.#file = file;
+    this.#thread = options.thread === false ? undefined : new RegistryThread(options.path);
+    file.changedByOthers();
+    this.#feed = new ChangeFeed(file.run(currentRevision(file.schema)), options.log ?? silentLog);
+  }
+
+  /** Opens the file, or makes it, with the tenant `main`. */
+  static open(options: SqliteRegistryOptions): Result<SqliteRegistry> {
+    let file: RegistryFile | undefined;
+    try {
+      file = RegistryFile.open(options.path);
+      if (file.run(currentRevision(file.schema)) === 0) {
+        const first: Write = { do: 'put', kind: 'tenant', tenant: systemScope, id: firstTenant, fields: {} };
+        file.apply([first], true, options.clock.wallMs());
+      }
+      return value(new SqliteRegistry(options, file));
+    } catch (error) {
+      file?.close();
+      return refusalOf(error);
+    }
+  }
+
+  get<K extends Kind>(kind: K, tenant: string, id: string): Result<Entry<K> | undefined> {
+    return this.#now(() => this.#file.run(one<K>(kind, getStatement(kind, tenant, id))));
+  }
+
+  certificate(fingerprint: string): Result<Entry<'certificate'> | undefined> {
+    return this.#now(() => this.#file.run(one('certificate', certificateStatement(fingerprint))));
+  }
+
+  credentials(tenant: string, owner: Owner): Result<readonly Entry<'credential'>[]> {
+    return this.#now(() => this.#file.run(all('credential', credentialsStatement(tenant, owner))));
+  }
+
+  list<K extends Kind>(kind: K, tenant: string, query: Query): Promise<Result<Page<Entry<K>>>> {
+    return this.#later({ what: 'list', kind, tenant, query });
+  }
+
+  certificateBySerial(issuer: string, serial: string): Promise<Result<Entry<'certificate'> | undefined>> {
+    return this.#later({ what: 'serial', issuer, serial });
+  }
+
+  revoked(issuer: string, query: PageQuery): Promise<Result<Page<Entry<'certificate'>>>> {
+    return this.#later({ what: 'revoked', issuer, query });
+  }
+
+  expiring(fromMs: number, beforeMs: number, query: PageQuery): Promise<Result<Page<Entry<'certificate'>>>> {
+    return this.#later({ what: 'expiring', fromMs, beforeMs, query });
+  }
+
+  async apply(writes: readonly Write[], { atomic }: { readonly atomic: boolean }): Promise<Result<readonly Result<Entry<Kind>>[]>> {
+    const applied = await this.#later<readonly Result<Entry<Kind>>[]>({ what: 'apply', writes, atomic, nowMs: this.#clock.wallMs() });
+    if (this.#subscribers > 0 && this.#open) this.#tell();
+    return applied;
+  }
+
+  subscribe(listener: ChangeListener): () => void {
+    // What happened before is not for the new one: the others hear of it now.
+    if (this.#subscribers > 0) this.#tell();
+    else this.#skip();
+    const stop = this.#feed.subscribe(listener);
+    this.#subscribers++;
+    this.#timer ??= setInterval(() => this.#look(), this.#pollMs).unref();
+    let stopped = false;
+    return () => {
+      if (stopped) return;
+      stopped = true;
+      stop();
+      if (--this.#subscribers === 0) this.#stopLooking();
+    };
+  }
+
+  async close(): Promise<void> {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#stopLooking();
+    await this.#thread?.close();
+    this.#file.close();
+  }
+
+  #stopLooking(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #look(): void {
+    const changed = this.#now(() => this.#file.changedByOthers());
+    if (!changed.ok) this.#feed.failed(changed.error);
+    else if (changed.value) this.#tell();
+  }
+
+  /** Nobody is to be told of what was changed until now. */
+  #skip(): void {
+    const read = this.#now(() => {
+      this.#file.changedByOthers();
+      return this.#file.run(currentRevision(this.#file.schema));
+    });
+    if (!read.ok) this.#feed.failed(read.error);
+    else this.#feed.tell({ changes: [], upTo: read.value });
+  }
+
+  #tell(): void {
+    for (let more = true; more;) {
+      const read = this.#now(() => this.#file.run(changesSince(this.#feed.told, this.#file.schema)));
+      if (!read.ok) {
+        this.#feed.failed(read.error);
+        return;
+      }
+      this.#feed.tell(read.value);
+      more = read.value.more;
+    }
+  }
+
+  #now<T>(look: () => T): Result<T> {
+    if (!this.#open) return closed;
+    try {
+      return value(look());
+    } catch (error) {
+      return refusalOf(error);
+    }
+  }
+
+  async #later<T>(call: Call): Promise<Result<T>> {
+    if (!this.#open) return closed;
+    if (this.#thread !== undefined) return (await this.#thread.call(call)) as Result<T>;
+    try {
+      return perform(this.#file, call) as Result<T>;
+    } catch (error) {
+      return refusalOf(error);
+    }
+  }
+}
+
+const closed = refusal('unavailable', 'the registry is closed');
