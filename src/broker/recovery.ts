@@ -214,7 +214,7 @@ export class StoredMessages {
     let stored = messages.get(reference.index);
     if (stored === undefined) {
       let home = this.#shard.rows.get(reference.row);
-      if (home === undefined) this.#shard.rows.set(reference.row, (home = new StoredRow(reference.row)));
+      if (home === undefined) this.#shard.rows.set(reference.row, (home = new StoredRow(reference.row, true)));
       stored = new Stored(undefined, home, reference.index, reference.bytes, reference.expiresAtMs);
       home.messages.push(stored);
       home.length += reference.bytes;

@@ -129,7 +129,7 @@ export class Shard implements JournalEvents {
     const current = this.#current;
     let home = current.home;
     if (home === undefined) {
-      home = current.home = new StoredRow(current.row);
+      home = current.home = new StoredRow(current.row, false);
       this.rows.set(home.row, home);
     }
     const stored = new Stored(message, home, this.writer.records, storedBytes(message), message.expiresAtMs);
@@ -159,7 +159,11 @@ export class Shard implements JournalEvents {
     if (--stored.references > 0 || home === undefined) return;
     home.live--;
     home.liveBytes -= stored.bytes;
-    if (home.live === 0 && home.row < this.#current.row) this.#rowDied(home);
+    // A row that is being written needs all its messages until it is sealed.
+    if (home.row === this.#current.row) return;
+    stored.message = undefined;
+    if (home.live === 0) this.#rowDied(home);
+    else home.tidy();
   }
 
   /** The message, if its row is in memory; else undefined, and `then` is called in a later turn when it is. */
@@ -208,7 +212,7 @@ export class Shard implements JournalEvents {
         this.#host.memory.hold(home, bytes);
         this.#host.memory.counters.loads++;
         if (!this.#decode(home)) return;
-        this.#host.memory.evict((row) => row === home || row.row > this.durableRow);
+        this.#host.memory.evict(home);
       }
       const waiting = home.waiting;
       home.waiting = undefined;
@@ -312,8 +316,10 @@ export class Shard implements JournalEvents {
       this.#rowDied(home);
       return;
     }
+    for (const stored of home.messages) if (stored.references === 0) stored.message = undefined;
+    home.tidy();
     this.#host.memory.hold(home, bytes);
-    this.#host.memory.evict((row) => row.row > this.durableRow);
+    this.#host.memory.evict(undefined);
   }
 
   #rowDied(home: StoredRow): void {
@@ -329,6 +335,7 @@ export class Shard implements JournalEvents {
     while (done < waiting.length && waiting[done]!.row <= row) {
       const pending = waiting[done++]!;
       this.#host.uncommitted(-pending.bytes);
+      if (pending.home !== undefined) pending.home.durable = true;
       for (let i = 0; i < pending.consumers.length; i++) this.#acknowledged(pending.consumers[i]!, pending.tokens[i]!);
       for (const task of pending.tasks) task();
       for (const queue of pending.queues) queue.holder?.pump();

@@ -11,8 +11,8 @@ export class StoredRow {
   readonly row: number;
   /** The row as written; undefined when evicted. */
   bytes: Uint8Array | undefined = undefined;
-  /** Every message of this row that was ever wanted; those with no references left are skipped. */
-  readonly messages: Stored[] = [];
+  /** Messages of this row that are wanted, and some that were; those with no references left are skipped. */
+  messages: Stored[] = [];
   live = 0;
   liveBytes = 0;
   /** Length of the row as written. */
@@ -22,8 +22,21 @@ export class StoredRow {
   /** Queues to pump when it has been read. */
   waiting: Set<Queue> | undefined = undefined;
 
-  constructor(row: number) {
+  /** It may be evicted. */
+  durable: boolean;
+  /** Neighbours in PayloadMemory's list. */
+  older: StoredRow | undefined = undefined;
+  newer: StoredRow | undefined = undefined;
+
+  constructor(row: number, durable: boolean) {
     this.row = row;
+    this.durable = durable;
+  }
+
+  /** Forgets messages that nobody wants any more, when they are most of what it remembers. */
+  tidy(): void {
+    if (this.messages.length < 2 * this.live + 16) return;
+    this.messages = this.messages.filter((stored) => stored.references > 0);
   }
 }
 
@@ -55,11 +68,15 @@ export function storedBytes(message: Message): number {
   return overheadBytes + message.topicBytes.length + message.end - message.start;
 }
 
-/** Keeps the bytes of journal rows in memory up to a budget, shared by all shards of a node. Oldest loaded goes first. */
+/**
+ * Keeps the bytes of journal rows in memory up to a budget, shared by all shards of a node. Oldest held goes first; a row that is
+ * not durable yet stays.
+ */
 export class PayloadMemory {
   readonly #budgetBytes: number;
-  #rows: StoredRow[] = [];
-  #first = 0;
+  /** The rows held, as a list through the rows themselves: each can leave from its middle. */
+  #oldest: StoredRow | undefined = undefined;
+  #newest: StoredRow | undefined = undefined;
   #bytes = 0;
   /** Rows that were evicted while wanted, and rows read back. */
   readonly counters = { evictions: 0, loads: 0 };
@@ -72,10 +89,14 @@ export class PayloadMemory {
     return this.#bytes;
   }
 
+  /** The row must not be held yet. */
   hold(row: StoredRow, bytes: Uint8Array): void {
     row.bytes = bytes;
     this.#bytes += bytes.length;
-    this.#rows.push(row);
+    row.older = this.#newest;
+    if (this.#newest === undefined) this.#oldest = row;
+    else this.#newest.newer = row;
+    this.#newest = row;
   }
 
   release(row: StoredRow): void {
@@ -83,34 +104,23 @@ export class PayloadMemory {
     this.#bytes -= row.bytes.length;
     row.bytes = undefined;
     for (const stored of row.messages) stored.message = undefined;
-    this.#forgetReleased();
+    if (row.older === undefined) this.#oldest = row.newer;
+    else row.older.newer = row.newer;
+    if (row.newer === undefined) this.#newest = row.older;
+    else row.newer.older = row.older;
+    row.older = row.newer = undefined;
   }
 
-  /** Lets go of the oldest rows until the budget holds. Rows for which `busy` holds are passed over. */
-  evict(busy: (row: StoredRow) => boolean): void {
-    if (this.#bytes <= this.#budgetBytes) return;
-    const keep: StoredRow[] = [];
-    while (this.#bytes > this.#budgetBytes && this.#first < this.#rows.length) {
-      const row = this.#rows[this.#first++]!;
-      if (row.bytes === undefined) continue;
-      if (busy(row)) {
-        keep.push(row);
-        continue;
+  /** Lets go of the oldest rows until the budget holds, but not of `spared`. */
+  evict(spared: StoredRow | undefined): void {
+    let row = this.#oldest;
+    while (row !== undefined && this.#bytes > this.#budgetBytes) {
+      const newer: StoredRow | undefined = row.newer;
+      if (row.durable && row !== spared) {
+        this.release(row);
+        this.counters.evictions++;
       }
-      this.#bytes -= row.bytes.length;
-      row.bytes = undefined;
-      for (const stored of row.messages) stored.message = undefined;
-      this.counters.evictions++;
+      row = newer;
     }
-    this.#rows = [...keep, ...this.#rows.slice(this.#first)];
-    this.#first = 0;
-  }
-
-  /** The list of rows is cleaned of released ones when most of it is. */
-  #forgetReleased(): void {
-    while (this.#first < this.#rows.length && this.#rows[this.#first]!.bytes === undefined) this.#first++;
-    if (this.#first < 1024 || this.#first < this.#rows.length / 2) return;
-    this.#rows = this.#rows.slice(this.#first).filter((row) => row.bytes !== undefined);
-    this.#first = 0;
   }
 }
