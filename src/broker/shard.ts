@@ -63,8 +63,8 @@ export type ShardHost = {
   failed(error: JournalError): void;
   /** Appends wait for space or for the disk, or do so no longer. */
   stalled(shard: Shard, error: JournalError | undefined): void;
-  /** Bytes handed to the journal changed. */
-  uncommitted(deltaBytes: number): void;
+  /** The shard's `uncommittedBytes` changed. */
+  uncommitted(shard: Shard, deltaBytes: number): void;
 };
 
 export class Shard implements JournalEvents {
@@ -83,6 +83,8 @@ export class Shard implements JournalEvents {
   /** Rows before it are needed only for the messages they hold. */
   checkpointRow = 1;
   stall: JournalError | undefined = undefined;
+  /** Bytes handed to the journal and not yet durable. */
+  uncommittedBytes = 0;
   /** Bytes appended since the last checkpoint. */
   bytesSinceCheckpoint = 0;
   /** Rows of one turn, in records' bytes. */
@@ -148,7 +150,11 @@ export class Shard implements JournalEvents {
   /** One more holder of a stored message. */
   acquire(stored: Stored): void {
     const home = stored.home;
-    if (stored.references++ > 0 || home === undefined) return;
+    if (stored.references++ > 0) return;
+    if (home === undefined) {
+      this.#host.memory.transientBytes += stored.bytes;
+      return;
+    }
     home.live++;
     home.liveBytes += stored.bytes;
   }
@@ -156,7 +162,11 @@ export class Shard implements JournalEvents {
   /** One holder less; the last one frees it. The record that says so must have been written before. */
   release(stored: Stored): void {
     const home = stored.home;
-    if (--stored.references > 0 || home === undefined) return;
+    if (--stored.references > 0) return;
+    if (home === undefined) {
+      this.#host.memory.transientBytes -= stored.bytes;
+      return;
+    }
     home.live--;
     home.liveBytes -= stored.bytes;
     // A row that is being written needs all its messages until it is sealed.
@@ -299,7 +309,8 @@ export class Shard implements JournalEvents {
     this.#keepPayloads(pending, bytes);
     this.#waiting.push(pending);
     this.#current = new Pending(pending.row + 1);
-    this.#host.uncommitted(bytes.length);
+    this.uncommittedBytes += bytes.length;
+    this.#host.uncommitted(this, bytes.length);
     this.journal.append(pending.row, bytes);
   }
 
@@ -334,7 +345,8 @@ export class Shard implements JournalEvents {
     let done = 0;
     while (done < waiting.length && waiting[done]!.row <= row) {
       const pending = waiting[done++]!;
-      this.#host.uncommitted(-pending.bytes);
+      this.uncommittedBytes -= pending.bytes;
+      this.#host.uncommitted(this, -pending.bytes);
       if (pending.home !== undefined) pending.home.durable = true;
       for (let i = 0; i < pending.consumers.length; i++) this.#acknowledged(pending.consumers[i]!, pending.tokens[i]!);
       for (const task of pending.tasks) task();

@@ -61,6 +61,21 @@ export class Stored {
   }
 }
 
+/** A message that several queues without journal may keep: one copy for all of them, made when the first one does. */
+export class KeptOnce {
+  readonly message: Message;
+  #stored: Stored | undefined = undefined;
+
+  constructor(message: Message) {
+    this.message = message;
+  }
+
+  stored(): Stored {
+    const { message } = this;
+    return (this.#stored ??= new Stored(message.kept(), undefined, 0, storedBytes(message), message.expiresAtMs));
+  }
+}
+
 /** What a stored message costs besides its topic and payload, for limits on bytes. */
 const overheadBytes = 64;
 
@@ -78,6 +93,8 @@ export class PayloadMemory {
   #oldest: StoredRow | undefined = undefined;
   #newest: StoredRow | undefined = undefined;
   #bytes = 0;
+  /** What messages without a journal take: those of sessions that end with their connection. */
+  transientBytes = 0;
   /** Rows that were evicted while wanted, and rows read back. */
   readonly counters = { evictions: 0, loads: 0 };
 
