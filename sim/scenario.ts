@@ -39,6 +39,7 @@ const limits: BrokerLimits = {
   maxSessionExpiryMs: Infinity,
   maxWillDelayMs: Infinity,
   payloadMemoryBytes: 4000,
+  transientMemoryBytes: 1_000_000,
   maxUncommittedBytes: 20_000,
   checkpointBytes: 10_000,
   expirySweepMs: 1000,

@@ -57,7 +57,8 @@ export class Broker implements BrokerPort {
   readonly #options: BrokerOptions;
   readonly #context: BrokerContext;
   readonly #checkpointers: readonly Checkpointer[];
-  #uncommittedBytes = 0;
+  /** Of the shards that are not stalled. */
+  #moving = 0;
   #sessions = 0;
 
   constructor(options: BrokerOptions) {
@@ -70,7 +71,7 @@ export class Broker implements BrokerPort {
       memory: this.memory,
       failed: (error: JournalError): void => this.#failed(error),
       stalled: (shard: Shard, error: JournalError | undefined): void => this.#stalled(shard, error),
-      uncommitted: (deltaBytes: number): void => this.#uncommitted(deltaBytes),
+      uncommitted: (shard: Shard, deltaBytes: number): void => this.#uncommitted(shard, deltaBytes),
     };
     this.shards = options.journals.map((journal, index) => new Shard(index, journal, host));
     this.#context = {
@@ -81,6 +82,7 @@ export class Broker implements BrokerPort {
       limits,
       timers: this.timers,
       shards: this.shards,
+      memory: this.memory,
       total: this.total,
       counters: this.counters,
       held: new Set(),
@@ -95,7 +97,7 @@ export class Broker implements BrokerPort {
   }
 
   get uncommittedBytes(): number {
-    return this.#uncommittedBytes;
+    return this.shards.reduce((sum, shard) => sum + shard.uncommittedBytes, 0);
   }
 
   get sessionCount(): number {
@@ -259,14 +261,18 @@ export class Broker implements BrokerPort {
     }
   }
 
-  #uncommitted(deltaBytes: number): void {
-    this.#uncommittedBytes += deltaBytes;
-    const { pressure, limits, held } = this.#context;
-    if (!pressure.on) {
-      pressure.on = this.#uncommittedBytes > limits.maxUncommittedBytes;
-      return;
-    }
-    if (this.#uncommittedBytes > limits.maxUncommittedBytes / 2) return;
+  #uncommitted(shard: Shard, deltaBytes: number): void {
+    // What a stalled shard holds does not go down, and its publishers are refused: it must not hold back those of others.
+    if (shard.stall !== undefined) return;
+    this.#moving += deltaBytes;
+    const { pressure, limits } = this.#context;
+    if (!pressure.on) pressure.on = this.#moving > limits.maxUncommittedBytes;
+    else if (this.#moving <= limits.maxUncommittedBytes / 2) this.#letGo();
+  }
+
+  /** Publishers that were held back may go on. */
+  #letGo(): void {
+    const { pressure, held } = this.#context;
     pressure.on = false;
     const consumers = [...held];
     held.clear();
@@ -274,17 +280,16 @@ export class Broker implements BrokerPort {
   }
 
   #stalled(shard: Shard, error: JournalError | undefined): void {
-    const { log, held, pressure } = this.#context;
+    const { log } = this.#context;
     if (error === undefined) {
+      this.#moving += shard.uncommittedBytes;
       log.info('store-resumed', { shard: shard.index });
       return;
     }
+    this.#moving -= shard.uncommittedBytes;
     log.error('store-stalled', { shard: shard.index, code: error.code, reason: error.message, where: error.where });
-    // While it lasts, publishers are refused rather than held: they learn why nothing goes on.
-    pressure.on = false;
-    const consumers = [...held];
-    held.clear();
-    for (const consumer of consumers) consumer.hold(false);
+    // While it lasts, its publishers are refused rather than held: they learn why nothing goes on.
+    this.#letGo();
   }
 
   #failed(error: JournalError): void {

@@ -18,6 +18,7 @@ import { RetainedDelivery } from './retained-delivery.ts';
 import { Subscription } from './route.ts';
 import type { Target } from './route.ts';
 import { SessionWill } from './session-will.ts';
+import type { KeptOnce } from './stored.ts';
 import type { RoutedAddress, TopicSpace } from './topic-space.ts';
 
 /** The connection as far as the session knows it. */
@@ -148,9 +149,9 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
   }
 
   /** At least or exactly once, for a session that ends with its connection: nothing is journaled. */
-  offer(message: Message, guarantee: Guarantee, retained: boolean, subscriptionIds: readonly number[] | undefined): void {
-    if (this.inbox.ready.length > 0 || !this.canTake()) enqueueTransient(this.inbox, message, guarantee, retained, subscriptionIds);
-    else this.deliveries.sendUnkept(message, guarantee, retained, subscriptionIds);
+  offer(kept: KeptOnce, guarantee: Guarantee, retained: boolean, ids: readonly number[] | undefined): void {
+    if (this.inbox.ready.length > 0 || !this.canTake()) enqueueTransient(this.#context, this.inbox, kept, guarantee, retained, ids);
+    else this.deliveries.sendUnkept(kept.message, guarantee, retained, ids);
   }
 
   /** Something new may go out now. What is to be sent again goes first. */

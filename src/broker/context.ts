@@ -8,6 +8,7 @@ import type { Ledger } from './ledger.ts';
 import type { BrokerLimits } from './limits.ts';
 import type { Consumer } from './port.ts';
 import type { Shard } from './shard.ts';
+import type { PayloadMemory } from './stored.ts';
 import type { Turn } from './turn.ts';
 
 export type BrokerContext = {
@@ -19,6 +20,7 @@ export type BrokerContext = {
   readonly security: Security;
   readonly limits: BrokerLimits;
   readonly shards: readonly Shard[];
+  readonly memory: PayloadMemory;
   /** The books of all queues together, including those that are gone. */
   readonly total: Ledger;
   readonly counters: BrokerCounters;

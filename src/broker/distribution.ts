@@ -10,7 +10,7 @@ import type { Entry, Queue } from './queue.ts';
 import type { Route, Target } from './route.ts';
 import { Ticket } from './shard.ts';
 import type { Shard } from './shard.ts';
-import { Stored, storedBytes } from './stored.ts';
+import { KeptOnce, storedBytes } from './stored.ts';
 import type { TopicSpace } from './topic-space.ts';
 
 /** Who published, for no-local and exactly-once; absent for wills and for what the node itself says. */
@@ -58,8 +58,9 @@ export function distribute(
   if (refused !== undefined) return refused;
   const batch = new Batch(context);
   if (message.retain) retain(space, message, batch);
-  for (const target of route.targets) toTarget(target, message, publisher, batch);
-  for (const competing of route.competing) toCompeting(competing, message, publisher, batch);
+  const kept = new KeptOnce(message);
+  for (const target of route.targets) toTarget(target, kept, publisher, batch);
+  for (const competing of route.competing) toCompeting(context, competing, kept, publisher, batch);
   const shards = batch.write(message, space.tenant, publisher);
   if (shards.length > 0) return { outcome: Outcome.pending, shards };
   return route.isEmpty && !message.retain ? nobody : handedOver;
@@ -125,7 +126,8 @@ function retain(space: TopicSpace, message: Message, batch: Batch): void {
   if (shard !== undefined) batch.wait(shard);
 }
 
-function toTarget(whole: Target, message: Message, publisher: Publisher | undefined, batch: Batch): void {
+function toTarget(whole: Target, kept: KeptOnce, publisher: Publisher | undefined, batch: Batch): void {
+  const { message } = kept;
   let target: Target | undefined = whole;
   if (whole.noLocal && whole.session === publisher?.session) target = whole.forOwnMessage();
   if (target === undefined) return;
@@ -133,13 +135,20 @@ function toTarget(whole: Target, message: Message, publisher: Publisher | undefi
   const guarantee = Math.min(message.guarantee, target.guarantee) as Guarantee;
   const session = target.session;
   if (guarantee === 0) session.send(message, retained, target.subscriptionIds);
-  else if (!session.durable) session.offer(message, guarantee, retained, target.subscriptionIds);
+  else if (!session.durable) session.offer(kept, guarantee, retained, target.subscriptionIds);
   else if (publisher?.skip?.includes(session.inbox.shard.index) !== true) {
     batch.add(session.inbox, message, guarantee, retained, target.subscriptionIds);
   }
 }
 
-function toCompeting(competing: CompetingConsumers, message: Message, publisher: Publisher | undefined, batch: Batch): void {
+function toCompeting(
+  context: BrokerContext,
+  competing: CompetingConsumers,
+  kept: KeptOnce,
+  publisher: Publisher | undefined,
+  batch: Batch,
+): void {
+  const { message } = kept;
   const queue = competing.queue;
   if (message.guarantee === 0 && queue.kind === 'shared') {
     competing.send(message);
@@ -147,26 +156,31 @@ function toCompeting(competing: CompetingConsumers, message: Message, publisher:
     if (publisher?.skip?.includes(queue.shard.index) === true) return;
     batch.add(queue, message, message.guarantee, message.retain, undefined);
   } else {
-    enqueueTransient(queue, message, message.guarantee, message.retain, undefined);
+    enqueueTransient(context, queue, kept, message.guarantee, message.retain, undefined);
     competing.pump();
   }
 }
 
-/** Keeps a copy of the message in a queue that is not journaled, if its policy lets it. */
+/** A queue may always hold this much without a journal, also when all of them together have used up their memory. */
+const fairShareBytes = 64 * 1024;
+
+/** Keeps the message in a queue that is not journaled, if its policy and the node's memory let it. */
 export function enqueueTransient(
+  context: BrokerContext,
   queue: Queue,
-  message: Message,
+  kept: KeptOnce,
   guarantee: Guarantee,
   retained: boolean,
   subscriptionIds: readonly number[] | undefined,
 ): void {
-  const bytes = storedBytes(message);
-  if (queue.admission(bytes, 0) !== 'take') {
+  const bytes = storedBytes(kept.message);
+  const crowded = queue.bytes + bytes > fairShareBytes && context.memory.transientBytes + bytes > context.limits.transientMemoryBytes;
+  if (crowded || queue.admission(bytes, context.clock.wallMs()) !== 'take') {
     queue.passThrough('queueFull');
     return;
   }
   const entry = queue.append(guarantee, retained, subscriptionIds);
-  entry.stored = new Stored(message.kept(), undefined, 0, bytes, message.expiresAtMs);
+  entry.stored = kept.stored();
   queue.shard.acquire(entry.stored);
   queue.enqueue(entry);
 }

@@ -33,6 +33,8 @@ export type BrokerLimits = {
   readonly maxWillDelayMs: number;
   /** Payloads of queued and retained messages that are held in memory; beyond it they are read from the journal when needed. */
   readonly payloadMemoryBytes: number;
+  /** Messages that wait for sessions which end with their connection, and so only in memory; beyond it new ones are dropped, counted. */
+  readonly transientMemoryBytes: number;
   /** Bytes handed to the journal and not yet durable, above which publishers are held back. */
   readonly maxUncommittedBytes: number;
   /** A checkpoint is written when this much has been appended since the last, or twice the last checkpoint's size if that is more. */

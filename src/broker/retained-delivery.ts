@@ -6,7 +6,7 @@ import type { ClientSession } from './client-session.ts';
 import type { BrokerContext } from './context.ts';
 import type { Retained } from './retained-messages.ts';
 import type { Subscription } from './route.ts';
-import { storedBytes } from './stored.ts';
+import { KeptOnce, storedBytes } from './stored.ts';
 import type { TopicSearch } from './topic-index.ts';
 
 /** Topics looked at in one go. */
@@ -94,7 +94,7 @@ export class RetainedDelivery {
     const inbox = session.inbox;
     if (inbox.ready.length >= maxWaiting) return false;
     if (!session.durable) {
-      session.offer(message, guarantee, true, ids);
+      session.offer(new KeptOnce(message), guarantee, true, ids);
       return true;
     }
     if (inbox.shard.stall !== undefined || inbox.admission(storedBytes(message), this.#context.clock.wallMs()) !== 'take') return false;

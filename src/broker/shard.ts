@@ -362,11 +362,13 @@ export class Shard implements JournalEvents {
   }
 
   stalled(error: JournalError): void {
+    const already = this.stall !== undefined;
     this.stall = error;
-    this.#host.stalled(this, error);
+    if (!already) this.#host.stalled(this, error);
   }
 
   resumed(): void {
+    if (this.stall === undefined) return;
     this.stall = undefined;
     this.#host.stalled(this, undefined);
   }

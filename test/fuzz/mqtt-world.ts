@@ -17,10 +17,10 @@ import { encode } from '../harness/encode.ts';
 import type { ServerPacket, Version } from '../harness/packet.ts';
 import { framesOf } from './mqtt-frames.ts';
 
-const highWaterBytes = 4 * 1024;
-const maxOutputBytes = 16 * 1024;
+const highWaterBytes = 1024;
+const maxOutputBytes = 4 * 1024;
 /** What the answers to one piece of input may add to a full output. */
-const answersBytes = 64 * 1024;
+const answersBytes = 16 * 1024;
 
 const options = {
   ...defaultMqttOptions,
@@ -342,6 +342,7 @@ function limitsOf({ rejectNew }: WorldOptions): Partial<BrokerLimits> {
     maxRetainedBytes: 16_384,
     maxTopicLevels: 16,
     payloadMemoryBytes: 2048,
+    transientMemoryBytes: 1_000_000,
     maxUncommittedBytes: 4096,
     checkpointBytes: 8192,
   };

@@ -49,6 +49,7 @@ export const testLimits: BrokerLimits = {
   maxSessionExpiryMs: Infinity,
   maxWillDelayMs: Infinity,
   payloadMemoryBytes: 64 * 1024 * 1024,
+  transientMemoryBytes: 1_000_000,
   maxUncommittedBytes: 64 * 1024 * 1024,
   checkpointBytes: 64 * 1024 * 1024,
   expirySweepMs: 10_000,

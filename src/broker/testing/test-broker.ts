@@ -29,6 +29,7 @@ export const testLimits: BrokerLimits = {
   maxSessionExpiryMs: Infinity,
   maxWillDelayMs: Infinity,
   payloadMemoryBytes: 1_000_000,
+  transientMemoryBytes: 1_000_000,
   maxUncommittedBytes: 1_000_000,
   checkpointBytes: 1_000_000,
   expirySweepMs: 1000,

@@ -55,6 +55,10 @@ export const brokerSection = section(
       { default: 256 * MiB, min: MiB, max: 1024 * GiB },
       'Payloads of queued and retained messages that are held in memory; beyond it they are read from the journal when needed.',
     ),
+    transientMemoryBytes: bytes(
+      { default: 256 * MiB, min: MiB, max: 1024 * GiB, live: true },
+      'Messages that wait for sessions which end with their connection, and so only in memory; beyond it new ones are dropped, counted.',
+    ),
     maxUncommittedBytes: bytes(
       { default: 64 * MiB, min: MiB, max: 16 * GiB, live: true },
       'Bytes handed to the journal and not yet durable, above which publishers are held back.',
