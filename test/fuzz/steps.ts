@@ -17,7 +17,7 @@ export type Step = {
 };
 
 const nothing = new Uint8Array(0);
-const maxSteps = 64;
+const maxSteps = 128;
 
 export function decodeSteps(bytes: Uint8Array): Step[] {
   const steps: Step[] = [];

@@ -152,7 +152,24 @@ function seeds(): Uint8Array[] {
       step('answer', 0),
     ]),
   );
+  all.push(seedOf(2, [send(0, 5, { type: 'connect', clientId: 'deaf' }), step('settle'), ...deafness()]));
   return all;
+}
+
+/** A client asks for the same large retained messages again and again, is sent others too, and reads nothing. */
+function deafness(): Step[] {
+  const steps: Step[] = [];
+  for (const topic of ['a/1', 'a/2']) {
+    steps.push(send(0, 5, { type: 'publish', topic, payload: 'x'.repeat(2000), retain: true }));
+  }
+  for (let id = 1; id <= 12; id++) {
+    steps.push(send(0, 5, { type: 'subscribe', id, subscriptions: [{ filter: 'a/+', qos: id % 3 }] }), step('settle'));
+  }
+  for (let n = 0; n < 14; n++) {
+    const connect: ClientPacket[] = n === 0 ? [{ type: 'connect', clientId: 'loud' }] : [];
+    steps.push(send(1, 5, ...connect, { type: 'publish', topic: 'a/3', payload: 'y'.repeat(2000) }), step('endTurn'));
+  }
+  return steps;
 }
 
 export const target: Target = {
@@ -167,7 +184,7 @@ export const target: Target = {
     'when all are gone and time has passed, no session is left',
   ],
   covers: /\/src\/(broker\/[^/]+|protocols\/mqtt\/[^/]+)\.ts$/,
-  maxBytes: 8192,
+  maxBytes: 40_960,
   slowMs: 1000,
   seeds: seeds(),
   dictionary,
