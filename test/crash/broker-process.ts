@@ -74,6 +74,9 @@ export class BrokerProcess {
         stdio: ['ignore', 'pipe', 'pipe'],
       },
     );
+    // Nothing stays behind when the run is cut short.
+    const killAtExit = (): void => void this.#process.kill('SIGKILL');
+    process.once('exit', killAtExit);
     this.#process.stdout!.on('data', (bytes: Buffer) => place.log.write(bytes));
     const ready = Promise.withResolvers<number | undefined>();
     this.ready = ready.promise;
@@ -83,6 +86,7 @@ export class BrokerProcess {
     });
     this.ended = new Promise((resolve) => {
       this.#process.on('close', (code, signal) => {
+        process.off('exit', killAtExit);
         place.log.write(`--- ended with ${code ?? signal}\n`);
         ready.resolve(undefined);
         resolve({ code, signal });

@@ -58,6 +58,8 @@ const kinds: Readonly<Record<string, string>> = {
   IDLE: 'checkpoints, wills and payloads beyond the memory took part',
 };
 
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
+
 const beganMs = performance.now();
 let outcome: Outcome;
 try {
