@@ -229,8 +229,8 @@ export class Broker implements BrokerPort {
       consumer.attached(Outcome.accepted, session, present);
       if (session.attachment === attachment) session.goLive();
     };
-    // A session that is to outlive this connection is promised only when it is durable.
-    if (session.durable) session.inbox.shard.whenDurable(answer);
+    // A session that is to outlive this connection is promised only when it is durable, and so is a will.
+    if (session.needsRecord) session.inbox.shard.whenDurable(answer);
     else answer();
   }
 

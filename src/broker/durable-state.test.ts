@@ -2,7 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { TestBroker, assertBooks, message } from './testing/test-broker.ts';
+import { Outcome } from './port.ts';
+import { TestBroker, TestConsumer, assertBooks, attachRequest, message } from './testing/test-broker.ts';
 
 const durable = { sessionExpiryMs: 3_600_000 };
 
@@ -69,6 +70,22 @@ describe('wills', () => {
     assert.deepEqual(w2.payloads, ['e']);
     t2.advance(6000);
     assert.deepEqual(w2.payloads, ['e', 'f']);
+  });
+});
+
+describe('a will of a session that ends with its connection', () => {
+  test('is durable before its connection is welcomed', async () => {
+    const t = await TestBroker.start();
+    t.connect('w', durable).subscribe('will/#');
+    const consumer = new TestConsumer(t);
+    t.broker.attach({ ...attachRequest('a'), will: { message: message('will/a', 'gone', 1), delayMs: 0 } }, consumer);
+    t.endTurn();
+    assert.equal(consumer.outcome, undefined);
+    t.commit();
+    assert.equal(consumer.outcome, Outcome.accepted);
+    const t2 = await t.restart();
+    t2.settle();
+    assert.deepEqual(t2.connect('w', durable).payloads, ['gone']);
   });
 });
 

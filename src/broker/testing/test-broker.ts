@@ -149,25 +149,26 @@ export class TestBroker {
 
   connect(clientId: string, options: Partial<AttachRequest> = {}): TestConsumer {
     const consumer = new TestConsumer(this);
-    this.broker.attach(
-      {
-        principal: anyone,
-        clientId,
-        protocol: 'test',
-        remoteAddress: '127.0.0.1',
-        listener: 'test',
-        cleanStart: false,
-        sessionExpiryMs: 0,
-        will: undefined,
-        receiveMaximum: 100,
-        maxPacketBytes: Infinity,
-        ...options,
-      },
-      consumer,
-    );
+    this.broker.attach({ ...attachRequest(clientId), ...options }, consumer);
     this.settle();
     return consumer;
   }
+}
+
+/** What a client asks for that has no wishes. */
+export function attachRequest(clientId: string): AttachRequest {
+  return {
+    principal: anyone,
+    clientId,
+    protocol: 'test',
+    remoteAddress: '127.0.0.1',
+    listener: 'test',
+    cleanStart: false,
+    sessionExpiryMs: 0,
+    will: undefined,
+    receiveMaximum: 100,
+    maxPacketBytes: Infinity,
+  };
 }
 
 /** What a crash leaves of a journal: the rows that were reported durable. */
