@@ -1,6 +1,7 @@
 // The list of commands. Each stands in a file of its own, and loads what it needs only when it runs.
 
 import { Command } from 'commander';
+import { benchCommand } from './bench.ts';
 import { configCommand } from './config.ts';
 import { dataCommand } from './data.ts';
 import { exitCodesHelp } from './exit-codes.ts';
@@ -23,7 +24,7 @@ export function createProgram(): Command {
     .enablePositionalOptions()
     .addHelpText('after', exitCodesHelp);
   // As in other MQTT clients, their -h is the host.
-  const clients = [pubCommand(), subCommand()];
+  const clients = [pubCommand(), subCommand(), benchCommand()];
   const others = [configCommand(), userCommand(), dataCommand(), statusCommand(), traceCommand()];
   for (const command of [serveCommand(), ...clients, ...others]) program.addCommand(command);
   throwInsteadOfExit(program);
