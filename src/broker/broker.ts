@@ -164,15 +164,17 @@ export class Broker implements BrokerPort {
     const present = resumed !== undefined && !resumed.ended;
     const session = present ? resumed : this.#create(space, request);
     if (present) this.counters.sessionsResumed++;
-    this.#use(session, request, consumer, present);
+    this.#use(session, request, consumer, present, resumed?.recorded === true);
   }
 
   #refusal(request: AttachRequest): Outcome | undefined {
     if (this.state !== 'serving') return Outcome.unavailable;
-    if (request.sessionExpiryMs > 0 && shardOf(this.#context, request.principal.tenant, request.clientId).stall !== undefined) {
-      return Outcome.unavailable;
+    const { principal, clientId, sessionExpiryMs, will } = request;
+    if (shardOf(this.#context, principal.tenant, clientId).stall !== undefined) {
+      const before = this.spaces.get(principal.tenant)?.sessions.get(clientId);
+      if (sessionExpiryMs > 0 || will !== undefined || before?.recorded === true) return Outcome.unavailable;
     }
-    return request.will === undefined ? undefined : this.#willRefusal(request.principal, request.will);
+    return will === undefined ? undefined : this.#willRefusal(principal, will);
   }
 
   #willRefusal(principal: Principal, will: Will): Outcome | undefined {
@@ -210,7 +212,7 @@ export class Broker implements BrokerPort {
     return session;
   }
 
-  #use(session: ClientSession, request: AttachRequest, consumer: Consumer, present: boolean): void {
+  #use(session: ClientSession, request: AttachRequest, consumer: Consumer, present: boolean, journaled: boolean): void {
     const { limits, clock } = this.#context;
     const attachment = {
       consumer,
@@ -229,8 +231,9 @@ export class Broker implements BrokerPort {
       consumer.attached(Outcome.accepted, session, present);
       if (session.attachment === attachment) session.goLive();
     };
-    // A session that is to outlive this connection is promised only when it is durable, and so is a will.
-    if (session.needsRecord) session.inbox.shard.whenDurable(answer);
+    // What is to be so after a crash too is promised only when it is durable: that the session lives on, that its will is
+    // published [MQTT-3.1.2-8], or that an earlier session is gone [MQTT-3.1.2-4].
+    if (session.needsRecord || journaled) session.inbox.shard.whenDurable(answer);
     else answer();
   }
 
@@ -336,7 +339,8 @@ export class Broker implements BrokerPort {
       session.sessionExpiryMs = expiryMs;
       session.disconnectedAtMs = disconnectedAtMs === 0 ? this.#context.clock.wallMs() : disconnectedAtMs;
       session.recovered();
-      this.space(tenant).sessions.set(clientId, session);
+      // An earlier one of the same name is over, but for its will.
+      if ((this.space(tenant).sessions.get(clientId)?.key ?? 0) < session.key) this.space(tenant).sessions.set(clientId, session);
       shard.sessions.set(found.id, session);
       sessions.set(session.key, session);
       return inbox;
@@ -391,11 +395,14 @@ export class Broker implements BrokerPort {
   #resumeSession(found: RecoveredQueue, session: ClientSession | undefined): void {
     if (found.session === undefined || session === undefined) return;
     if (found.session.will !== undefined) session.will.recover(found.session.will);
-    if (session.sessionExpiryMs === 0) {
+    if (session.sessionExpiryMs === 0 || session.space.sessions.get(session.clientId) !== session) {
       session.end();
       return;
     }
-    const goneMs = this.#context.clock.wallMs() - session.disconnectedAtMs;
+    // Its connection was lost with the node: that time must not begin again with the next restart.
+    if (found.session.disconnectedAtMs === 0) session.writeRecord();
+    // The clock may have been set back in between.
+    const goneMs = Math.max(0, this.#context.clock.wallMs() - session.disconnectedAtMs);
     session.scheduleExpiry(Math.max(0, session.sessionExpiryMs - goneMs));
   }
 }

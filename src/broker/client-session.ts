@@ -388,19 +388,34 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
     if (this.ended) return;
     this.ended = true;
     this.#context.timers.cancel(this.#expiry);
-    this.will.sessionEnds();
+    // Should a crash find its record before it is gone, then only for the will.
+    this.sessionExpiryMs = 0;
+    let gone = false;
+    this.will.sessionEnds(() => {
+      gone = true;
+      this.#removeRecord();
+    });
+    if (!gone) this.writeRecord();
     for (const subscription of [...(this.#subscriptions?.values() ?? [])]) this.#drop(subscription);
     const inbox = this.inbox;
     inbox.closing = true;
-    this.space.sessions.delete(this.clientId);
-    inbox.shard.sessions.delete(inbox.id);
-    if (this.#recorded) {
-      inbox.shard.touch();
-      writeNumber(inbox.shard.writer, RecordKind.removed, inbox.id);
-    }
+    if (this.space.sessions.get(this.clientId) === this) this.space.sessions.delete(this.clientId);
     this.deliveries.abandon();
     inbox.purge('sessionEnded');
     this.received.clear();
+  }
+
+  #removeRecord(): void {
+    const { shard, id } = this.inbox;
+    shard.sessions.delete(id);
+    if (!this.#recorded) return;
+    shard.touch();
+    writeNumber(shard.writer, RecordKind.removed, id);
+  }
+
+  /** The journal knows it. */
+  get recorded(): boolean {
+    return this.#recorded;
   }
 
   /** Sessions that end with their connection are not journaled, unless a will must survive the node. */

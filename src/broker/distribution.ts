@@ -45,7 +45,7 @@ export function sendToAll(publisher: ClientSession | undefined, route: Route, me
 
 /**
  * Hands the message to its targets. Nothing happens at all when one of them must refuse it: the publisher is told, and may try
- * again. `noSession`: the message comes from nobody's session (a will, the node).
+ * again. Without a publisher (a will) nobody could: then who has room gets it, and only a store that cannot take it refuses.
  */
 export function distribute(
   context: BrokerContext,
@@ -57,7 +57,7 @@ export function distribute(
   const refused = refusal(context, space, route, message, publisher);
   if (refused !== undefined) return refused;
   const batch = new Batch(context);
-  if (message.retain) retain(space, message, batch);
+  if (message.retain) retain(context, space, message, batch);
   const kept = new KeptOnce(message);
   for (const target of route.targets) toTarget(target, kept, publisher, batch);
   for (const competing of route.competing) toCompeting(context, competing, kept, publisher, batch);
@@ -77,7 +77,7 @@ function refusal(
   const nowMs = context.clock.wallMs();
   const bytes = storedBytes(message);
   if (message.retain) {
-    if (message.end > message.start && !space.retained.admits(message)) {
+    if (message.end > message.start && publisher !== undefined && !space.retained.admits(message)) {
       context.counters.retainedRefused++;
       return refusedFull;
     }
@@ -106,6 +106,8 @@ function refusalOf(
 ): Distributed | undefined {
   if (publisher?.skip?.includes(queue.shard.index) === true) return undefined;
   if (queue.durable && queue.shard.stall !== undefined) return stalled(context);
+  // Nobody to refuse: who has room gets it.
+  if (publisher === undefined) return undefined;
   if (queue.limits.onFull !== 'reject-new' || queue.admission(bytes, nowMs) !== 'refuse') return undefined;
   context.counters.publishesRefusedByFullQueue++;
   return refusedFull;
@@ -116,9 +118,10 @@ function stalled(context: BrokerContext): Distributed {
   return refusedStore;
 }
 
-function retain(space: TopicSpace, message: Message, batch: Batch): void {
+function retain(context: BrokerContext, space: TopicSpace, message: Message, batch: Batch): void {
   if (message.end > message.start) {
-    batch.retainIn(space);
+    if (space.retained.admits(message)) batch.retainIn(space);
+    else context.counters.retainedRefused++;
     return;
   }
   // An empty payload removes the last value [MQTT-3.3.1-6].
@@ -211,7 +214,7 @@ class Batch {
   }
 
   add(queue: Queue, message: Message, guarantee: Guarantee, retained: boolean, subscriptionIds: readonly number[] | undefined): void {
-    if (queue.admission(storedBytes(message), this.#context.clock.wallMs()) === 'drop') {
+    if (queue.admission(storedBytes(message), this.#context.clock.wallMs()) !== 'take') {
       queue.passThrough('queueFull');
       return;
     }

@@ -10,10 +10,8 @@ import { acknowledgeWhenDurable, distribute } from './distribution.ts';
 import { Outcome } from './port.ts';
 import { RecordKind, writeOrigins } from './records.ts';
 import type { Route } from './route.ts';
-import type { Shard } from './shard.ts';
-
-/** Where something was written: to be waited for. */
-type Written = { readonly shard: Shard; readonly row: number };
+import { whenAllDurable } from './shard.ts';
+import type { Shard, Written } from './shard.ts';
 
 type Mark =
   /** Published; every target has it. */
@@ -131,12 +129,4 @@ function originsOf(shard: Shard, sessionKey: number): Set<number> {
   let origins = shard.origins.get(sessionKey);
   if (origins === undefined) shard.origins.set(sessionKey, (origins = new Set()));
   return origins;
-}
-
-function whenAllDurable(written: readonly Written[], task: () => void): void {
-  let remaining = written.length;
-  const one = (): void => {
-    if (--remaining === 0) task();
-  };
-  for (const { shard, row } of written) shard.after(row, one);
 }

@@ -1,5 +1,8 @@
 // A session's will: published when its connection is lost, after its delay, or when the session ends, whichever is first
 // [MQTT-3.1.2-8] [MQTT-3.1.3-9].
+//
+// The session's record names the will until what it became is durable in every shard it went to: after a crash in between it is
+// published again rather than not at all.
 
 import { Message } from '../message/message.ts';
 import type { Timer } from '../base/timers.ts';
@@ -9,11 +12,19 @@ import { distribute } from './distribution.ts';
 import { Outcome } from './port.ts';
 import type { Will } from './port.ts';
 import type { WillRecord } from './records.ts';
+import { whenAllDurable } from './shard.ts';
+
+/** How long a will waits for a store that cannot take it now before it is tried again. */
+const retryMs = 1000;
 
 export class SessionWill {
   readonly #context: BrokerContext;
   readonly #session: ClientSession;
   #will: Will | undefined = undefined;
+  /** On its way: not known to be durable yet. */
+  #leaving: Will | undefined = undefined;
+  /** The session is over but for its record, which goes when the will on its way is durable. */
+  #whenGone: (() => void) | undefined = undefined;
   #dueAtMs = 0;
   #timer: Timer | undefined = undefined;
 
@@ -22,8 +33,9 @@ export class SessionWill {
     this.#session = session;
   }
 
+  /** It is to be found after a crash. */
   get present(): boolean {
-    return this.#will !== undefined;
+    return this.#will !== undefined || this.#leaving !== undefined;
   }
 
   /** A connection brings its will, or none: an earlier one is not published any more [MQTT-3.1.3-9]. */
@@ -51,54 +63,54 @@ export class SessionWill {
   #schedule(inMs: number): void {
     const { clock, timers } = this.#context;
     this.#dueAtMs = clock.wallMs() + inMs;
-    this.#timer = timers.at(clock.monotonicMs() + inMs, () => {
-      this.#publish();
-      this.#session.writeRecord();
-    });
+    this.#timer = timers.at(clock.monotonicMs() + inMs, () => this.#publish());
   }
 
-  sessionEnds(): void {
-    if (this.#will !== undefined) this.#publish();
+  /** Publishes the will if there is still one. `gone` is called once nothing of it has to survive a crash any more. */
+  sessionEnds(gone: () => void): void {
+    this.#publish();
+    if (this.#leaving === undefined) gone();
+    else this.#whenGone = gone;
   }
 
   #publish(): void {
     const will = this.#will;
     if (will === undefined) return;
     this.clear();
-    const { clock, counters, log } = this.#context;
-    const nowMs = clock.wallMs();
-    const m = will.message;
-    // Its lifetime begins when it is published (MQTT 5 §3.1.3.2.4).
-    const expiresAtMs = m.expiresAtMs === 0 ? 0 : nowMs + (m.expiresAtMs - m.acceptedAtMs);
-    const message = new Message(
-      m.topic,
-      m.topicBytes,
-      m.buffer,
-      m.start,
-      m.end,
-      m.guarantee,
-      m.retain,
-      m.priority,
-      expiresAtMs,
-      nowMs,
-      m.sender,
-      m.attributes,
-    );
+    this.#leaving = will;
+    this.#send(will, true);
+  }
+
+  #send(will: Will, firstTry: boolean): void {
+    const { clock, timers, log, counters } = this.#context;
     const space = this.#session.space;
-    const { outcome } = distribute(this.#context, space, space.route(message.topic), message, undefined);
-    if (outcome === Outcome.quotaExceeded || outcome === Outcome.unavailable) {
-      log.warn('will-refused', {
-        clientId: this.#session.clientId,
-        reason: outcome === Outcome.quotaExceeded ? 'queue full' : 'store unavailable',
-      });
+    const message = published(will, clock.wallMs());
+    const { outcome, shards } = distribute(this.#context, space, space.route(message.topic), message, undefined);
+    if (outcome === Outcome.unavailable) {
+      if (firstTry) log.warn('will-waits', { clientId: this.#session.clientId, reason: 'store unavailable' });
+      timers.at(clock.monotonicMs() + retryMs, () => this.#send(will, false));
       return;
     }
     counters.willsPublished++;
+    whenAllDurable(
+      shards.map((shard) => ({ shard, row: shard.row })),
+      () => this.#sent(will),
+    );
+  }
+
+  #sent(will: Will): void {
+    // Another one may have followed it.
+    if (this.#leaving === will) this.#leaving = undefined;
+    if (!this.#session.ended) this.#session.writeRecord();
+    if (this.#leaving !== undefined) return;
+    this.#whenGone?.();
+    this.#whenGone = undefined;
   }
 
   record(): WillRecord | undefined {
     const will = this.#will;
-    return will === undefined ? undefined : { message: will.message, delayMs: will.delayMs, dueAtMs: this.#dueAtMs };
+    if (will !== undefined) return { message: will.message, delayMs: will.delayMs, dueAtMs: this.#dueAtMs };
+    return this.#leaving === undefined ? undefined : { message: this.#leaving.message, delayMs: 0, dueAtMs: 0 };
   }
 
   /** Found in the journal: the connection is lost, whether the node knew it then or not. */
@@ -108,6 +120,26 @@ export class SessionWill {
       this.connectionLost();
       return;
     }
-    this.#schedule(Math.max(0, record.dueAtMs - this.#context.clock.wallMs()));
+    // The clock may have been set in between: never longer than its delay.
+    this.#schedule(Math.min(record.delayMs, Math.max(0, record.dueAtMs - this.#context.clock.wallMs())));
   }
+}
+
+/** The message of a will that is published now: its lifetime begins (MQTT 5 §3.1.3.2.4). */
+function published({ message: m }: Will, nowMs: number): Message {
+  const expiresAtMs = m.expiresAtMs === 0 ? 0 : nowMs + (m.expiresAtMs - m.acceptedAtMs);
+  return new Message(
+    m.topic,
+    m.topicBytes,
+    m.buffer,
+    m.start,
+    m.end,
+    m.guarantee,
+    m.retain,
+    m.priority,
+    expiresAtMs,
+    nowMs,
+    m.sender,
+    m.attributes,
+  );
 }

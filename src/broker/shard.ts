@@ -377,3 +377,16 @@ export class Shard implements JournalEvents {
     this.#host.failed(error);
   }
 }
+
+/** Where something was written: to be waited for. */
+export type Written = { readonly shard: Shard; readonly row: number };
+
+/** Runs `task` once all of it is durable; now, if it is already. */
+export function whenAllDurable(written: readonly Written[], task: () => void): void {
+  let remaining = written.length;
+  if (remaining === 0) return task();
+  const one = (): void => {
+    if (--remaining === 0) task();
+  };
+  for (const { shard, row } of written) shard.after(row, one);
+}

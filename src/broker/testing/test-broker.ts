@@ -8,7 +8,9 @@ import { Message, defaultPriority } from '../../message/message.ts';
 import type { Guarantee } from '../../message/message.ts';
 import type { Principal, Security } from '../../security/security.ts';
 import { MemoryContents, MemoryJournal } from '../../store/memory/memory-journal.ts';
+import { JournalError } from '../../store/journal.ts';
 import { Broker } from '../broker.ts';
+import { shardOf } from '../context.ts';
 import type { BrokerLimits } from '../limits.ts';
 import { Outcome } from '../port.ts';
 import type { AttachRequest, CloseReason, Consumer, Session, SubscribeRequest, SubscribeResult } from '../port.ts';
@@ -87,7 +89,9 @@ export class TestBroker {
   readonly contents: readonly MemoryContents[];
   readonly broker: Broker;
   failed: Error | undefined = undefined;
-  #commits: (() => void)[] = [];
+  /** Shards whose journals do not finish anything. */
+  readonly frozen = new Set<number>();
+  #commits: { readonly shard: number; readonly task: () => void }[] = [];
 
   constructor(options: TestBrokerOptions = {}) {
     this.clock = options.clock ?? new ManualClock();
@@ -99,7 +103,7 @@ export class TestBroker {
       security: options.security ?? allowAll,
       limits: { ...testLimits, ...options.limits },
       journals: this.contents.map(
-        (contents, shard) => new MemoryJournal({ contents, shard, schedule: (task) => this.#commits.push(task) }),
+        (contents, shard) => new MemoryJournal({ contents, shard, schedule: (task) => this.#commits.push({ shard, task }) }),
       ),
       onFailed: (error) => (this.failed = error),
     });
@@ -116,19 +120,37 @@ export class TestBroker {
     this.turn.end();
   }
 
-  /** Lets the journal finish what it has. */
+  /** Lets the journals finish what they have, except those of frozen shards. */
   commit(): void {
     const commits = this.#commits;
-    this.#commits = [];
-    for (const commit of commits) commit();
+    this.#commits = commits.filter(({ shard }) => this.frozen.has(shard));
+    for (const { shard, task } of commits) if (!this.frozen.has(shard)) task();
   }
 
-  /** Ends turns and lets the journal finish until nothing more happens. */
+  /** Ends turns and lets the journals finish until nothing more happens. */
   settle(): void {
-    for (let i = 0; i < 1000 && (this.#commits.length > 0 || !this.turn.idle); i++) {
+    for (let i = 0; i < 1000 && (!this.turn.idle || this.#commits.some(({ shard }) => !this.frozen.has(shard))); i++) {
       this.turn.end();
       this.commit();
     }
+  }
+
+  /** The disk of a shard is full. */
+  stall(shard: number): void {
+    this.frozen.add(shard);
+    this.broker.shards[shard]!.stalled(new JournalError('full', 'no space left in the test', 'test'));
+  }
+
+  /** It has space again. */
+  resume(shard: number): void {
+    this.frozen.delete(shard);
+    this.broker.shards[shard]!.resumed();
+    this.settle();
+  }
+
+  /** `prefix` and a number, so that what has this name belongs to the shard. */
+  nameOn(shard: number, prefix: string): string {
+    for (let i = 0; ; i++) if (shardOf(this.broker.context, 'main', `${prefix}${i}`).index === shard) return `${prefix}${i}`;
   }
 
   advance(ms: number): void {
@@ -353,6 +375,7 @@ export function assertBooks(t: TestBroker): void {
   assert.equal(t.broker.total.imbalance(), 0);
   for (const space of t.broker.spaces.values()) {
     for (const session of space.sessions.values()) assert.equal(session.inbox.ledger.imbalance(), 0, session.clientId);
+    for (const { queue } of [...space.shared.values(), ...space.named.values()]) assert.equal(queue.ledger.imbalance(), 0, queue.name);
   }
 }
 
