@@ -18,6 +18,8 @@ export type Ports = { readonly plain: number; readonly tls: number };
 export type Broker = {
   readonly name: string;
   readonly version: string;
+  /** So far from the others that one run says it. */
+  readonly once?: boolean;
   /** The command that serves on these ports and keeps everything it writes in `directory`. */
   command(directory: string, ports: Ports): readonly string[];
 };
@@ -83,7 +85,7 @@ function aedes(): Broker | undefined {
       '',
     ].join('\n'),
   );
-  return { name: 'aedes', version: aedesVersion, command: (_, { plain }) => [process.execPath, program, String(plain)] };
+  return { name: 'aedes', version: aedesVersion, once: true, command: (_, { plain }) => [process.execPath, program, String(plain)] };
 }
 
 /** With the durability it has by default: it flushes every two minutes. */

@@ -17,6 +17,7 @@ export const metrics = {
   restartSeconds: { title: 'restart after kill -9', unit: 'seconds' },
   restartedBytes: { title: 'memory after it', unit: 'bytes' },
   drainedPerSecond: { title: 'drained msg/s', unit: 'count' },
+  brokerBusy: { title: 'its core', unit: 'share' },
   generatorBusy: { title: 'generator', unit: 'share' },
   foreign: { title: 'others', unit: 'share' },
 } as const;

@@ -20,11 +20,13 @@ const columns = [
   'p999Micros',
   'peakBytes',
   'lost',
+  'brokerBusy',
   'generatorBusy',
   'foreign',
 ] as const;
-/** A generator that is busier than this may be what was measured. */
-const busyGenerator = 0.9;
+
+/** A generator that is busier than this may be what was measured, unless the broker was, too. */
+const busy = 0.9;
 /** Above this share of the broker's core taken by others, rates say less than they seem to. */
 const manyOthers = 0.1;
 
@@ -58,7 +60,8 @@ export function rowsOf({ work, outcomes }: WorkResult): string[][] {
 function cell(metric: Metric, measured: Measurement): string {
   const value = measured[metric];
   if (value === undefined) return '';
-  const suspect = (metric === 'generatorBusy' && value > busyGenerator) || (metric === 'foreign' && value > manyOthers);
+  const suspect =
+    (metric === 'generatorBusy' && value > busy && (measured.brokerBusy ?? 0) < busy) || (metric === 'foreign' && value > manyOthers);
   return `${shown(metric, value)}${suspect ? ' !' : ''}`;
 }
 

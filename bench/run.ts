@@ -51,7 +51,7 @@ async function measure(work: Work, plan: Plan): Promise<WorkResult> {
   const failed = new Map<string, Failure>();
   for (let run = 0; run < (work.once === true ? 1 : plan.runs); run++) {
     for (const broker of brokers) {
-      if (failed.has(broker.name)) continue;
+      if (failed.has(broker.name) || (broker.once === true && run > 0)) continue;
       const outcome = await measureOnce(work, broker, plan);
       if (isFailure(outcome)) failed.set(broker.name, outcome);
       else measured.get(broker.name)!.push(outcome);
@@ -87,7 +87,7 @@ const { values: options } = parseArgs({
   options: {
     only: { type: 'string' },
     peers: { type: 'string' },
-    runs: { type: 'string', default: '3' },
+    runs: { type: 'string' },
     quick: { type: 'boolean', default: false },
     smoke: { type: 'boolean', default: false },
     json: { type: 'string' },
@@ -112,7 +112,7 @@ async function run(): Promise<void> {
   const short = options.quick || options.smoke;
   const plan: Plan = {
     scale: options.smoke ? smoke : options.quick ? quick : full,
-    runs: short ? 1 : Number(options.runs),
+    runs: Number(options.runs ?? (short ? 1 : 3)),
     works: works.filter(({ name }) => only.length === 0 || only.includes(name)).map((work) => (options.smoke ? unhurried(work) : work)),
     brokers: findBrokers(names(options.peers ?? (options.smoke ? 'none' : undefined))),
     cores: twoCores(),
