@@ -139,8 +139,8 @@ export interface Registry extends LookUps {
   apply(writes: readonly Write[], options: { readonly atomic: boolean }): Promise<Result<readonly Result<Entry<Kind>>[]>>;
 
   /**
-   * Tells of every change after this call, whoever made it, in order: own ones before the write answers, those of other
-   * processes within a second. Returns how to stop. A listener must not throw.
+   * Tells of every change after this call, and perhaps of some before, whoever made it, in order: own ones before the write
+   * answers, those of other processes within a second. Returns how to stop. A listener must not throw.
    */
   subscribe(listener: ChangeListener): () => void;
   close(): Promise<void>;

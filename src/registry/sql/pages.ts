@@ -55,7 +55,7 @@ function planOf(kind: Kind, tenant: string, query: Query): Result<Plan | 'nothin
   if (!limit.ok) return limit;
   if (!after.ok) return after;
   if (scopeFault(kind, tenant) !== undefined || !canMatch(query)) return value('nothing');
-  const terms = termsOf(query);
+  const terms = termsOf(table, query);
   if (terms.length > maxTerms) return refusal('limit', `at most ${maxTerms} labels and groups at a time`, { field: 'labels' });
   const [first, ...others] = terms;
   const source = ['s.tenant = ?'];
@@ -73,12 +73,9 @@ function planOf(kind: Kind, tenant: string, query: Query): Result<Plan | 'nothin
     rest.push(`EXISTS (SELECT 1 FROM ${kind}_terms t WHERE t.tenant = ? AND t.term = ? AND t.id = e.id)`);
     restValues.push(tenant, term);
   }
-  if (query.status !== undefined && query.status !== 'disabled') {
+  if (query.status !== undefined && !terms.includes(disabledTerm)) {
     rest.push('e.status = ?');
     restValues.push(query.status);
-  } else if (query.status === 'disabled' && table.terms === undefined) {
-    rest.push('e.status = ?');
-    restValues.push('disabled');
   }
   const afterId = after.value?.[0] as string | undefined;
   if (afterId !== undefined && idFault(kind, afterId) !== undefined) return badCursor();
@@ -100,10 +97,10 @@ function planOf(kind: Kind, tenant: string, query: Query): Result<Plan | 'nothin
 }
 
 /** The rarest first, as far as one can guess: it decides how many candidates there are. */
-function termsOf({ labels = {}, groups = [], status, policy }: Query): string[] {
+function termsOf(table: Table, { labels = {}, groups = [], status, policy }: Query): string[] {
   const terms = groups.map(groupTerm);
   for (const [key, text] of Object.entries(labels)) terms.push(labelTerm(key, text));
-  if (status === 'disabled') terms.unshift(disabledTerm);
+  if (status === 'disabled' && table.terms !== undefined) terms.unshift(disabledTerm);
   if (policy !== undefined) terms.push(policyTerm(policy));
   return [...new Set(terms)];
 }

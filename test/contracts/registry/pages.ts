@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { Kind } from '../../../src/registry/entries.ts';
+import { systemScope, type Kind } from '../../../src/registry/entries.ts';
 import { maxPage, maxWrites, type Query, type Registry, type Write } from '../../../src/registry/registry.ts';
 import { allPages, certificate, fingerprint, good, refused, type RegistryTests } from './place.ts';
 
@@ -92,6 +92,12 @@ export const pagesTests: RegistryTests = {
     assert.deepEqual(await found('certificate', { owner: { kind: 'user', id: 'ann' } }), [fingerprint(1)]);
     assert.deepEqual(await found('certificate', { status: 'revoked' }), [fingerprint(2)]);
     assert.deepEqual(await found('certificate', { limit: 1 }), [fingerprint(1)]);
+    good(await registry.create('tenant', systemScope, 'acme', { status: 'disabled' }));
+    const tenants = good(await registry.list('tenant', systemScope, { status: 'disabled' })).entries;
+    assert.deepEqual(
+      tenants.map(({ id }) => id),
+      ['acme'],
+    );
     const bad: readonly [Kind, Query, string][] = [
       ['policy', { labels: {} }, 'labels'],
       ['certificate', { groups: ['g'] }, 'groups'],
