@@ -11,6 +11,7 @@ import { JournalError } from '../store/journal.ts';
 import type { Journal } from '../store/journal.ts';
 import { RowError } from '../store/row.ts';
 import { Checkpointer } from './checkpoint.ts';
+import { CompetingConsumers } from './competing-consumers.ts';
 import { ClientSession } from './client-session.ts';
 import { BrokerCounters, shardOf } from './context.ts';
 import type { BrokerContext } from './context.ts';
@@ -19,10 +20,11 @@ import type { BrokerLimits } from './limits.ts';
 import { Outcome } from './port.ts';
 import type { AttachRequest, BrokerPort, Consumer, Will } from './port.ts';
 import { Queue } from './queue.ts';
+import type { Entry } from './queue.ts';
 import { ShardRecovery, StoredMessages, fillQueue } from './recovery.ts';
 import type { RecoveredQueue } from './recovery.ts';
 import { Subscription } from './route.ts';
-import { Shard } from './shard.ts';
+import { Shard, maxShards } from './shard.ts';
 import { PayloadMemory } from './stored.ts';
 import { SystemMessages } from './system-messages.ts';
 import { TopicSpace, queuePrefix, sharedPrefix } from './topic-space.ts';
@@ -307,13 +309,17 @@ export class Broker implements BrokerPort {
   #recover(recoveries: readonly ShardRecovery[]): void {
     const sessions = new Map<number, ClientSession>();
     const filled: (() => void)[] = [];
+    const forsaken: CompetingConsumers[] = [];
+    const orphans: Entry[] = [];
     const sessionOf = (key: number): ClientSession | undefined => sessions.get(key);
     recoveries.forEach((recovery, i) => {
       const shard = this.shards[i]!;
+      // A session that had no record must not share its key with a new one.
+      for (const key of recovery.sessionKeys) this.shards[key % maxShards]?.reserveSessionKey(key);
       const messages = new StoredMessages(shard);
       for (const found of recovery.queues.values()) {
-        const queue = this.#recoverQueue(shard, found, sessions);
-        if (queue !== undefined) filled.push(() => fillQueue(queue, found, messages, sessionOf));
+        const queue = this.#recoverQueue(shard, found, sessions, forsaken);
+        if (queue !== undefined) filled.push(() => fillQueue(queue, found, messages, sessionOf, orphans));
       }
       for (const [tenant, topics] of recovery.retained) {
         for (const [topic, reference] of topics) this.space(tenant).retained.set(topic, messages.at(reference));
@@ -322,13 +328,24 @@ export class Broker implements BrokerPort {
     for (const recovery of recoveries) this.#recoverSubscriptions(recovery, sessions);
     // Only now are all sessions known that may have deliveries of other shards' queues under way.
     for (const fill of filled) fill();
+    for (const entry of orphans) {
+      if (entry.stored === undefined) entry.queue.forget(entry);
+      // Its session is over, perhaps with the node: nobody else may get it [MQTT-4.8.2-5].
+      else entry.queue.leave(entry, 'sessionEnded');
+    }
+    for (const space of this.spaces.values()) space.recovered(forsaken.filter(({ queue }) => queue.tenant === space.tenant));
     this.#recoverOrigins(sessions);
     for (const { shard, queues } of recoveries) {
       for (const found of queues.values()) this.#resumeSession(found, sessions.get(shard.sessionKey(found.id)));
     }
   }
 
-  #recoverQueue(shard: Shard, found: RecoveredQueue, sessions: Map<number, ClientSession>): Queue | undefined {
+  #recoverQueue(
+    shard: Shard,
+    found: RecoveredQueue,
+    sessions: Map<number, ClientSession>,
+    forsaken: CompetingConsumers[],
+  ): Queue | undefined {
     const { limits } = this.#context;
     if (found.session !== undefined) {
       const { tenant, clientId, owner, protocol, expiryMs, disconnectedAtMs } = found.session;
@@ -359,7 +376,18 @@ export class Broker implements BrokerPort {
     );
     shard.queues.set(queue.id, queue);
     if (kind === 'named') this.space(tenant).adoptNamed(queue);
-    else this.space(tenant).adoptShared(queue, name.slice(name.indexOf('/') + 1));
+    else {
+      // Two of a name: the earlier one is gone but for what was under way.
+      const space = this.space(tenant);
+      const twin = space.shared.get(name);
+      const filter = name.slice(name.indexOf('/') + 1);
+      if (twin === undefined) space.adoptShared(queue, filter);
+      else if (twin.queue.id < queue.id) {
+        space.disownShared(twin);
+        forsaken.push(twin);
+        space.adoptShared(queue, filter);
+      } else forsaken.push(new CompetingConsumers(queue, filter));
+    }
     return queue;
   }
 

@@ -308,12 +308,9 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
     this.#subscriptions!.delete(subscription.text);
     this.#retained?.remove(subscription);
     const competing = subscription.competing;
-    if (competing !== undefined) {
-      this.#competing!.delete(competing);
-      this.deliveries.returnTo(competing);
-    }
+    if (competing !== undefined) this.#competing!.delete(competing);
+    // What is under way stays so until the peer settles it, or its connection is lost [MQTT-3.10.4-3].
     this.space.unsubscribe(subscription);
-    if (competing !== undefined) competing.pump();
   }
 
   /** Takes over a subscription found in the journal. */

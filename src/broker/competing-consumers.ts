@@ -20,6 +20,8 @@ export class CompetingConsumers implements QueueHolder {
   readonly #taken = new Set<Entry>();
   #next = 0;
   #pumping = false;
+  /** The queue is gone but for what is under way; called when that is settled. */
+  #whenSettled: (() => void) | undefined = undefined;
 
   constructor(queue: Queue, filter: string) {
     this.queue = queue;
@@ -54,12 +56,29 @@ export class CompetingConsumers implements QueueHolder {
   /** A member has settled it, or lost it for good. */
   finished(entry: Entry): void {
     this.#taken.delete(entry);
+    if (this.#whenSettled !== undefined && this.#taken.size === 0) this.#whenSettled();
   }
 
   /** A member is gone before it settled the entry. */
   returned(entry: Entry): void {
+    if (this.#whenSettled !== undefined) {
+      this.queue.leave(entry, 'sessionEnded');
+      this.finished(entry);
+      return;
+    }
     this.#taken.delete(entry);
     this.queue.giveBack(entry);
+  }
+
+  /** Nothing is to come any more. What members have under way they may settle [MQTT-3.10.4-3]; then `settled` is called. */
+  retire(settled: () => void): void {
+    if (this.#taken.size === 0) settled();
+    else this.#whenSettled = settled;
+  }
+
+  /** Its queue is gone but for what is under way. */
+  get retired(): boolean {
+    return this.#whenSettled !== undefined;
   }
 
   /** Delivers at most once to one member that can take it now. */

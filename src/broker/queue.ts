@@ -251,7 +251,7 @@ export class Queue {
   static checkpointed(entry: Entry): CheckpointedEntry | undefined {
     if (entry.gone || entry.row === 0) return undefined;
     const stored = entry.stored;
-    const keepsId = entry.guarantee === 2 && entry.state !== 'ready';
+    const keepsId = entry.sendAs === 2 && entry.state !== 'ready';
     return {
       queueId: entry.queue.id,
       position: entry.position,

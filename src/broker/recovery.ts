@@ -57,6 +57,8 @@ export class ShardRecovery {
   /** By tenant and topic. */
   readonly retained = new Map<string, Map<string, StoredReference>>();
   readonly origins = new Map<number, Set<number>>();
+  /** Sessions that are named, here or in other shards; they need not have a record of their own. */
+  readonly sessionKeys = new Set<number>();
   readonly shard: Shard;
   #nextQueueId = 1;
 
@@ -139,6 +141,7 @@ export class ShardRecovery {
   }
 
   #entry({ state, session, deliveryId, stored, ...fields }: CheckpointedEntry): void {
+    if (session !== 0) this.sessionKeys.add(session);
     this.#add({ fields, state, session, deliveryId, stored });
   }
 
@@ -152,6 +155,7 @@ export class ShardRecovery {
   #delivery(state: 'sent' | 'received', delivery: { queueId: number; position: number; session: number; deliveryId: number }): void {
     const entry = this.queues.get(delivery.queueId)?.entries.get(delivery.position);
     if (entry === undefined) return;
+    this.sessionKeys.add(delivery.session);
     entry.state = state;
     entry.session = delivery.session;
     entry.deliveryId = delivery.deliveryId;
@@ -224,12 +228,17 @@ export class StoredMessages {
   }
 }
 
-/** Fills a queue with its recovered entries, in their order; deliveries under way go to the sessions that have them. */
+/**
+ * Fills a queue with its recovered entries, in their order; deliveries under way go to the sessions that have them. Those of
+ * sessions that are over are added to `orphans`, to be dealt with when all queues are filled: only then is it known which
+ * messages nobody wants.
+ */
 export function fillQueue(
   queue: Queue,
   recovered: RecoveredQueue,
   messages: StoredMessages,
   sessionOf: (key: number) => ClientSession | undefined,
+  orphans: Entry[],
 ): void {
   queue.nextPosition = recovered.nextPosition;
   const inOrder = [...recovered.entries.values()].toSorted((a, b) => a.fields.position - b.fields.position);
@@ -243,20 +252,19 @@ export function fillQueue(
       queue.shard.acquire(entry.stored);
     }
     queue.recover(entry);
+    entry.state = found.state;
     const owner = found.state === 'ready' ? undefined : sessionOf(found.session);
     if (owner !== undefined) {
-      entry.state = found.state;
       entry.sendAs = 2;
       entry.deliveryId = found.deliveryId;
       owner.deliveries.recover(entry);
       competingOf(queue)?.recoverTaken(entry);
-    } else if (entry.stored === undefined) {
-      // Received by a session that is no more.
-      queue.forget(entry);
+    } else if (found.state !== 'ready') {
+      orphans.push(entry);
     } else {
       entry.redelivered = true;
       queue.ready.push(entry);
-      if (entry.stored.expiresAtMs > 0) queue.expiring++;
+      if (entry.stored!.expiresAtMs > 0) queue.expiring++;
     }
   }
 }

@@ -23,6 +23,9 @@ import type { Turn } from './turn.ts';
 /** A row is sealed within a turn when it has grown to this, so that a busy turn does not build one huge row. */
 const maxRowBytes = 1024 * 1024;
 
+/** For keys of sessions across shards. */
+export const maxShards = 1024;
+
 /** A publish that waits for rows of several shards. */
 export class Ticket {
   remaining: number;
@@ -104,7 +107,12 @@ export class Shard implements JournalEvents {
 
   /** Names a session of this shard across all shards. */
   sessionKey(queueId: number): number {
-    return queueId * 1024 + this.index;
+    return queueId * maxShards + this.index;
+  }
+
+  /** From now on no session of this shard gets the key, or one that was given before it. */
+  reserveSessionKey(key: number): void {
+    this.nextQueueId = Math.max(this.nextQueueId, Math.floor(key / maxShards) + 1);
   }
 
   /** Opens the journal and hands every row to be replayed to `onRow`. */

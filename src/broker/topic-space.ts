@@ -10,13 +10,19 @@ import { shardOf } from './context.ts';
 import { Outcome } from './port.ts';
 import type { Address } from './port.ts';
 import { Queue } from './queue.ts';
-import { RecordKind, writeNumber, writeQueue } from './records.ts';
+import { RecordKind, writeEntries, writeNumber, writeQueue } from './records.ts';
 import { RetainedMessages } from './retained-messages.ts';
 import { Route, type Subscription, Target } from './route.ts';
 import { TopicTree } from './topic-tree.ts';
 
 export const queuePrefix = '$queue/';
 export const sharedPrefix = '$share/';
+
+/**
+ * How long a shared queue found in the journal waits for members when those it had are not there any more: they may come back
+ * after the node's restart, and its messages were acknowledged.
+ */
+const keepForsakenMs = 10 * 60_000;
 
 type Subscriber = Subscription | CompetingConsumers;
 
@@ -163,25 +169,63 @@ export class TopicSpace {
 
   removeNamed(competing: CompetingConsumers): void {
     this.named.delete(competing.queue.name);
-    this.#removeQueue(competing.queue);
+    this.#retire(competing);
     this.version++;
   }
 
   #removeShared(competing: CompetingConsumers): void {
+    this.disownShared(competing);
+    this.#retire(competing);
+  }
+
+  /** Nothing goes to the queue any more. */
+  disownShared(competing: CompetingConsumers): void {
     this.shared.delete(competing.queue.name);
     this.#tree.remove(competing.filter, competing);
     this.version++;
-    this.#removeQueue(competing.queue);
   }
 
-  #removeQueue(queue: Queue): void {
+  /** Takes note of shared queues in the journal whose members are not; call when all sessions and entries are recovered. */
+  recovered(forsaken: readonly CompetingConsumers[]): void {
+    for (const competing of forsaken) this.#retire(competing);
+    const { timers, clock } = this.#context;
+    for (const competing of this.shared.values()) {
+      if (competing.members.length > 0) continue;
+      timers.at(clock.monotonicMs() + keepForsakenMs, () => {
+        if (competing.members.length === 0 && !competing.retired && this.shared.get(competing.queue.name) === competing) {
+          this.#removeShared(competing);
+        }
+      });
+    }
+  }
+
+  /** What waits in the queue is dropped; what is under way can still be settled, and be found after a crash. */
+  #retire(competing: CompetingConsumers): void {
+    const { queue } = competing;
+    const underWay = [...competing.taken()];
     queue.closing = true;
     if (queue.durable) {
-      queue.shard.queues.delete(queue.id);
+      // In one row: a crash finds the queue as it was, or with what is under way.
       queue.shard.touch();
       writeNumber(queue.shard.writer, RecordKind.removed, queue.id);
+      if (underWay.length > 0) {
+        this.#writeQueue(queue);
+        writeEntries(
+          queue.shard.writer,
+          underWay.map((entry) => Queue.checkpointed(entry)).filter((record) => record !== undefined),
+        );
+      }
     }
     queue.purge('sessionEnded');
+    queue.closing = false;
+    competing.retire(() => {
+      queue.closing = true;
+      if (!queue.durable) return;
+      queue.shard.queues.delete(queue.id);
+      if (underWay.length === 0) return;
+      queue.shard.touch();
+      writeNumber(queue.shard.writer, RecordKind.removed, queue.id);
+    });
   }
 
   /** From now on the queue's entries are journaled. Those in it already stay as they were promised: in memory. */
@@ -189,6 +233,10 @@ export class TopicSpace {
     queue.durable = true;
     queue.shard.queues.set(queue.id, queue);
     queue.shard.touch();
+    this.#writeQueue(queue);
+  }
+
+  #writeQueue(queue: Queue): void {
     writeQueue(queue.shard.writer, {
       queueId: queue.id,
       kind: queue.kind === 'shared' ? 'shared' : 'named',

@@ -148,9 +148,12 @@ export class TestBroker {
     this.settle();
   }
 
-  /** `prefix` and a number, so that what has this name belongs to the shard. */
-  nameOn(shard: number, prefix: string): string {
-    for (let i = 0; ; i++) if (shardOf(this.broker.context, 'main', `${prefix}${i}`).index === shard) return `${prefix}${i}`;
+  /** `prefix`, a number and `suffix`, so that what has this name belongs to the shard. */
+  nameOn(shard: number, prefix: string, suffix = ''): string {
+    for (let i = 0; ; i++) {
+      const name = `${prefix}${i}${suffix}`;
+      if (shardOf(this.broker.context, 'main', name).index === shard) return name;
+    }
   }
 
   advance(ms: number): void {
