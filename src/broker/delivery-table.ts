@@ -89,5 +89,7 @@ export class DeliveryTable {
 }
 
 function emptyRing(slots: number): (Entry | undefined)[] {
-  return Array.from<Entry | undefined>({ length: slots }).fill(undefined);
+  const ring: (Entry | undefined)[] = [];
+  for (let i = 0; i < slots; i++) ring.push(undefined);
+  return ring;
 }
