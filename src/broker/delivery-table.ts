@@ -4,6 +4,7 @@
 // again and again, and its copies keep each other and what was in them alive until the next full collection: it cost half of the
 // throughput of QoS 1 and pauses of 20 ms.
 
+import { emptyRing } from './fifo.ts';
 import type { Entry } from './queue.ts';
 
 const maxId = 65_535;
@@ -76,20 +77,14 @@ export class DeliveryTable {
 
   #room(): (Entry | undefined)[] {
     const ring = this.#ring;
-    if (ring === undefined) return (this.#ring = emptyRing(firstSlots));
+    if (ring === undefined) return (this.#ring = emptyRing<Entry>(firstSlots));
     if (this.size < ring.length / 2 || ring.length > maxId) return ring;
     return this.#grow(ring);
   }
 
   #grow(ring: readonly (Entry | undefined)[]): (Entry | undefined)[] {
-    const larger = emptyRing(ring.length * 2);
+    const larger = emptyRing<Entry>(ring.length * 2);
     for (const entry of ring) if (entry !== undefined) larger[entry.deliveryId & (larger.length - 1)] = entry;
     return (this.#ring = larger);
   }
-}
-
-function emptyRing(slots: number): (Entry | undefined)[] {
-  const ring: (Entry | undefined)[] = [];
-  for (let i = 0; i < slots; i++) ring.push(undefined);
-  return ring;
 }
