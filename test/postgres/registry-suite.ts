@@ -5,6 +5,8 @@ import { after, before, describe, test } from 'node:test';
 import { ManualClock } from '../../src/base/clock.ts';
 import { PostgresRegistry, type PostgresRegistryOptions } from '../../src/registry/postgres/postgres-registry.ts';
 import type { Change } from '../../src/registry/registry.ts';
+import { migrations } from '../../src/registry/postgres/migrations.ts';
+import { fixtureSql, holdsFixture } from '../contracts/registry/fixture.ts';
 import { testRegistry } from '../contracts/registry.ts';
 import { good, refused } from '../contracts/registry/place.ts';
 import { PostgresServer } from './server.ts';
@@ -113,4 +115,18 @@ describe('PostgreSQL itself', () => {
     refused(opened, 'unavailable');
     assert.ok(!opened.ok && !opened.error.message.includes('wrong-secret'), JSON.stringify(opened));
   });
+});
+
+describe('earlier schemas in PostgreSQL', () => {
+  for (let version = 1; version <= migrations.length; version++) {
+    test(`a registry of schema ${version} is read, entry for entry, and goes on`, async () => {
+      const schema = newSchema();
+      await server.run(
+        fixtureSql(version, 'postgres').replaceAll('heliograph.', `${schema}.`).replace('SCHEMA heliograph', `SCHEMA ${schema}`),
+      );
+      const registry = await open(schema);
+      await holdsFixture(registry, version);
+      await registry.close();
+    });
+  }
 });

@@ -1,10 +1,9 @@
 // What is asked of the file by whoever may wait: in this thread, or in the one that has it for its own. Everything here can be sent.
 
 import type { Kind } from '../entries.ts';
-import type { PageQuery, Query, Write } from '../registry.ts';
+import { value, type PageQuery, type Query, type Result, type Write } from '../registry.ts';
 import { expiringPage, listPage, revokedPage } from '../sql/pages.ts';
 import { bySerial } from '../sql/reads.ts';
-import { value, type Result } from '../registry.ts';
 import type { RegistryFile } from './registry-file.ts';
 
 export type Call =
@@ -30,5 +29,6 @@ export function perform(file: RegistryFile, call: Call): Result<unknown> {
   }
 }
 
+export type ThreadData = { readonly path: string; readonly writeWaitMs: number };
 export type ToThread = { readonly id: number; readonly call: Call } | 'close';
 export type FromThread = { readonly id: number; readonly result: Result<unknown> } | { readonly id: number; readonly bug: string };

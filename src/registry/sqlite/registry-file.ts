@@ -15,7 +15,7 @@ import { sqliteFailure } from './sqlite-failure.ts';
 /** 'HelR': tells our registry from other SQLite files (PRAGMA application_id). */
 const applicationId = 0x48656c52;
 /** How long a writer waits for another one, a process that imports for example: its transactions take less than 100 ms. */
-const writeWaitMs = 5_000;
+export const defaultWriteWaitMs = 5_000;
 /** Texts differ only by how many names are searched for or written: there are far fewer. */
 const maxStatements = 1_000;
 /** What the log may keep of the disk once it has been moved into the file. */
@@ -38,7 +38,7 @@ export class RegistryFile {
    * Opens the file, creates it where there is none (mode 0600), and brings an older one up to date.
    * @throws RegistryFailure
    */
-  static open(path: string): RegistryFile {
+  static open(path: string, writeWaitMs = defaultWriteWaitMs): RegistryFile {
     let db: DatabaseSync | undefined;
     try {
       createPrivate(path);

@@ -3,7 +3,7 @@
 
 import { Worker } from 'node:worker_threads';
 import { refusal, type Result } from '../registry.ts';
-import type { Call, FromThread, ToThread } from './calls.ts';
+import type { Call, FromThread, ThreadData, ToThread } from './calls.ts';
 
 /** A caller that does not wait for its answers is told to. */
 const maxWaiting = 1024;
@@ -11,14 +11,14 @@ const maxWaiting = 1024;
 type Waiting = { readonly resolve: (result: Result<unknown>) => void; readonly reject: (bug: Error) => void };
 
 export class RegistryThread {
-  readonly #path: string;
+  readonly #data: ThreadData;
   readonly #waiting = new Map<number, Waiting>();
   #worker: Worker | undefined;
   #exited: Promise<void> = Promise.resolve();
   #nextId = 0;
 
-  constructor(path: string) {
-    this.#path = path;
+  constructor(path: string, writeWaitMs: number) {
+    this.#data = { path, writeWaitMs };
   }
 
   /** Rejects only when there is a bug in the thread. */
@@ -28,9 +28,10 @@ export class RegistryThread {
     const worker = (this.#worker ??= this.#start());
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {
-      this.#waiting.set(id, { resolve, reject });
-      worker.ref();
+      // Throws what cannot be sent, and then nobody waits.
       worker.postMessage({ id, call } satisfies ToThread, []);
+      worker.ref();
+      this.#waiting.set(id, { resolve, reject });
     });
   }
 
@@ -43,7 +44,7 @@ export class RegistryThread {
 
   #start(): Worker {
     const url = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url);
-    const worker = new Worker(url, { workerData: { path: this.#path }, execArgv: [], name: 'registry' });
+    const worker = new Worker(url, { workerData: this.#data, execArgv: [], name: 'registry' });
     let died = 'it ended';
     worker.on('message', (answer: FromThread) => this.#take(answer));
     worker.on('error', (error) => (died = error.message));

@@ -23,7 +23,7 @@ import { changesSince, currentRevision } from '../sql/changes.ts';
 import { refusalOf } from '../sql/failure.ts';
 import { all, certificateStatement, credentialsStatement, getStatement, one } from '../sql/reads.ts';
 import { perform, type Call } from './calls.ts';
-import { RegistryFile } from './registry-file.ts';
+import { defaultWriteWaitMs, RegistryFile } from './registry-file.ts';
 import { RegistryThread } from './registry-thread.ts';
 
 export type SqliteRegistryOptions = {
@@ -35,6 +35,8 @@ export type SqliteRegistryOptions = {
   readonly thread?: boolean;
   /** How often it is looked for changes by other processes. */
   readonly pollMs?: number;
+  /** How long a write waits for other processes that write. */
+  readonly writeWaitMs?: number;
 };
 
 const defaultPollMs = 250;
@@ -55,7 +57,7 @@ export class SqliteRegistry extends SingleWrites implements Registry {
     this.#clock = options.clock;
     this.#pollMs = options.pollMs ?? defaultPollMs;
     this.#file = file;
-    this.#thread = options.thread === false ? undefined : new RegistryThread(options.path);
+    this.#thread = options.thread === false ? undefined : new RegistryThread(options.path, options.writeWaitMs ?? defaultWriteWaitMs);
     file.changedByOthers();
     this.#feed = new ChangeFeed(file.run(currentRevision(file.schema)), options.log ?? silentLog);
   }
@@ -64,7 +66,7 @@ export class SqliteRegistry extends SingleWrites implements Registry {
   static open(options: SqliteRegistryOptions): Result<SqliteRegistry> {
     let file: RegistryFile | undefined;
     try {
-      file = RegistryFile.open(options.path);
+      file = RegistryFile.open(options.path, options.writeWaitMs);
       if (file.run(currentRevision(file.schema)) === 0) {
         const first: Write = { do: 'put', kind: 'tenant', tenant: systemScope, id: firstTenant, fields: {} };
         file.apply([first], true, options.clock.wallMs());

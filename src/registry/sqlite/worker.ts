@@ -2,11 +2,11 @@
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { refusalOf } from '../sql/failure.ts';
-import { perform, type FromThread, type ToThread } from './calls.ts';
+import { perform, type FromThread, type ThreadData, type ToThread } from './calls.ts';
 import { RegistryFile } from './registry-file.ts';
 
 const port = parentPort!;
-const { path } = workerData as { readonly path: string };
+const { path, writeWaitMs } = workerData as ThreadData;
 let file: RegistryFile | undefined;
 
 port.on('message', (message: ToThread) => {
@@ -20,7 +20,7 @@ port.on('message', (message: ToThread) => {
 
 function answer({ id, call }: Exclude<ToThread, 'close'>): FromThread {
   try {
-    file ??= RegistryFile.open(path);
+    file ??= RegistryFile.open(path, writeWaitMs);
     return { id, result: perform(file, call) };
   } catch (error) {
     try {

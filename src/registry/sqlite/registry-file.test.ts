@@ -1,0 +1,153 @@
+import assert from 'node:assert/strict';
+import * as fs from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { test, type TestContext } from 'node:test';
+import { ManualClock } from '../../base/clock.ts';
+import { fixtureSql, holdsFixture } from '../../../test/contracts/registry/fixture.ts';
+import { good, refused } from '../../../test/contracts/registry/place.ts';
+import { atEnd, temporaryDirectory } from '../../../test/contracts/temporary-journal.ts';
+import type { Change, Result } from '../registry.ts';
+import { keptRevisions } from '../sql/transaction.ts';
+import { migrations } from './migrations.ts';
+import { SqliteRegistry, type SqliteRegistryOptions } from './sqlite-registry.ts';
+
+function attempt(t: TestContext, path: string, more: Partial<SqliteRegistryOptions> = {}): Result<SqliteRegistry> {
+  const opened = SqliteRegistry.open({ path, clock: new ManualClock(), pollMs: 1, ...more });
+  if (opened.ok) atEnd(t, () => opened.value.close());
+  return opened;
+}
+
+function open(t: TestContext, path: string, more: Partial<SqliteRegistryOptions> = {}): SqliteRegistry {
+  return good(attempt(t, path, more));
+}
+
+/** Changes the file behind the registry's back. */
+function tamper(path: string, sql: string): void {
+  const db = new DatabaseSync(path);
+  db.exec(sql);
+  db.close();
+}
+
+function pathIn(t: TestContext): string {
+  return join(temporaryDirectory(t), 'registry.db');
+}
+
+for (let version = 1; version <= migrations.length; version++) {
+  test(`a registry of schema ${version} is read, entry for entry, and goes on`, async (t) => {
+    const path = pathIn(t);
+    tamper(path, fixtureSql(version, 'sqlite'));
+    await holdsFixture(open(t, path), version);
+  });
+
+  test(`the tables of schema ${version} are made as the release made them`, () => {
+    const tables = (sql: string): unknown[] => {
+      const db = new DatabaseSync(':memory:');
+      db.exec(sql);
+      const found = db.prepare('SELECT name, sql FROM sqlite_schema ORDER BY name').all();
+      db.close();
+      return found.map(({ name, sql: text }) => [name, text]);
+    };
+    assert.deepEqual(tables(migrations.slice(0, version).join('')), tables(fixtureSql(version, 'sqlite')));
+  });
+}
+
+test('the file and what stands beside it are for their owner alone', (t) => {
+  const path = pathIn(t);
+  open(t, path);
+  const files = fs.readdirSync(join(path, '..'));
+  assert.deepEqual(files.sort(), ['registry.db', 'registry.db-shm', 'registry.db-wal']);
+  if (process.platform === 'win32') return;
+  for (const file of files) assert.equal(fs.statSync(join(path, '..', file)).mode & 0o777, 0o600, file);
+});
+
+test('what is no registry, or one of a later version, is left as it is', async (t) => {
+  const directory = temporaryDirectory(t);
+  const [other, text, later, nowhere] = ['other.db', 'text.db', 'later.db', 'none/x.db'].map((name) => join(directory, name)) as [
+    string,
+    string,
+    string,
+    string,
+  ];
+  tamper(other, 'CREATE TABLE a (b)');
+  fs.writeFileSync(text, 'not a database, but long enough to be taken for one: '.repeat(100));
+  open(t, later);
+  tamper(later, 'UPDATE registry_state SET schema_version = 99');
+  for (const [path, code] of [
+    [other, 'damaged'],
+    [text, 'damaged'],
+    [later, 'later-version'],
+    [nowhere, 'unavailable'],
+  ] as const) {
+    const before = fs.existsSync(path) ? fs.readFileSync(path) : undefined;
+    refused(attempt(t, path), code);
+    if (before !== undefined) assert.ok(fs.readFileSync(path).equals(before), path);
+  }
+});
+
+test('a file that a later version has taken over meanwhile is not written any more', async (t) => {
+  const path = pathIn(t);
+  const registry = open(t, path);
+  good(await registry.create('device', 'main', 'a', {}));
+  tamper(path, 'UPDATE registry_state SET schema_version = 99');
+  refused(await registry.create('device', 'main', 'b', {}), 'later-version');
+  assert.equal(good(registry.get('device', 'main', 'a'))?.id, 'a');
+});
+
+for (const thread of [true, false]) {
+  test(`a writer that waits too long for another one is told (${thread ? 'thread' : 'no thread'})`, async (t) => {
+    const path = pathIn(t);
+    const registry = open(t, path, { writeWaitMs: 1, thread });
+    const other = new DatabaseSync(path);
+    atEnd(t, () => other.close());
+    other.exec('BEGIN IMMEDIATE');
+    refused(await registry.create('device', 'main', 'a', {}), 'unavailable');
+    assert.equal(good(registry.get('device', 'main', 'a')), undefined, 'reading goes on');
+    other.exec('ROLLBACK');
+    good(await registry.create('device', 'main', 'a', {}));
+  });
+}
+
+test('who looks after a very long time is told that anything may have changed', async (t) => {
+  const path = pathIn(t);
+  const registry = open(t, path);
+  const changes: Change[] = [];
+  registry.subscribe((more) => void changes.push(...more));
+  good(await registry.create('device', 'main', 'a', {}));
+  assert.deepEqual(
+    changes.map(({ id }) => id),
+    ['a'],
+  );
+  // As another process leaves it that has written very often, and thrown away what is too old.
+  const revision = keptRevisions * 3;
+  tamper(
+    path,
+    `UPDATE registry_state SET revision = ${revision}, changes_from = ${revision - keptRevisions}; DELETE FROM registry_changes`,
+  );
+  while (changes.length < 2) await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(changes[1], { version: revision, kind: undefined, tenant: undefined, id: undefined, what: 'many' });
+});
+
+test('old changes are thrown away, the last ones never', async (t) => {
+  const path = pathIn(t);
+  const registry = open(t, path);
+  tamper(
+    path,
+    `UPDATE registry_state SET revision = ${keptRevisions}; INSERT INTO registry_changes VALUES (5, 0, 'device', 'main', 'x', 'created')`,
+  );
+  const count = 600;
+  for (let i = 0; i < count; i++) good(await registry.create('device', 'main', `d-${i}`, {}));
+  const db = new DatabaseSync(path);
+  const state = db.prepare('SELECT revision, changes_from FROM registry_state').get()!;
+  const kept = db.prepare('SELECT count(*) AS n, min(revision) AS first FROM registry_changes').get()!;
+  db.close();
+  assert.equal(state['revision'], keptRevisions + count);
+  assert.ok((state['changes_from'] as number) > 5 && (state['changes_from'] as number) <= count);
+  assert.deepEqual([kept['n'], kept['first']], [count, keptRevisions + 1]);
+});
+
+test("what cannot be sent to the thread is the caller's bug, and harms nobody else", async (t) => {
+  const registry = open(t, pathIn(t));
+  await assert.rejects(registry.create('device', 'main', 'b', { labels: (() => {}) as never }));
+  good(await registry.create('device', 'main', 'c', {}));
+});
