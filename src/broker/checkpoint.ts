@@ -126,7 +126,7 @@ export class Checkpointer {
   }
 
   *#writeEntries(queue: Queue): Generator<void, void, void> {
-    const entries: Entry[] = [...(queue.holder?.taken() ?? []), ...queue.ready];
+    const entries: Entry[] = [...(queue.holder?.taken() ?? [])].concat(queue.ready.toArray());
     for (let i = 0; i < entries.length; i += entriesPerRecord) {
       const records: CheckpointedEntry[] = [];
       for (const entry of entries.slice(i, i + entriesPerRecord)) {

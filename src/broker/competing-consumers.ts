@@ -59,15 +59,17 @@ export class CompetingConsumers implements QueueHolder {
     if (this.#whenSettled !== undefined && this.#taken.size === 0) this.#whenSettled();
   }
 
-  /** A member is gone before it settled the entry. */
-  returned(entry: Entry): void {
-    if (this.#whenSettled !== undefined) {
-      this.queue.leave(entry, 'sessionEnded');
-      this.finished(entry);
+  /** A member is gone before it settled the entries. */
+  returned(entries: readonly Entry[]): void {
+    if (!this.retired) {
+      for (const entry of entries) this.#taken.delete(entry);
+      this.queue.giveBack(entries);
       return;
     }
-    this.#taken.delete(entry);
-    this.queue.giveBack(entry);
+    for (const entry of entries) {
+      this.queue.leave(entry, 'sessionEnded');
+      this.finished(entry);
+    }
   }
 
   /** Nothing is to come any more. What members have under way they may settle [MQTT-3.10.4-3]; then `settled` is called. */

@@ -7,6 +7,7 @@ import { competingOf } from './competing-consumers.ts';
 import type { CompetingConsumers } from './competing-consumers.ts';
 import type { BrokerContext } from './context.ts';
 import { DeliveryTable } from './delivery-table.ts';
+import { Fifo } from './fifo.ts';
 import type { Settlement } from './port.ts';
 import type { Entry, Queue } from './queue.ts';
 import { RecordKind } from './records.ts';
@@ -21,7 +22,9 @@ export class OutgoingDeliveries {
   readonly #session: ClientSession;
   #outgoing: DeliveryTable | undefined = undefined;
   /** Those to be sent again, or for the first time now that their record is durable. */
-  #resend: Entry[] | undefined = undefined;
+  #resend: Fifo<Entry> | undefined = undefined;
+  /** Those that the peer has received, while what tells so is not durable or an earlier one waits. */
+  #releases: Fifo<Entry> | undefined = undefined;
 
   constructor(context: BrokerContext, session: ClientSession) {
     this.#context = context;
@@ -92,7 +95,7 @@ export class OutgoingDeliveries {
 
   #sendRecorded(entry: Entry): void {
     if (entry.gone || entry.owner !== this.#session || !this.#session.connected) return;
-    (this.#resend ??= []).push(entry);
+    (this.#resend ??= new Fifo()).push(entry);
     this.#session.pump();
   }
 
@@ -130,16 +133,16 @@ export class OutgoingDeliveries {
   sendAgain(): void {
     const resend = this.#resend;
     if (resend === undefined) return;
-    let done = 0;
-    for (; done < resend.length; done++) {
-      const entry = resend[done]!;
-      if (entry.gone || entry.owner !== this.#session) continue;
-      if (!entry.counted && !this.#session.hasCredit()) break;
-      if (!this.#sendOnce(entry)) break;
+    for (let entry = resend.at(0); entry !== undefined; entry = resend.at(0)) {
+      if (!entry.gone && entry.owner === this.#session) {
+        if (!entry.counted && !this.#session.hasCredit()) return;
+        if (!this.#sendOnce(entry)) return;
+      }
+      resend.shift();
     }
-    this.#resend = done === resend.length ? undefined : resend.slice(done);
   }
 
+  /** Returns false when its message must be read first. */
   #sendOnce(entry: Entry): boolean {
     const session = this.#session;
     if (entry.state === 'received') {
@@ -147,7 +150,14 @@ export class OutgoingDeliveries {
       session.consumer!.releaseDelivery(entry.deliveryId);
       return true;
     }
-    const message = entry.queue.shard.load(entry.stored!, session.inbox);
+    const stored = entry.stored!;
+    if (!entry.redelivered && stored.expiresAtMs > 0 && stored.expiresAtMs <= this.#context.clock.wallMs()) {
+      // Its time was over before its record was durable: it was never sent, and must not be now [MQTT-3.3.2-5].
+      this.#finish(entry);
+      entry.queue.leave(entry, 'expired');
+      return true;
+    }
+    const message = entry.queue.shard.load(stored, session.inbox);
     if (message === undefined) return false;
     this.#count(entry);
     const member = competingOf(entry.queue)?.memberOf(session);
@@ -186,58 +196,78 @@ export class OutgoingDeliveries {
     return queue;
   }
 
+  /**
+   * The release lets the peer forget the id: only when we are sure to remember that it has the message, and in the order in
+   * which it said so [MQTT-4.6.0-4].
+   */
   #peerReceived(entry: Entry): void {
     if (entry.state === 'sent') entry.queue.received(entry);
     const shard = entry.queue.shard;
-    if (entry.row <= shard.durableRow) {
+    const isDurable = entry.row <= shard.durableRow;
+    if (isDurable && (this.#releases?.length ?? 0) === 0) {
       this.#session.consumer?.releaseDelivery(entry.deliveryId);
       return;
     }
-    // The release lets the peer forget the id: only when we are sure to remember that it has the message.
-    shard.after(entry.row, () => {
-      if (!entry.gone && entry.owner === this.#session) this.#session.consumer?.releaseDelivery(entry.deliveryId);
-    });
+    (this.#releases ??= new Fifo()).push(entry);
+    if (!isDurable) shard.after(entry.row, () => this.#release());
+  }
+
+  #release(): void {
+    const releases = this.#releases;
+    // Whoever is about to attach gets them with the rest of what was under way.
+    if (releases === undefined || !this.#session.connected) return;
+    for (let entry = releases.at(0); entry !== undefined; entry = releases.at(0)) {
+      if (!entry.gone && entry.owner === this.#session) {
+        if (entry.row > entry.queue.shard.durableRow) return;
+        this.#session.consumer!.releaseDelivery(entry.deliveryId);
+      }
+      releases.shift();
+    }
   }
 
   /** A new connection: what is unsettled is sent again, in its order. */
   connectionCame(): void {
     this.unsettled = 0;
-    this.#resend = undefined;
+    this.#resend = this.#releases = undefined;
     for (const entry of this.#entries()) {
       entry.counted = false;
-      // One whose record is not durable yet has never been sent; it will be then.
-      if (entry.row > entry.queue.shard.durableRow) continue;
+      if (entry.row > entry.queue.shard.durableRow) {
+        // One whose record is not durable yet has never been sent; it will be then. So will a release.
+        if (entry.state === 'received') (this.#releases ??= new Fifo()).push(entry);
+        continue;
+      }
       // One with a record was first sent by #sendOnce, if at all: the connection may have been lost before [MQTT-3.3.1-3].
       if (entry.sendAs !== 2 || entry.row === 0) entry.redelivered = true;
-      (this.#resend ??= []).push(entry);
+      (this.#resend ??= new Fifo()).push(entry);
     }
   }
 
   /** The connection is lost: at-least-once entries of shared queues go to other members at once. */
   connectionWent(): void {
-    this.#resend = undefined;
-    const competing = new Set<CompetingConsumers>();
-    for (const { queue, sendAs } of this.#entries()) {
-      const consumers = competingOf(queue);
-      if (consumers !== undefined && sendAs === 1) competing.add(consumers);
+    this.#resend = this.#releases = undefined;
+    this.#giveBack((entry) => entry.sendAs === 1);
+  }
+
+  /** Gives entries of shared and named queues back to be delivered to other members. */
+  #giveBack(test: (entry: Entry) => boolean): void {
+    const returned = new Map<CompetingConsumers, Entry[]>();
+    for (const entry of this.#entries()) {
+      const consumers = competingOf(entry.queue);
+      if (consumers === undefined || !test(entry)) continue;
+      this.#forget(entry);
+      const entries = returned.get(consumers);
+      if (entries === undefined) returned.set(consumers, [entry]);
+      else entries.push(entry);
     }
-    for (const consumers of competing) {
-      this.returnTo(consumers);
+    for (const [consumers, entries] of returned) {
+      consumers.returned(entries);
       consumers.pump();
     }
   }
 
-  /** Gives at-least-once entries back to the queue they came from. */
-  returnTo(competing: CompetingConsumers): void {
-    for (const entry of this.of(competing.queue).toReversed()) {
-      if (entry.sendAs !== 1) continue;
-      this.#forget(entry);
-      competing.returned(entry);
-    }
-  }
-
-  /** The session is over. Exactly-once entries of shared queues must not go to another session [MQTT-4.8.2-5]. */
+  /** The session is over. Exactly-once entries of shared queues must not go to another session [MQTT-4.8.2-5], if they were sent. */
   abandon(): void {
+    this.#giveBack((entry) => entry.sendAs === 2 && entry.state === 'sent' && entry.row > 0 && !entry.redelivered);
     for (const entry of this.#entries()) {
       this.#finish(entry);
       if (entry.state === 'received') entry.queue.forget(entry);

@@ -160,15 +160,22 @@ export class Queue {
     return entry;
   }
 
-  /** Puts a taken entry back to its place; it will be redelivered. */
-  giveBack(entry: Entry): void {
-    entry.state = 'ready';
-    entry.owner = undefined;
-    entry.deliveryId = 0;
-    entry.counted = false;
-    entry.redelivered = true;
-    if (entry.stored!.expiresAtMs > 0) this.expiring++;
-    this.ready.insertBefore(entry, (other) => other.position > entry.position);
+  /** Puts taken entries back to their places. Those that may have been sent will be redelivered. */
+  giveBack(entries: readonly Entry[]): void {
+    for (const entry of entries) {
+      entry.state = 'ready';
+      entry.owner = undefined;
+      entry.deliveryId = 0;
+      entry.counted = false;
+      if (entry.stored!.expiresAtMs > 0) this.expiring++;
+      // Only a record that says so can take back the one by which its session alone may have it.
+      if (entry.sendAs === 2 && entry.row > 0) entry.row = this.shard.writeEntries([Queue.checkpointed(entry)!]);
+      else entry.redelivered = true;
+    }
+    this.ready.insertSorted(
+      entries.toSorted((a, b) => a.position - b.position),
+      (a, b) => a.position - b.position,
+    );
   }
 
   /** The entry is done with, for the reason given. */

@@ -14,7 +14,8 @@ import type { ClientSession } from './client-session.ts';
 import { Outcome } from './port.ts';
 import type { Consumer } from './port.ts';
 import type { Entry, Queue } from './queue.ts';
-import { RecordKind, readMessage, writeDelivery, writeMessage, writeSettle } from './records.ts';
+import { RecordKind, readMessage, writeDelivery, writeEntries, writeMessage, writeSettle } from './records.ts';
+import type { CheckpointedEntry } from './records.ts';
 import { RowWriter } from './row-writer.ts';
 import { Stored, StoredRow, storedBytes } from './stored.ts';
 import type { PayloadMemory } from './stored.ts';
@@ -211,8 +212,13 @@ export class Shard implements JournalEvents {
     }
   }
 
+  /** What waits for a row that is not durable. */
+  #pendingOf(row: number): Pending {
+    return this.#waiting[row - this.durableRow - 1] ?? this.#current;
+  }
+
   #pumpAfter(row: number, queue: Queue): void {
-    const pending = this.#waiting.find((other) => other.row === row) ?? this.#current;
+    const pending = this.#pendingOf(row);
     if (!pending.queues.includes(queue)) pending.queues.push(queue);
   }
 
@@ -281,6 +287,13 @@ export class Shard implements JournalEvents {
     return this.#current.row;
   }
 
+  /** Describes entries as they are now. Returns the row it was written into. */
+  writeEntries(entries: readonly CheckpointedEntry[]): number {
+    this.touch();
+    writeEntries(this.writer, entries);
+    return this.#current.row;
+  }
+
   /** `consumer.published(token, accepted)` once the current row is durable. */
   acknowledge(consumer: Consumer | Ticket, token: number): void {
     this.#current.consumers.push(consumer);
@@ -302,7 +315,7 @@ export class Shard implements JournalEvents {
   /** Runs `task` once a row that has been written to is durable: now, if it is already. */
   after(row: number, task: () => void): void {
     if (row <= this.durableRow) task();
-    else (this.#waiting.find((pending) => pending.row === row) ?? this.#current).tasks.push(task);
+    else this.#pendingOf(row).tasks.push(task);
   }
 
   /** Ends the current row and hands it to the journal. */
@@ -348,11 +361,9 @@ export class Shard implements JournalEvents {
   }
 
   durable(row: number): void {
+    const durable = this.#waiting.splice(0, row - this.durableRow);
     this.durableRow = row;
-    const waiting = this.#waiting;
-    let done = 0;
-    while (done < waiting.length && waiting[done]!.row <= row) {
-      const pending = waiting[done++]!;
+    for (const pending of durable) {
       this.uncommittedBytes -= pending.bytes;
       this.#host.uncommitted(this, -pending.bytes);
       if (pending.home !== undefined) pending.home.durable = true;
@@ -361,7 +372,6 @@ export class Shard implements JournalEvents {
       for (const queue of pending.queues) queue.holder?.pump();
       if (pending.dead.length > 0) this.journal.discard(pending.dead);
     }
-    waiting.splice(0, done);
   }
 
   #acknowledged(consumer: Consumer | Ticket, token: number): void {
