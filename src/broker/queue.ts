@@ -91,6 +91,8 @@ export class Queue {
   bytes = 0;
   /** Waiting entries whose message can expire. */
   expiring = 0;
+  /** None of them does before it. */
+  #nextExpiryMs = Infinity;
   /** It is being removed: one record says so for all its entries. */
   closing = false;
   /** The row for which this queue is already on the list of queues to pump. */
@@ -119,16 +121,19 @@ export class Queue {
 
   /** What would become of one more message of this size now: it fits, it must be dropped, or its publisher must be refused. */
   admission(bytes: number, nowMs: number): 'take' | 'drop' | 'refuse' {
-    if (this.#fits(bytes)) return 'take';
-    if (this.expiring > 0) this.dropExpired(nowMs);
-    if (this.#fits(bytes)) return 'take';
-    if (this.limits.onFull === 'reject-new') return 'refuse';
-    if (this.limits.onFull === 'drop-new') return 'drop';
-    while (!this.#fits(bytes) && this.ready.length > 0) this.leave(this.takeFirst()!, 'queueFull');
-    return this.#fits(bytes) ? 'take' : 'drop';
+    if (this.fits(bytes)) return 'take';
+    this.dropExpired(nowMs);
+    if (this.fits(bytes)) return 'take';
+    const { maxMessages, maxBytes, onFull } = this.limits;
+    if (onFull === 'reject-new') return 'refuse';
+    // What could not even enter if nothing waited must not cost anything that does.
+    const underWay = this.ledger.queued - this.ready.length;
+    if (onFull === 'drop-new' || bytes > maxBytes || underWay >= maxMessages) return 'drop';
+    while (!this.fits(bytes) && this.ready.length > 0) this.leave(this.takeFirst()!, 'queueFull');
+    return this.fits(bytes) ? 'take' : 'drop';
   }
 
-  #fits(bytes: number): boolean {
+  fits(bytes: number): boolean {
     return this.ledger.queued < this.limits.maxMessages && this.bytes + bytes <= this.limits.maxBytes;
   }
 
@@ -143,8 +148,20 @@ export class Queue {
   /** Makes the entry wait its turn. Its message must have been set. */
   enqueue(entry: Entry): void {
     this.hold(entry);
+    this.await(entry);
+  }
+
+  /** Lets an entry that is counted already wait at the end. */
+  await(entry: Entry): void {
     this.ready.push(entry);
-    if (entry.stored!.expiresAtMs > 0) this.expiring++;
+    this.#mayExpire(entry);
+  }
+
+  #mayExpire(entry: Entry): void {
+    const at = entry.stored!.expiresAtMs;
+    if (at === 0) return;
+    this.expiring++;
+    if (at < this.#nextExpiryMs) this.#nextExpiryMs = at;
   }
 
   /** Counts an entry that is in the queue, waiting or not. */
@@ -167,7 +184,7 @@ export class Queue {
       entry.owner = undefined;
       entry.deliveryId = 0;
       entry.counted = false;
-      if (entry.stored!.expiresAtMs > 0) this.expiring++;
+      this.#mayExpire(entry);
       // Only a record that says so can take back the one by which its session alone may have it.
       if (entry.sendAs === 2 && entry.row > 0) entry.row = this.shard.writeEntries([Queue.checkpointed(entry)!]);
       else entry.redelivered = true;
@@ -217,12 +234,19 @@ export class Queue {
   }
 
   dropExpired(nowMs: number): void {
+    if (nowMs < this.#nextExpiryMs) return;
+    this.#nextExpiryMs = Infinity;
+    if (this.expiring === 0) return;
     const expired: Entry[] = [];
     this.ready.removeWhere((entry) => {
       const at = entry.stored!.expiresAtMs;
-      if (at === 0 || at > nowMs) return false;
-      expired.push(entry);
-      return true;
+      if (at === 0) return false;
+      if (at <= nowMs) {
+        expired.push(entry);
+        return true;
+      }
+      if (at < this.#nextExpiryMs) this.#nextExpiryMs = at;
+      return false;
     });
     this.expiring -= expired.length;
     for (const entry of expired) this.leave(entry, 'expired');

@@ -263,8 +263,7 @@ export function fillQueue(
       orphans.push(entry);
     } else {
       entry.redelivered = true;
-      queue.ready.push(entry);
-      if (entry.stored!.expiresAtMs > 0) queue.expiring++;
+      queue.await(entry);
     }
   }
 }
