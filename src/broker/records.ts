@@ -446,7 +446,9 @@ export function readEntries(bytes: Uint8Array, start: number, end: number): Chec
     if (state === undefined) throw new RowError('unknown state of a queue entry');
     const session = reader.varint();
     const deliveryId = reader.u16();
-    entries.push({ ...fields, state, session, deliveryId, stored: reader.u8() === 1 ? readReference(reader) : undefined });
+    const stored = reader.u8() === 1 ? readReference(reader) : undefined;
+    if ((state === 'received') !== (stored === undefined)) throw new RowError(`a queue entry that is ${state}, and its message do not fit`);
+    entries.push({ ...fields, state, session, deliveryId, stored });
   }
   return entries;
 }

@@ -155,6 +155,7 @@ export class ShardRecovery {
   #delivery(state: 'sent' | 'received', delivery: { queueId: number; position: number; session: number; deliveryId: number }): void {
     const entry = this.queues.get(delivery.queueId)?.entries.get(delivery.position);
     if (entry === undefined) return;
+    if (entry.stored === undefined && state === 'sent') throw new RowError('a delivery is sent again after its peer has received it');
     this.sessionKeys.add(delivery.session);
     entry.state = state;
     entry.session = delivery.session;
