@@ -133,6 +133,7 @@ export class Queue {
     return this.fits(bytes) ? 'take' : 'drop';
   }
 
+  /** There is room for one more message of this size. */
   fits(bytes: number): boolean {
     return this.ledger.queued < this.limits.maxMessages && this.bytes + bytes <= this.limits.maxBytes;
   }

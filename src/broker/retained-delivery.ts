@@ -92,12 +92,23 @@ export class RetainedDelivery {
   #queue(message: Message, guarantee: Guarantee, ids: readonly number[] | undefined): boolean {
     const session = this.#session;
     const inbox = session.inbox;
-    if (inbox.ready.length >= maxWaiting) return false;
     if (!session.durable) {
+      // Straight to the peer: in a queue it would push out, or be pushed out by, what is new.
+      if (inbox.ready.length > 0 || !session.canTake()) return false;
       session.offer(new KeptOnce(message), guarantee, true, ids);
       return true;
     }
-    if (inbox.shard.stall !== undefined || inbox.admission(storedBytes(message), this.#context.clock.wallMs()) !== 'take') return false;
+    if (inbox.ready.length >= maxWaiting) return false;
+    if (inbox.shard.stall !== undefined) {
+      inbox.shard.pumpWhenResumed(inbox);
+      return false;
+    }
+    if (!inbox.fits(storedBytes(message))) {
+      if (inbox.ledger.queued > 0) return false;
+      // It never will.
+      inbox.passThrough('queueFull');
+      return true;
+    }
     const entry = inbox.append(guarantee, true, ids);
     // A copy: the message itself stays where the retained set keeps it.
     inbox.shard.store(message.kept(), undefined, 0, 0, [entry]);

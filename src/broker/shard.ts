@@ -203,6 +203,11 @@ export class Shard implements JournalEvents {
     return undefined;
   }
 
+  /** Pumps the queue when a stalled journal goes on. */
+  pumpWhenResumed(queue: Queue): void {
+    this.#pumpAfter(this.durableRow + 1, queue);
+  }
+
   /** Starts reading the rows of entries that will be wanted soon. */
   readAhead(queue: Queue, entries: number): void {
     for (let i = 0; i < entries; i++) {
@@ -228,16 +233,17 @@ export class Shard implements JournalEvents {
     home.loading = true;
     this.journal.read(home.row, (bytes) => {
       home.loading = false;
-      if (!(bytes instanceof Uint8Array)) {
-        if (home.live > 0) this.#host.failed(bytes);
-        return;
-      }
       if (home.live > 0) {
+        if (!(bytes instanceof Uint8Array)) {
+          this.#host.failed(bytes);
+          return;
+        }
         this.#host.memory.hold(home, bytes);
         this.#host.memory.counters.loads++;
         if (!this.#decode(home)) return;
         this.#host.memory.evict(home);
       }
+      // Also when all its messages went meanwhile: then others are next.
       const waiting = home.waiting;
       home.waiting = undefined;
       for (const queue of waiting ?? []) queue.holder?.pump();
