@@ -4,7 +4,6 @@
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import { Timers } from '../base/timers.ts';
-import { topicProblem } from '../message/topic.ts';
 import { parseFilter } from '../message/filter.ts';
 import type { Principal, Security } from '../security/security.ts';
 import { JournalError } from '../store/journal.ts';
@@ -27,7 +26,7 @@ import { Subscription } from './route.ts';
 import { Shard, maxShards } from './shard.ts';
 import { PayloadMemory } from './stored.ts';
 import { SystemMessages } from './system-messages.ts';
-import { TopicSpace, queuePrefix, sharedPrefix } from './topic-space.ts';
+import { TopicSpace, queuePrefix } from './topic-space.ts';
 import type { Turn } from './turn.ts';
 
 export type BrokerOptions = {
@@ -180,11 +179,10 @@ export class Broker implements BrokerPort {
   }
 
   #willRefusal(principal: Principal, will: Will): Outcome | undefined {
-    const { security, limits } = this.#context;
     const { topic, retain } = will.message;
-    if (topicProblem(topic, limits.maxTopicLevels) !== undefined || topic.startsWith(sharedPrefix)) return Outcome.topicInvalid;
-    const allowed = security.allows(principal, 'publish', topic) && (!retain || security.allows(principal, 'retain', topic));
-    return allowed ? undefined : Outcome.notAuthorized;
+    const outcome = this.space(principal.tenant).admits(principal, topic);
+    if (outcome !== Outcome.accepted) return outcome;
+    return retain && !this.#context.security.allows(principal, 'retain', topic) ? Outcome.notAuthorized : undefined;
   }
 
   #resumable(space: TopicSpace, request: AttachRequest): ClientSession | undefined {
@@ -398,8 +396,8 @@ export class Broker implements BrokerPort {
         const parsed = parseFilter(record.filter);
         if (session === undefined || parsed.kind === 'invalid') continue;
         let competing;
-        if (parsed.kind === 'shared') competing = session.space.obtainShared(parsed.group, parsed.filter, true);
-        if (parsed.kind === 'queue') competing = session.space.obtainNamed(parsed.name);
+        if (parsed.kind === 'shared') competing = session.space.obtainShared(parsed.group, parsed.filter, true, true);
+        if (parsed.kind === 'queue') competing = session.space.obtainNamed(parsed.name, true);
         const filter = parsed.kind === 'queue' ? queuePrefix + parsed.name : parsed.filter;
         const { guarantee, noLocal, retainAsPublished, subscriptionId } = record;
         session.recoverSubscription(

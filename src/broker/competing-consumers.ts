@@ -85,7 +85,7 @@ export class CompetingConsumers implements QueueHolder {
 
   /** Delivers at most once to one member that can take it now. */
   send(message: Message): Outcome {
-    const member = this.#nextMember();
+    const member = this.#nextMember(hasRoom);
     if (member === undefined) {
       this.queue.passThrough('noConsumer');
       return Outcome.noSubscribers;
@@ -103,7 +103,7 @@ export class CompetingConsumers implements QueueHolder {
     const queue = this.queue;
     for (let entry = queue.ready.at(0); entry !== undefined; entry = queue.ready.at(0)) {
       if (entry.row > queue.shard.durableRow) break;
-      const member = this.#nextMember();
+      const member = this.#nextMember(canTake);
       if (member === undefined) break;
       const sendAs = entry.guarantee < member.guarantee ? entry.guarantee : member.guarantee;
       const taken = member.session.take(entry, sendAs, entry.retained && member.retainAsPublished, member.subscriptionIds);
@@ -118,16 +118,21 @@ export class CompetingConsumers implements QueueHolder {
     this.#taken.add(entry);
   }
 
-  /** The next in turn with credit and room. */
-  #nextMember(): Subscription | undefined {
+  /** The next in turn that suits. */
+  #nextMember(suits: (session: ClientSession) => boolean): Subscription | undefined {
     const members = this.#members;
     for (let i = 0; i < members.length; i++) {
       const index = (this.#next + i) % members.length;
       const member = members[index]!;
-      if (!member.session.canTake()) continue;
+      if (!suits(member.session)) continue;
       this.#next = index + 1;
       return member;
     }
     return undefined;
   }
 }
+
+const canTake = (session: ClientSession): boolean => session.canTake();
+
+/** What is delivered at most once needs no credit [MQTT-3.3.4-9]. */
+const hasRoom = (session: ClientSession): boolean => session.connected && !session.consumer!.congested;

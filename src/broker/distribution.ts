@@ -57,7 +57,7 @@ export function distribute(
   const refused = refusal(context, space, route, message, publisher);
   if (refused !== undefined) return refused;
   const batch = new Batch(context);
-  if (message.retain) retain(context, space, message, batch);
+  if (message.retain && !has(publisher, space.retained.shardFor(message.topic))) retain(context, space, message, batch);
   const kept = new KeptOnce(message);
   for (const target of route.targets) toTarget(target, kept, publisher, batch);
   for (const competing of route.competing) toCompeting(context, competing, kept, publisher, batch);
@@ -76,7 +76,8 @@ function refusal(
 ): Distributed | undefined {
   const nowMs = context.clock.wallMs();
   const bytes = storedBytes(message);
-  if (message.retain) {
+  if (route.full) return full(context);
+  if (message.retain && !has(publisher, space.retained.shardFor(message.topic))) {
     if (message.end > message.start && publisher !== undefined && !space.retained.admits(message)) {
       context.counters.retainedRefused++;
       return refusedFull;
@@ -104,13 +105,22 @@ function refusalOf(
   nowMs: number,
   publisher: Publisher | undefined,
 ): Distributed | undefined {
-  if (publisher?.skip?.includes(queue.shard.index) === true) return undefined;
+  if (has(publisher, queue.shard)) return undefined;
   if (queue.durable && queue.shard.stall !== undefined) return stalled(context);
   // Nobody to refuse: who has room gets it.
   if (publisher === undefined) return undefined;
   if (queue.limits.onFull !== 'reject-new' || queue.admission(bytes, nowMs) !== 'refuse') return undefined;
+  return full(context);
+}
+
+function full(context: BrokerContext): Distributed {
   context.counters.publishesRefusedByFullQueue++;
   return refusedFull;
+}
+
+/** The shard has the message already: what was durable before a crash is not done again, or it would undo what came after it. */
+function has(publisher: Publisher | undefined, shard: Shard): boolean {
+  return publisher?.skip !== undefined && publisher.skip.includes(shard.index);
 }
 
 function stalled(context: BrokerContext): Distributed {
@@ -139,7 +149,7 @@ function toTarget(whole: Target, kept: KeptOnce, publisher: Publisher | undefine
   const session = target.session;
   if (guarantee === 0) session.send(message, retained, target.subscriptionIds);
   else if (!session.durable) session.offer(kept, guarantee, retained, target.subscriptionIds);
-  else if (publisher?.skip?.includes(session.inbox.shard.index) !== true) {
+  else if (!has(publisher, session.inbox.shard)) {
     batch.add(session.inbox, message, guarantee, retained, target.subscriptionIds);
   }
 }
@@ -156,7 +166,7 @@ function toCompeting(
   if (message.guarantee === 0 && queue.kind === 'shared') {
     competing.send(message);
   } else if (queue.durable) {
-    if (publisher?.skip?.includes(queue.shard.index) === true) return;
+    if (has(publisher, queue.shard)) return;
     batch.add(queue, message, message.guarantee, message.retain, undefined);
   } else {
     enqueueTransient(context, queue, kept, message.guarantee, message.retain, undefined);

@@ -13,16 +13,20 @@ import type { Route } from './route.ts';
 import { whenAllDurable } from './shard.ts';
 import type { Shard, Written } from './shard.ts';
 
-type Mark =
-  /** Published; every target has it. */
-  | { readonly state: 'published'; readonly written: readonly Written[] }
-  /** Found in the journals of these shards; whether all targets had it is not known. */
-  | { readonly state: 'recovered'; readonly written: readonly Written[] }
-  /** Released by the publisher; `written` says where the releases stand. */
-  | { readonly state: 'releasing'; readonly written: readonly Written[] };
+type Mark = {
+  /**
+   * 'published': every target has it. 'recovered': found in the journals of the shards that are named; whether all targets had it
+   * is not known. 'releasing': released by the publisher.
+   */
+  readonly state: 'published' | 'recovered' | 'releasing';
+  /** Where the message, or its release, was written. */
+  readonly written: readonly Written[];
+  /** The journals know the id, so its release is written too: the publisher's session is durable. */
+  readonly recorded: boolean;
+};
 
 const nothingWritten: readonly Written[] = [];
-const handled: Mark = { state: 'published', written: nothingWritten };
+const handled: Mark = { state: 'published', written: nothingWritten, recorded: false };
 
 export class ReceivedIds {
   readonly #context: BrokerContext;
@@ -55,11 +59,11 @@ export class ReceivedIds {
       return Outcome.pending;
     }
     context.counters.publishesAccepted++;
-    if (origin === 0 || (shards.length === 0 && before.length === 0)) marks.set(token, handled);
+    if (shards.length === 0 && before.length === 0) marks.set(token, handled);
     else {
       const written = shards.map((shard) => ({ shard, row: shard.row }));
-      for (const shard of shards) originsOf(shard, session.key).add(token);
-      marks.set(token, { state: 'published', written: [...before, ...written] });
+      if (origin !== 0) for (const shard of shards) originsOf(shard, session.key).add(token);
+      marks.set(token, { state: 'published', written: [...before, ...written], recorded: origin !== 0 });
     }
     if (shards.length === 0) return outcome;
     acknowledgeWhenDurable(shards, session, token);
@@ -70,7 +74,7 @@ export class ReceivedIds {
   #repeated(mark: Mark, token: number): Outcome {
     this.#context.counters.publishesRepeated++;
     const consumer = this.#session.consumer;
-    if (mark.written.every(({ shard, row }) => row <= shard.durableRow)) return Outcome.accepted;
+    if (isDurable(mark)) return Outcome.accepted;
     whenAllDurable(mark.written, () => consumer?.published(token, Outcome.accepted));
     return Outcome.pending;
   }
@@ -79,11 +83,11 @@ export class ReceivedIds {
     const mark = this.#marks?.get(token);
     if (mark === undefined) return Outcome.noSubscription;
     const consumer = this.#session.consumer;
-    if (mark.written.length === 0) {
+    if (!mark.recorded && isDurable(mark)) {
       this.#marks!.delete(token);
       return Outcome.accepted;
     }
-    const releasing = mark.state === 'releasing' ? mark : this.#writeRelease(token, mark.written);
+    const releasing = mark.state === 'releasing' ? mark : this.#beginRelease(token, mark);
     // Until this is durable the id is not free: after a crash its next message would be taken for a repetition.
     whenAllDurable(releasing.written, () => {
       if (this.#marks?.get(token) === releasing) this.#marks.delete(token);
@@ -92,8 +96,9 @@ export class ReceivedIds {
     return Outcome.pending;
   }
 
-  #writeRelease(token: number, written: readonly Written[]): Mark {
-    const mark: Mark = { state: 'releasing', written: written.map(({ shard }) => ({ shard, row: this.#writeReleased(shard, [token]) })) };
+  #beginRelease(token: number, { written, recorded }: Mark): Mark {
+    const where = recorded ? written.map(({ shard }) => ({ shard, row: this.#writeReleased(shard, [token]) })) : written;
+    const mark: Mark = { state: 'releasing', written: where, recorded };
     this.#marks!.set(token, mark);
     return mark;
   }
@@ -112,7 +117,7 @@ export class ReceivedIds {
   recover(shard: Shard, token: number): void {
     const marks = (this.#marks ??= new Map<number, Mark>());
     const written = marks.get(token)?.written ?? nothingWritten;
-    marks.set(token, { state: 'recovered', written: [...written, { shard, row: 0 }] });
+    marks.set(token, { state: 'recovered', written: [...written, { shard, row: 0 }], recorded: true });
   }
 
   /** The session is over. */
@@ -123,6 +128,10 @@ export class ReceivedIds {
     }
     this.#marks = undefined;
   }
+}
+
+function isDurable({ written }: Mark): boolean {
+  return written.every(({ shard, row }) => row <= shard.durableRow);
 }
 
 function originsOf(shard: Shard, sessionKey: number): Set<number> {

@@ -89,10 +89,14 @@ export class Route {
   /** Shared subscriptions that match, or the named queue that is addressed. */
   readonly competing: readonly CompetingConsumers[];
 
-  constructor(version: number, targets: readonly Target[], competing: readonly CompetingConsumers[]) {
+  /** It leads to a named queue that cannot be made: there are too many. */
+  readonly full: boolean;
+
+  constructor(version: number, targets: readonly Target[], competing: readonly CompetingConsumers[], full = false) {
     this.version = version;
     this.targets = targets;
     this.competing = competing;
+    this.full = full;
   }
 
   get isEmpty(): boolean {

@@ -3,6 +3,7 @@
 // A journaled message lives in a journal row; the row's bytes stay in memory while they are likely to be needed, and are read
 // back when they were evicted. A message of a transient queue owns its payload and has no row.
 
+import type { Attributes, TypedValue } from '../message/attributes.ts';
 import type { Message } from '../message/message.ts';
 import type { Queue } from './queue.ts';
 
@@ -76,11 +77,27 @@ export class KeptOnce {
   }
 }
 
-/** What a stored message costs besides its topic and payload, for limits on bytes. */
+/** What a stored message costs besides its topic, payload and attributes, for limits on bytes. */
 const overheadBytes = 64;
+const overheadOfAttribute = 16;
 
 export function storedBytes(message: Message): number {
-  return overheadBytes + message.topicBytes.length + message.end - message.start;
+  const bytes = overheadBytes + message.topicBytes.length + message.end - message.start;
+  return message.attributes === undefined ? bytes : bytes + attributesBytes(message.attributes);
+}
+
+/** Roughly: what counts is that no field is free. */
+function attributesBytes(attributes: Attributes): number {
+  const { contentType, contentEncoding, subject, groupId, replyTo, correlation, messageId, residue } = attributes;
+  let bytes = 0;
+  for (const text of [contentType, contentEncoding, subject, groupId, replyTo?.name]) bytes += text?.length ?? 0;
+  for (const value of [correlation, messageId]) if (value !== undefined) bytes += valueBytes(value);
+  for (const { key, value } of attributes.properties ?? []) bytes += overheadOfAttribute + key.length + valueBytes(value);
+  return bytes + (residue?.bytes.length ?? 0);
+}
+
+function valueBytes({ value }: TypedValue): number {
+  return typeof value === 'string' || value instanceof Uint8Array ? value.length : 8;
 }
 
 /**

@@ -51,10 +51,11 @@ export class TopicSpace {
 
   /** Checks, authorizes and routes a topic for one publisher. */
   address(principal: Principal, topic: string, topicBytes: Uint8Array): RoutedAddress {
-    return new RoutedAddress(this, topic, topicBytes, this.#admits(principal, topic));
+    return new RoutedAddress(this, topic, topicBytes, this.admits(principal, topic));
   }
 
-  #admits(principal: Principal, topic: string): Outcome {
+  /** Whether the principal may publish to the topic: accepted, notAuthorized or topicInvalid. */
+  admits(principal: Principal, topic: string): Outcome {
     if (topicProblem(topic, this.#context.limits.maxTopicLevels) !== undefined) return Outcome.topicInvalid;
     // `$share/…` is a way to subscribe, not a place to publish to.
     if (topic.startsWith(sharedPrefix)) return Outcome.topicInvalid;
@@ -65,7 +66,7 @@ export class TopicSpace {
   route(topic: string): Route {
     if (topic.startsWith(queuePrefix)) {
       const queue = this.obtainNamed(topic.slice(queuePrefix.length));
-      return new Route(this.version, [], queue === undefined ? [] : [queue]);
+      return new Route(this.version, [], queue === undefined ? [] : [queue], queue === undefined);
     }
     const matched = this.#matched;
     matched.length = 0;
@@ -108,15 +109,15 @@ export class TopicSpace {
     else this.unsubscribe(before);
   }
 
-  /** The shared queue of a group and filter; undefined when there are too many. */
-  obtainShared(group: string, filter: string, durable: boolean): CompetingConsumers | undefined {
+  /** The shared queue of a group and filter; undefined when there are too many. One that was promised before a restart is there in any case. */
+  obtainShared(group: string, filter: string, durable: boolean, promised = false): CompetingConsumers | undefined {
     const name = `${group}/${filter}`;
     const existing = this.shared.get(name);
     if (existing !== undefined) {
       if (durable && !existing.queue.durable) this.#makeDurable(existing.queue);
       return existing;
     }
-    if (this.shared.size >= this.#context.limits.maxSharedQueues) return undefined;
+    if (!promised && this.shared.size >= this.#context.limits.maxSharedQueues) return undefined;
     const shard = shardOf(this.#context, this.tenant, name);
     const queue = new Queue(
       shard.nextQueueId++,
@@ -141,11 +142,11 @@ export class TopicSpace {
     return competing;
   }
 
-  /** The named queue; undefined when there are too many. */
-  obtainNamed(name: string): CompetingConsumers | undefined {
+  /** The named queue; undefined when there are too many. One that was promised before a restart is there in any case. */
+  obtainNamed(name: string, promised = false): CompetingConsumers | undefined {
     const existing = this.named.get(name);
     if (existing !== undefined) return existing;
-    if (this.named.size >= this.#context.limits.maxNamedQueues) return undefined;
+    if (!promised && this.named.size >= this.#context.limits.maxNamedQueues) return undefined;
     const shard = shardOf(this.#context, this.tenant, queuePrefix + name);
     const queue = new Queue(
       shard.nextQueueId++,
@@ -274,7 +275,7 @@ export class RoutedAddress implements Address {
 
   route(): Route {
     const route = this.#route;
-    if (route !== undefined && route.version === this.space.version) return route;
+    if (route !== undefined && route.version === this.space.version && !route.full) return route;
     return (this.#route = this.space.route(this.topic));
   }
 }
