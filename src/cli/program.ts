@@ -4,6 +4,7 @@ import { Command } from 'commander';
 import { benchCommand } from './bench.ts';
 import { configCommand } from './config.ts';
 import { dataCommand } from './data.ts';
+import { deviceCommand } from './device.ts';
 import { exitCodesHelp } from './exit-codes.ts';
 import { pubCommand } from './pub.ts';
 import { serveCommand } from './serve.ts';
@@ -25,7 +26,7 @@ export function createProgram(): Command {
     .addHelpText('after', exitCodesHelp);
   // As in other MQTT clients, their -h is the host.
   const clients = [pubCommand(), subCommand(), benchCommand()];
-  const others = [configCommand(), userCommand(), dataCommand(), statusCommand(), traceCommand()];
+  const others = [configCommand(), userCommand(), deviceCommand(), dataCommand(), statusCommand(), traceCommand()];
   for (const command of [serveCommand(), ...clients, ...others]) program.addCommand(command);
   throwInsteadOfExit(program);
   for (const command of clients) command.helpOption('--help', 'show help');

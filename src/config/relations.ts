@@ -7,7 +7,7 @@ import type { Config, ListenerConfig } from './schema.ts';
 export type Violation = { readonly path: string; readonly what: string; readonly fix: string };
 
 export function violations(config: Config): Violation[] {
-  return [...listenerViolations(config), ...securityViolations(config), ...limitViolations(config)];
+  return [...listenerViolations(config), ...securityViolations(config), ...registryViolations(config), ...limitViolations(config)];
 }
 
 export function isLoopback(host: string): boolean {
@@ -48,6 +48,16 @@ function* listenerViolations(config: Config): Generator<Violation> {
 
 function secureKind(kind: ListenerConfig['kind']): string {
   return { tcp: 'tls', ws: 'wss', http: 'https' }[kind as 'tcp' | 'ws' | 'http'];
+}
+
+function* registryViolations({ registry }: Config): Generator<Violation> {
+  if (registry.kind === 'postgres' && registry.urlFile === undefined) {
+    yield {
+      path: 'registry.kind',
+      what: 'postgres needs the address of its server',
+      fix: 'add urlFile: the path of a file that holds postgresql://user:password@host:port/database',
+    };
+  }
 }
 
 function* securityViolations({ security, listeners }: Config): Generator<Violation> {

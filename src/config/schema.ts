@@ -10,6 +10,7 @@ import { logSection } from './sections/log.ts';
 import { mqttSection } from './sections/mqtt.ts';
 import { netSection } from './sections/net.ts';
 import { nodeSection } from './sections/node.ts';
+import { registrySection } from './sections/registry.ts';
 import { securitySection } from './sections/security.ts';
 import { storeSection } from './sections/store.ts';
 import { tlsSection } from './sections/tls.ts';
@@ -23,6 +24,7 @@ export const configSchema = section(
     mqtt: mqttSection,
     broker: brokerSection,
     store: storeSection,
+    registry: registrySection,
     net: netSection,
     admin: adminSection,
     log: logSection,

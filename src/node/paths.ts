@@ -6,6 +6,10 @@ export function usersFilePath(dataDir: string): string {
   return resolve(dataDir, 'users.json');
 }
 
+export function registryPath(dataDir: string): string {
+  return resolve(dataDir, 'registry.db');
+}
+
 export function pkiPath(dataDir: string): string {
   return resolve(dataDir, 'pki');
 }

@@ -20,7 +20,7 @@ export const defaultWriteWaitMs = 5_000;
 const maxStatements = 1_000;
 /** What the log may keep of the disk once it has been moved into the file. */
 const logBytes = 16 * 1024 * 1024;
-const cacheKiB = 16 * 1024;
+const cacheKiB = 64 * 1024;
 
 export class RegistryFile {
   readonly schema: number = migrations.length;
@@ -45,7 +45,7 @@ export class RegistryFile {
       db = new DatabaseSync(path, { timeout: writeWaitMs });
       checkOwner(db, path);
       db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -${cacheKiB}`);
-      db.exec(`PRAGMA journal_size_limit = ${logBytes}; PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON`);
+      db.exec(`PRAGMA journal_size_limit = ${logBytes}; PRAGMA wal_autocheckpoint = 4096; PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON`);
       migrate(db);
       return new RegistryFile(path, db);
     } catch (error) {
