@@ -5,6 +5,8 @@ import type { Work } from './works.ts';
 
 export type WorkResult = {
   readonly work: Work;
+  /** When, on what machine, with which versions. */
+  readonly setting: string;
   /** By the broker's name, ours first. */
   readonly outcomes: ReadonlyMap<string, Measurement | Failure>;
 };
@@ -107,9 +109,17 @@ function markdownRow(cells: readonly string[]): string {
   return `| ${cells.join(' | ')} |`;
 }
 
+/** What most results were measured in, and then each other setting with its works. */
+function settingsOf(results: readonly WorkResult[]): string[] {
+  const titles = new Map<string, string[]>();
+  for (const { setting, work } of results) titles.set(setting, [...(titles.get(setting) ?? []), work.title]);
+  const [most, ...others] = [...titles].toSorted(([, a], [, b]) => b.length - a.length);
+  return [most?.[0] ?? '', ...others.map(([setting, list]) => `\nMeasured at another time: ${list.join('; ')}. ${setting}`)];
+}
+
 export function markdown(results: readonly WorkResult[]): string {
   const head = ['work', 'broker', ...columns.map((metric) => metrics[metric].title), 'ours to it'];
-  const lines = [markdownRow(head), `|---|---|${'---:|'.repeat(head.length - 2)}`];
+  const lines = [...settingsOf(results), '', markdownRow(head), `|---|---|${'---:|'.repeat(head.length - 2)}`];
   for (const result of results.filter((one) => isLoad(one))) {
     for (const [i, row] of rowsOf(result).entries()) {
       const padded = row.length === 3 ? [...row, ...Array<string>(head.length - 3).fill('')] : row;

@@ -1,14 +1,14 @@
 // npm run bench: what Heliograph does on one core, beside the peers that this machine has.
 
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { BrokerFailed, findBrokers, type Broker } from './brokers.ts';
 import { GeneratorFailed, NotPossible } from './generators.ts';
 import { describeMachine, twoCores, type Cores } from './machine.ts';
 import { isFailure, median, metrics, type Demand, type Failure, type Measurement } from './measurement.ts';
-import { markdown, terminalTable, verdict, withResults, type WorkResult } from './report.ts';
+import { terminalTable, verdict, type WorkResult } from './report.ts';
+import { publishResults, resultsAsJson } from './results.ts';
 import { works, type Scale, type Work } from './works.ts';
 
 const help = `npm run bench -- [options]
@@ -19,7 +19,7 @@ const help = `npm run bench -- [options]
   --quick           one short run of each
   --smoke           small and short: whether everything works, not how fast; fails when a message is lost
   --json FILE       everything that was measured
-  --write           puts the tables into bench/README.md
+  --write           puts the results into bench/results.json and bench/README.md; works that were not run keep theirs
 `;
 
 const full: Scale = { warmSeconds: 2, measuredSeconds: 5, devices: 2000, idleConnections: 10_000, filters: 1_000_000, sessions: 100_000 };
@@ -45,7 +45,7 @@ async function measureOnce(work: Work, broker: Broker, { scale, cores }: Plan): 
 }
 
 /** All runs of one work, the brokers in turn, so that what changes on the machine hits all of them. */
-async function measure(work: Work, plan: Plan): Promise<WorkResult> {
+async function measure(work: Work, plan: Plan, setting: string): Promise<WorkResult> {
   const brokers = plan.brokers.filter(({ name }, i) => i === 0 || work.peers.includes(name));
   const measured = new Map<string, Measurement[]>(brokers.map(({ name }) => [name, []]));
   const failed = new Map<string, Failure>();
@@ -58,7 +58,7 @@ async function measure(work: Work, plan: Plan): Promise<WorkResult> {
     }
   }
   const outcomes = new Map(brokers.map(({ name }) => [name, failed.get(name) ?? median(measured.get(name)!)]));
-  return { work, outcomes };
+  return { work, setting, outcomes };
 }
 
 function describe({ scale, runs, brokers, cores }: Plan): string {
@@ -66,17 +66,6 @@ function describe({ scale, runs, brokers, cores }: Plan): string {
   const pinning = cores === undefined ? 'nothing is pinned' : `broker on core ${cores.broker}, generator on core ${cores.generator}`;
   const length = `${runs === 1 ? 'one run' : `median of ${runs} interleaved runs`} of ${scale.measuredSeconds} s`;
   return `${new Date().toISOString().slice(0, 10)}. ${describeMachine()}. ${versions}. 64-byte payloads; ${pinning}; ${length}; load average at the start ${loadavg()[0]!.toFixed(1)}.`;
-}
-
-function asJson(plan: Plan, setting: string, results: readonly WorkResult[]): string {
-  const list = results.map((result) => ({
-    name: result.work.name,
-    title: result.work.title,
-    demands: result.work.demands.map(({ text }) => text),
-    verdict: verdict(result),
-    outcomes: Object.fromEntries(result.outcomes),
-  }));
-  return `${JSON.stringify({ setting, scale: plan.scale, runs: plan.runs, works: list }, null, 2)}\n`;
 }
 
 function names(option: string | undefined): string[] {
@@ -123,17 +112,14 @@ async function run(): Promise<void> {
   const results: WorkResult[] = [];
   for (const work of plan.works) {
     const startMs = performance.now();
-    const result = await measure(work, plan);
+    const result = await measure(work, plan, setting);
     results.push(result);
     const { met, text } = verdict(result);
     console.log(`${met ? '✔' : '✖'} ${work.name}: ${text} (${((performance.now() - startMs) / 1000).toFixed(0)} s)`);
   }
   console.log(`\n${terminalTable(results)}`);
-  if (options.json !== undefined) writeFileSync(options.json, asJson(plan, setting, results));
-  if (options.write) {
-    const path = join(import.meta.dirname, 'README.md');
-    writeFileSync(path, withResults(readFileSync(path, 'utf8'), `${setting}\n\n${markdown(results)}`));
-  }
+  if (options.json !== undefined) writeFileSync(options.json, resultsAsJson(results));
+  if (options.write) publishResults(results);
   // How fast it is decides nothing here: machines differ. What was lost, or could not be done at all, does.
   const broken = results.filter(({ work, outcomes }) => isBroken(work, outcomes.get('heliograph')!));
   if (broken.length > 0) process.exitCode = 1;
