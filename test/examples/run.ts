@@ -78,7 +78,8 @@ class Page {
     if (!isBroker) return undefined;
     this.#broker = child;
     const deadline = Date.now() + startTimeoutMs;
-    while (!(await listens(mqttPort))) {
+    // It says so, and who its administrator is, right after it listens.
+    while (!(await listens(mqttPort)) || !output.includes('Stop it with Ctrl-C')) {
       if (child.exitCode !== null || Date.now() > deadline) return `does not listen on port ${mqttPort}:\n${output}`;
     }
     this.#password = /password (\S+)/.exec(output)?.[1] ?? this.#password;
