@@ -1,13 +1,13 @@
 // The brokers that are measured: ours, and every peer that this machine has or can get.
 
-import { execFileSync, spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { execFileSync, spawnSync, type ChildProcess } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type AddressInfo } from 'node:net';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { binDirectory } from './generators.ts';
-import { hasProgram, pinned, prefer } from './machine.ts';
+import { hasProgram, pinned, start } from './machine.ts';
 
 const root = join(import.meta.dirname, '..');
 const startLimitMs = 120_000;
@@ -119,6 +119,12 @@ export function findBrokers(only: readonly string[]): Broker[] {
   return [heliograph, ...peers.filter((peer) => peer !== undefined && peer !== false)];
 }
 
+/** Those of brokers that run. */
+const directories = new Set<string>();
+process.once('exit', () => {
+  for (const directory of directories) rmSync(directory, { recursive: true, force: true });
+});
+
 export class BrokerFailed extends Error {}
 
 /** A broker that runs, with a directory of its own. */
@@ -142,6 +148,7 @@ export class RunningBroker {
   /** @throws BrokerFailed */
   static async start(broker: Broker, core: number | undefined): Promise<RunningBroker> {
     const directory = mkdtempSync(join(tmpdir(), 'heliograph-bench-'));
+    directories.add(directory);
     const running = new RunningBroker(broker, core, directory, { plain: await freePort(), tls: await freePort() });
     try {
       await running.#untilServing();
@@ -177,16 +184,15 @@ export class RunningBroker {
   async stop(): Promise<void> {
     await this.#kill('SIGTERM');
     rmSync(this.#directory, { recursive: true, force: true });
+    directories.delete(this.#directory);
   }
 
   #spawn(): ChildProcess {
-    const [program, ...args] = pinned(this.#core, this.broker.command(this.#directory, this.ports)) as [string, ...string[]];
-    const child = spawn(program, args, { detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
-    if (child.pid !== undefined) prefer(child.pid);
+    const child = start(pinned(this.#core, this.broker.command(this.#directory, this.ports)), ['ignore', 'pipe', 'pipe']);
     this.#ended = false;
     const note = (text: Buffer): void => void (this.#output = (this.#output + text.toString()).slice(-4000));
-    child.stdout.on('data', note);
-    child.stderr.on('data', note);
+    child.stdout!.on('data', note);
+    child.stderr!.on('data', note);
     child.on('error', (error) => note(Buffer.from(error.message)));
     child.on('close', () => {
       if (child === this.#child) this.#ended = true;

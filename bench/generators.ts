@@ -1,9 +1,9 @@
 // The load generators: C programs, compiled when they are first needed.
 
-import { spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { pinned, prefer } from './machine.ts';
+import { pinned, start } from './machine.ts';
 
 const sources = join(import.meta.dirname, 'generator');
 export const binDirectory = join(import.meta.dirname, '.bin');
@@ -49,24 +49,22 @@ export type Generating = {
 
 /** Runs a generator on its core. `limitMs`: it is stopped then. */
 export function generate(name: Program, args: readonly (string | number)[], core: number | undefined, limitMs: number): Generating {
-  const [command, ...rest] = pinned(core, [generator(name), ...args.map(String)]) as [string, ...string[]];
-  const child = spawn(command, rest, { detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
-  if (child.pid !== undefined) prefer(child.pid);
+  const child = start(pinned(core, [generator(name), ...args.map(String)]), ['pipe', 'pipe', 'pipe']);
   const timer = setTimeout(() => child.kill('SIGKILL'), limitMs);
   let output = '';
   let errors = '';
   const result = new Promise<Record<string, number>>((resolve, reject) => {
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    child.stdout!.setEncoding('utf8').on('data', (text: string) => {
       output += text;
       if (output.includes('\n')) resolve(JSON.parse(output) as Record<string, number>);
     });
-    child.stderr.setEncoding('utf8').on('data', (text: string) => (errors += text));
+    child.stderr!.setEncoding('utf8').on('data', (text: string) => (errors += text));
     child.on('error', reject);
     child.on('close', (code, signal) => {
       clearTimeout(timer);
       reject(new GeneratorFailed(errors.trim().split('\n').at(-1) || `the generator ended with ${signal ?? code}`));
     });
   });
-  child.stdin.on('error', () => {});
-  return { result, end: () => child.stdin.end() };
+  child.stdin!.on('error', () => {});
+  return { result, end: () => child.stdin!.end() };
 }

@@ -1,6 +1,6 @@
 // The machine that is measured on: its cores, what other processes take of them, and how processes are pinned.
 
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync, type ChildProcess, type StdioOptions } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, totalmem } from 'node:os';
 
@@ -25,12 +25,34 @@ export function pinned(core: number | undefined, command: readonly string[]): st
  * Lets a process group that was started detached go before the rest of the machine, where we may, so that what else runs
  * disturbs the measurement less. Nice values alone do not reach over sessions.
  */
-export function prefer(pid: number): void {
+function prefer(pid: number): void {
   try {
     writeFileSync(`/proc/${pid}/autogroup`, '-15');
   } catch {
     // Not permitted, or not this kind of system: the table says how much others took.
   }
+}
+
+const children = new Set<ChildProcess>();
+
+/** Starts a process that goes before others, where we may, and that is gone when this one ends. */
+export function start(command: readonly string[], stdio: StdioOptions): ChildProcess {
+  const [program, ...args] = command as [string, ...string[]];
+  const child = spawn(program, args, { detached: true, stdio });
+  children.add(child);
+  child.once('close', () => children.delete(child));
+  if (child.pid !== undefined) prefer(child.pid);
+  return child;
+}
+
+process.once('exit', () => {
+  for (const child of children) child.kill('SIGKILL');
+});
+for (const [signal, number] of [
+  ['SIGINT', 2],
+  ['SIGTERM', 15],
+] as const) {
+  process.once(signal, () => process.exit(128 + number));
 }
 
 export type CoreTimes = { readonly busyTicks: number; readonly atMs: number };
