@@ -45,7 +45,9 @@ export class RegistryFile {
       db = new DatabaseSync(path, { timeout: writeWaitMs });
       checkOwner(db, path);
       db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -${cacheKiB}`);
-      db.exec(`PRAGMA journal_size_limit = ${logBytes}; PRAGMA wal_autocheckpoint = 4096; PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON`);
+      db.exec(
+        `PRAGMA journal_size_limit = ${logBytes}; PRAGMA wal_autocheckpoint = 4096; PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON`,
+      );
       migrate(db);
       return new RegistryFile(path, db);
     } catch (error) {
