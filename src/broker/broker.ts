@@ -307,7 +307,7 @@ export class Broker implements BrokerPort {
   #recover(recoveries: readonly ShardRecovery[]): void {
     const sessions = new Map<number, ClientSession>();
     const filled: (() => void)[] = [];
-    const forsaken: CompetingConsumers[] = [];
+    const retired: CompetingConsumers[] = [];
     const orphans: Entry[] = [];
     const sessionOf = (key: number): ClientSession | undefined => sessions.get(key);
     recoveries.forEach((recovery, i) => {
@@ -316,7 +316,7 @@ export class Broker implements BrokerPort {
       for (const key of recovery.sessionKeys) this.shards[key % maxShards]?.reserveSessionKey(key);
       const messages = new StoredMessages(shard);
       for (const found of recovery.queues.values()) {
-        const queue = this.#recoverQueue(shard, found, sessions, forsaken);
+        const queue = this.#recoverQueue(shard, found, sessions, retired);
         if (queue !== undefined) filled.push(() => fillQueue(queue, found, messages, sessionOf, orphans));
       }
       for (const [tenant, topics] of recovery.retained) {
@@ -331,7 +331,7 @@ export class Broker implements BrokerPort {
       // Its session is over, perhaps with the node: nobody else may get it [MQTT-4.8.2-5].
       else entry.queue.leave(entry, 'sessionEnded');
     }
-    for (const space of this.spaces.values()) space.recovered(forsaken.filter(({ queue }) => queue.tenant === space.tenant));
+    for (const space of this.spaces.values()) space.recovered(retired.filter(({ queue }) => queue.tenant === space.tenant));
     this.#recoverOrigins(sessions);
     for (const { shard, queues } of recoveries) {
       for (const found of queues.values()) this.#resumeSession(found, sessions.get(shard.sessionKey(found.id)));
@@ -342,7 +342,7 @@ export class Broker implements BrokerPort {
     shard: Shard,
     found: RecoveredQueue,
     sessions: Map<number, ClientSession>,
-    forsaken: CompetingConsumers[],
+    retired: CompetingConsumers[],
   ): Queue | undefined {
     const { limits } = this.#context;
     if (found.session !== undefined) {
@@ -373,19 +373,10 @@ export class Broker implements BrokerPort {
       this.total,
     );
     shard.queues.set(queue.id, queue);
-    if (kind === 'named') this.space(tenant).adoptNamed(queue);
-    else {
-      // Two of a name: the earlier one is gone but for what was under way.
-      const space = this.space(tenant);
-      const twin = space.shared.get(name);
-      const filter = name.slice(name.indexOf('/') + 1);
-      if (twin === undefined) space.adoptShared(queue, filter);
-      else if (twin.queue.id < queue.id) {
-        space.disownShared(twin);
-        forsaken.push(twin);
-        space.adoptShared(queue, filter);
-      } else forsaken.push(new CompetingConsumers(queue, filter));
-    }
+    const filter = kind === 'shared' ? name.slice(name.indexOf('/') + 1) : '';
+    if (found.queue.retired) retired.push(new CompetingConsumers(queue, filter));
+    else if (kind === 'named') this.space(tenant).adoptNamed(queue);
+    else this.space(tenant).adoptShared(queue, filter);
     return queue;
   }
 

@@ -6,10 +6,11 @@
 // earlier checkpoint in force.
 
 import type { ClientSession } from './client-session.ts';
+import type { CompetingConsumers } from './competing-consumers.ts';
 import type { BrokerContext } from './context.ts';
 import { Queue } from './queue.ts';
 import type { Entry } from './queue.ts';
-import { RecordKind, writeEntries, writeNumber, writeOrigins, writeQueue, writeRetained } from './records.ts';
+import { RecordKind, writeEntries, writeNumber, writeOrigins, writeRetained } from './records.ts';
 import type { CheckpointedEntry } from './records.ts';
 import type { Shard } from './shard.ts';
 import type { TopicSpace } from './topic-space.ts';
@@ -100,7 +101,7 @@ export class Checkpointer {
     for (const queue of shard.queues.values()) {
       if (queue.kind === 'inbox') continue;
       shard.touch();
-      writeQueue(shard.writer, { queueId: queue.id, kind: queue.kind, tenant: queue.tenant, name: queue.name });
+      (queue.holder as CompetingConsumers).writeRecord();
       yield;
       yield* this.#writeEntries(queue);
     }

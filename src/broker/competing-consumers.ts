@@ -5,6 +5,7 @@ import { Outcome } from './port.ts';
 import type { ClientSession } from './client-session.ts';
 import type { Message } from '../message/message.ts';
 import type { Entry, Queue, QueueHolder } from './queue.ts';
+import { writeQueue } from './records.ts';
 import type { Subscription } from './route.ts';
 
 /** Who competes for the entries of a queue; undefined for a session's inbox. */
@@ -74,13 +75,19 @@ export class CompetingConsumers implements QueueHolder {
 
   /** Nothing is to come any more. What members have under way they may settle [MQTT-3.10.4-3]; then `settled` is called. */
   retire(settled: () => void): void {
+    this.#whenSettled = settled;
     if (this.#taken.size === 0) settled();
-    else this.#whenSettled = settled;
   }
 
   /** Its queue is gone but for what is under way. */
   get retired(): boolean {
     return this.#whenSettled !== undefined;
+  }
+
+  /** The caller has touched the shard. */
+  writeRecord(): void {
+    const { id, kind, tenant, name, shard } = this.queue;
+    writeQueue(shard.writer, { queueId: id, kind: kind === 'shared' ? 'shared' : 'named', retired: this.retired, tenant, name });
   }
 
   /** Delivers at most once to one member that can take it now. */

@@ -240,7 +240,11 @@ class Batch {
       const shard = this.#shards[i]!;
       const entries = this.#entries[i]!;
       const setsRetained = shard === retainShard;
-      if (entries.length === 0 && !setsRetained) continue;
+      if (entries.length === 0 && !setsRetained) {
+        // Only a last value was cleared. That too happens once.
+        if (publisher !== undefined && publisher.origin !== 0) shard.writeOrigin(publisher.origin, publisher.token);
+        continue;
+      }
       const stored = shard.store(message, setsRetained ? tenant : undefined, publisher?.origin ?? 0, publisher?.token ?? 0, entries);
       if (setsRetained) space!.retained.set(message.topic, stored);
       for (const entry of entries) {

@@ -68,6 +68,8 @@ export class OutgoingDeliveries {
    */
   take(entry: Entry, sendAs: Guarantee, retained: boolean, ids: readonly number[] | undefined): 'loading' | 'unsettled' | 'done' {
     const queue = entry.queue;
+    // It came while its queue was not durable. The peer will know its id, so we must too after a crash.
+    if (entry.row === 0 && sendAs === 2 && this.#session.durable) queue.makeDurable(entry);
     const stored = entry.stored!;
     const message = queue.shard.load(stored, queue);
     if (message === undefined) {

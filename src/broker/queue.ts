@@ -152,6 +152,13 @@ export class Queue {
     this.await(entry);
   }
 
+  /** Journals a waiting entry that was not. */
+  makeDurable(entry: Entry): void {
+    const before = entry.stored!;
+    this.shard.store(before.message!.kept(), undefined, 0, 0, [entry]);
+    this.shard.release(before);
+  }
+
   /** Lets an entry that is counted already wait at the end. */
   await(entry: Entry): void {
     this.ready.push(entry);

@@ -353,12 +353,21 @@ export function readUnsubscribe(bytes: Uint8Array, start: number, end: number): 
   return { queueId: reader.varint(), filter: reader.string() };
 }
 
-export type QueueRecord = { readonly queueId: number; readonly kind: 'shared' | 'named'; readonly tenant: string; readonly name: string };
+export type QueueRecord = {
+  readonly queueId: number;
+  readonly kind: 'shared' | 'named';
+  /** It is gone but for what is under way. */
+  readonly retired: boolean;
+  readonly tenant: string;
+  readonly name: string;
+};
+
+const QueueFlag = { shared: 1, named: 2, retired: 4 } as const;
 
 export function writeQueue(writer: RowWriter, queue: QueueRecord): void {
   begin(writer, RecordKind.queue);
   writer.varint(queue.queueId);
-  writer.u8(queue.kind === 'shared' ? 1 : 2);
+  writer.u8(QueueFlag[queue.kind] | (queue.retired ? QueueFlag.retired : 0));
   writer.string(queue.tenant);
   writer.string(queue.name);
   writer.end();
@@ -367,8 +376,9 @@ export function writeQueue(writer: RowWriter, queue: QueueRecord): void {
 export function readQueue(bytes: Uint8Array, start: number, end: number): QueueRecord {
   const reader = open(bytes, start, end);
   const queueId = reader.varint();
-  const kind = reader.u8() === 1 ? 'shared' : 'named';
-  return { queueId, kind, tenant: reader.string(), name: reader.string() };
+  const flags = reader.u8();
+  const kind = (flags & QueueFlag.shared) !== 0 ? 'shared' : 'named';
+  return { queueId, kind, retired: (flags & QueueFlag.retired) !== 0, tenant: reader.string(), name: reader.string() };
 }
 
 /** A record whose body is one number, for the kinds `removed` and `counters`. */

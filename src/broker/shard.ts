@@ -14,7 +14,7 @@ import type { ClientSession } from './client-session.ts';
 import { Outcome } from './port.ts';
 import type { Consumer } from './port.ts';
 import type { Entry, Queue } from './queue.ts';
-import { RecordKind, readMessage, writeDelivery, writeEntries, writeMessage, writeSettle } from './records.ts';
+import { RecordKind, readMessage, writeDelivery, writeEntries, writeMessage, writeOrigins, writeSettle } from './records.ts';
 import type { CheckpointedEntry } from './records.ts';
 import { RowWriter } from './row-writer.ts';
 import { Stored, StoredRow, storedBytes } from './stored.ts';
@@ -291,6 +291,12 @@ export class Shard implements JournalEvents {
     this.touch();
     writeDelivery(this.writer, kind, { queueId, position: entry.position, session: entry.owner!.key, deliveryId: entry.deliveryId });
     return this.#current.row;
+  }
+
+  /** A session's exactly-once message was taken that is not stored here. */
+  writeOrigin(session: number, id: number): void {
+    this.touch();
+    writeOrigins(this.writer, RecordKind.origins, session, [id]);
   }
 
   /** Describes entries as they are now. Returns the row it was written into. */

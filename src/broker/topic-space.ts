@@ -10,7 +10,7 @@ import { shardOf } from './context.ts';
 import { Outcome } from './port.ts';
 import type { Address } from './port.ts';
 import { Queue } from './queue.ts';
-import { RecordKind, writeEntries, writeNumber, writeQueue } from './records.ts';
+import { RecordKind, writeEntries, writeNumber } from './records.ts';
 import { RetainedMessages } from './retained-messages.ts';
 import { Route, type Subscription, Target } from './route.ts';
 import { TopicTree } from './topic-tree.ts';
@@ -129,8 +129,9 @@ export class TopicSpace {
       this.#context.limits.sharedQueue,
       this.#context.total,
     );
+    const competing = this.adoptShared(queue, filter);
     if (durable) this.#makeDurable(queue);
-    return this.adoptShared(queue, filter);
+    return competing;
   }
 
   /** Takes over a shared queue, new or found in the journal. */
@@ -158,8 +159,9 @@ export class TopicSpace {
       this.#context.limits.namedQueue,
       this.#context.total,
     );
+    const competing = this.adoptNamed(queue);
     this.#makeDurable(queue);
-    return this.adoptNamed(queue);
+    return competing;
   }
 
   adoptNamed(queue: Queue): CompetingConsumers {
@@ -187,8 +189,8 @@ export class TopicSpace {
   }
 
   /** Takes note of shared queues in the journal whose members are not; call when all sessions and entries are recovered. */
-  recovered(forsaken: readonly CompetingConsumers[]): void {
-    for (const competing of forsaken) this.#retire(competing);
+  recovered(retired: readonly CompetingConsumers[]): void {
+    for (const competing of retired) this.#retire(competing);
     const { timers, clock } = this.#context;
     for (const competing of this.shared.values()) {
       if (competing.members.length > 0) continue;
@@ -203,30 +205,26 @@ export class TopicSpace {
   /** What waits in the queue is dropped; what is under way can still be settled, and be found after a crash. */
   #retire(competing: CompetingConsumers): void {
     const { queue } = competing;
-    const underWay = [...competing.taken()];
-    queue.closing = true;
-    if (queue.durable) {
-      // In one row: a crash finds the queue as it was, or with what is under way.
+    const underWay = [...competing.taken()].map((entry) => Queue.checkpointed(entry)).filter((record) => record !== undefined);
+    const remove = (): void => {
       queue.shard.touch();
       writeNumber(queue.shard.writer, RecordKind.removed, queue.id);
-      if (underWay.length > 0) {
-        this.#writeQueue(queue);
-        writeEntries(
-          queue.shard.writer,
-          underWay.map((entry) => Queue.checkpointed(entry)).filter((record) => record !== undefined),
-        );
-      }
-    }
+    };
+    if (queue.durable) remove();
+    queue.closing = true;
     queue.purge('sessionEnded');
     queue.closing = false;
+    let isLater = false;
     competing.retire(() => {
       queue.closing = true;
-      if (!queue.durable) return;
       queue.shard.queues.delete(queue.id);
-      if (underWay.length === 0) return;
-      queue.shard.touch();
-      writeNumber(queue.shard.writer, RecordKind.removed, queue.id);
+      if (isLater && queue.durable) remove();
     });
+    isLater = true;
+    if (queue.closing || underWay.length === 0) return;
+    // In the row of the removal: a crash finds the queue as it was, or with what is under way.
+    competing.writeRecord();
+    writeEntries(queue.shard.writer, underWay);
   }
 
   /** From now on the queue's entries are journaled. Those in it already stay as they were promised: in memory. */
@@ -234,16 +232,7 @@ export class TopicSpace {
     queue.durable = true;
     queue.shard.queues.set(queue.id, queue);
     queue.shard.touch();
-    this.#writeQueue(queue);
-  }
-
-  #writeQueue(queue: Queue): void {
-    writeQueue(queue.shard.writer, {
-      queueId: queue.id,
-      kind: queue.kind === 'shared' ? 'shared' : 'named',
-      tenant: this.tenant,
-      name: queue.name,
-    });
+    (queue.holder as CompetingConsumers).writeRecord();
   }
 }
 

@@ -1,0 +1,161 @@
+// What of a broker's state must be the same after a crash, in words that do not depend on which broker says it; and what must
+// hold of a broker at every moment.
+
+import assert from 'node:assert/strict';
+import type { Broker } from '../broker.ts';
+import type { ClientSession } from '../client-session.ts';
+import { CompetingConsumers } from '../competing-consumers.ts';
+import type { Entry, Queue } from '../queue.ts';
+import type { Shard } from '../shard.ts';
+import type { Stored } from '../stored.ts';
+
+export type DescribedState = {
+  readonly sessions: Record<string, unknown>;
+  readonly queues: Record<string, unknown>;
+  readonly retained: Record<string, string>;
+};
+
+/** What a crash at this moment would leave of it, everything appended being durable. */
+export function whatSurvives(broker: Broker): DescribedState {
+  const nowMs = broker.context.clock.wallMs();
+  const sessions: Record<string, unknown> = {};
+  const queues: Record<string, unknown> = {};
+  const retained: Record<string, string> = {};
+  for (const shard of broker.shards) {
+    for (const session of shard.sessions.values())
+      if (session.durable && !session.ended) sessions[session.clientId] = described(broker, session);
+    for (const queue of shard.queues.values()) {
+      const { waiting, underWay } = contents(queue, nowMs);
+      const retired = queue.holder instanceof CompetingConsumers && queue.holder.retired;
+      // What is left of a queue that is gone is only what exactly-once peers have to settle.
+      if (!retired) queues[`${queue.kind} ${queue.name}`] = { waiting, underWay };
+      else if (underWay.length > 0) queues[`${queue.kind} ${queue.name} ${queue.id}`] = { waiting: [], underWay };
+    }
+  }
+  for (const space of broker.spaces.values()) {
+    for (const [topic, { stored }] of space.retained.entries()) retained[`${space.tenant} ${topic}`] = where(stored);
+  }
+  return { sessions, queues, retained };
+}
+
+function described(broker: Broker, session: ClientSession): unknown {
+  const will = session.will.record();
+  return {
+    owner: session.principal.id,
+    protocol: session.protocol,
+    expiryMs: session.sessionExpiryMs,
+    will: will === undefined ? undefined : { topic: will.message.topic, delayMs: will.delayMs, payload: [...will.message.payload()] },
+    subscriptions: [...session.subscriptions.values()]
+      .map(({ text, guarantee, noLocal, retainAsPublished, subscriptionIds }) =>
+        JSON.stringify([text, guarantee, noLocal, retainAsPublished, subscriptionIds]),
+      )
+      .toSorted(),
+    inbox: contents(session.inbox, broker.context.clock.wallMs()),
+    origins: broker.shards.map((shard) => [...(shard.origins.get(session.key) ?? [])].toSorted((a, b) => a - b)),
+  };
+}
+
+/** Entries that wait or would after a crash, and exactly-once deliveries that durable sessions have under way. */
+function contents(queue: Queue, nowMs: number): { waiting: string[]; underWay: string[] } {
+  const waiting: Entry[] = queue.ready.toArray();
+  const underWay: string[] = [];
+  for (const entry of queue.holder?.taken() ?? []) {
+    if (entry.sendAs < 2) waiting.push(entry);
+    else if ((entry.owner as ClientSession).durable) {
+      const { position, state, deliveryId, stored } = entry;
+      underWay.push(JSON.stringify([position, state, (entry.owner as ClientSession).clientId, deliveryId, stored && where(stored)]));
+    }
+  }
+  return {
+    waiting: waiting
+      // One that was sent and whose time is over is sent again to a peer that comes back, but not after a crash.
+      .filter(({ row, stored }) => row > 0 && (stored!.expiresAtMs === 0 || stored!.expiresAtMs > nowMs))
+      .toSorted((a, b) => a.position - b.position)
+      .map(({ position, guarantee, retained, subscriptionIds, stored }) =>
+        JSON.stringify([position, guarantee, retained, subscriptionIds, where(stored!), stored!.expiresAtMs]),
+      ),
+    underWay: underWay.toSorted(),
+  };
+}
+
+function where({ home, index, bytes }: Stored): string {
+  return `record ${index} of row ${home?.row}, ${bytes} bytes`;
+}
+
+/** Books balance, holders and rows agree, and the memory of payloads is what rows hold and within its budget. */
+export function assertInvariants(broker: Broker): void {
+  assert.equal(broker.total.imbalance(), 0, 'books of all');
+  const held = new Map<Stored, number>();
+  let queued = 0;
+  const note = (stored: Stored | undefined): void => {
+    if (stored !== undefined) held.set(stored, (held.get(stored) ?? 0) + 1);
+  };
+  for (const queue of everyQueue(broker)) {
+    assert.equal(queue.ledger.imbalance(), 0, `books of ${queue.name}`);
+    const entries = [...queue.ready.toArray(), ...(queue.holder?.taken() ?? [])];
+    for (const entry of entries) {
+      assert.equal(entry.gone, false);
+      note(entry.stored);
+    }
+    const here = entries.filter(({ state }) => state !== 'received').length;
+    assert.equal(queue.ledger.queued, here, `${queue.name} says how many it holds`);
+    assert.equal(
+      queue.bytes,
+      entries.reduce((sum, { stored }) => sum + (stored?.bytes ?? 0), 0),
+    );
+    assert.equal(queue.expiring, queue.ready.toArray().filter(({ stored }) => stored!.expiresAtMs > 0).length);
+    const positions = queue.ready.toArray().map(({ position }) => position);
+    assert.deepEqual(
+      positions,
+      positions.toSorted((a, b) => a - b),
+      `${queue.name} is in order`,
+    );
+    queued += queue.ledger.queued;
+  }
+  for (const space of broker.spaces.values()) {
+    let bytes = 0;
+    for (const [, { stored }] of space.retained.entries()) {
+      note(stored);
+      bytes += stored.bytes;
+    }
+    assert.equal(space.retained.bytes, bytes);
+  }
+  assert.ok(broker.total.queued >= queued);
+  assertMemory(broker, held);
+}
+
+function assertMemory(broker: Broker, held: ReadonlyMap<Stored, number>): void {
+  let bytes = 0;
+  for (const shard of broker.shards) for (const row of shard.rows.values()) bytes += row.bytes?.length ?? 0;
+  assert.equal(broker.memory.bytes, bytes, 'memory of payloads');
+  for (const shard of broker.shards) assertRows(shard, held);
+  const kept = new Set(broker.shards.flatMap((shard) => [...shard.rows.values()]));
+  for (const stored of held.keys()) {
+    if (stored.home === undefined) continue;
+    assert.ok(kept.has(stored.home) && stored.home.messages.includes(stored), `${where(stored)} is held, and its row is not kept`);
+  }
+}
+
+function assertRows(shard: Shard, held: ReadonlyMap<Stored, number>): void {
+  for (const row of shard.rows.values()) {
+    const live = row.messages.filter(({ references }) => references > 0);
+    assert.equal(row.live, live.length);
+    assert.equal(
+      row.liveBytes,
+      live.reduce((sum, stored) => sum + stored.bytes, 0),
+    );
+    assert.ok(row.live > 0 || row.row === shard.row, `row ${row.row} is kept for nothing`);
+    for (const stored of live) assert.equal(stored.references, held.get(stored), `holders of ${where(stored)}`);
+  }
+}
+
+function everyQueue(broker: Broker): Set<Queue> {
+  const queues = new Set<Queue>();
+  for (const space of broker.spaces.values()) {
+    for (const session of space.sessions.values()) queues.add(session.inbox);
+    for (const { queue } of [...space.shared.values(), ...space.named.values()]) queues.add(queue);
+  }
+  for (const shard of broker.shards) for (const queue of shard.queues.values()) queues.add(queue);
+  for (const queue of queues) assert.ok(queue.kind === 'inbox' || queue.holder instanceof CompetingConsumers);
+  return queues;
+}
