@@ -11,6 +11,7 @@ import { Lifecycle } from './node/lifecycle.ts';
 import { ListenersPart, type OpenListener } from './node/listeners-part.ts';
 import { loopPart } from './node/loop-part.ts';
 import { mqttPart } from './node/mqtt-part.ts';
+import { registryPart } from './node/registry-part.ts';
 import { Rooms } from './node/rooms.ts';
 import { securityPart } from './node/security-part.ts';
 import { systemTopicsPart } from './node/system-topics-part.ts';
@@ -45,6 +46,7 @@ export class HeliographNode {
     this.#admin = admin;
     const parts = [
       dataDirectoryPart(rooms),
+      registryPart(rooms),
       keystorePart(rooms, refreshTls),
       securityPart(rooms),
       loopPart(rooms),

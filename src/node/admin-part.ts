@@ -98,7 +98,8 @@ export class AdminPart implements Part {
   }
 
   #metricSources() {
-    const { broker, journals, loop, mqtt, security, keystore } = this.#rooms;
-    return [new BrokerMetrics(broker), ...journals, loop, mqtt, security, keystore, ...this.#listeners.all];
+    const { broker, journals, loop, mqtt, security, keystore, registryMetrics } = this.#rooms;
+    const registry = registryMetrics === undefined ? [] : [registryMetrics];
+    return [new BrokerMetrics(broker), ...journals, loop, mqtt, security, keystore, ...registry, ...this.#listeners.all];
   }
 }

@@ -10,6 +10,7 @@ import type { Config } from '../config.ts';
 import type { Journal } from '../store/journal.ts';
 import { NetLoop } from '../net/loop.ts';
 import type { MqttProtocol } from '../protocols/mqtt/index.ts';
+import type { LookUps, Registry } from '../registry/registry.ts';
 import type { NodeSecurity } from '../security/create-security.ts';
 import type { Keystore } from '../security/pki/keystore.ts';
 
@@ -24,6 +25,10 @@ export class Rooms {
   readonly random = secureRandom;
   readonly loop: NetLoop;
   keystore!: Keystore;
+  registry!: Registry;
+  /** The registry as it is asked when a peer connects. */
+  lookUps!: LookUps;
+  registryMetrics: MetricSource | undefined;
   security!: NodeSecurity;
   readonly traces: TraceHub;
   readonly startedAtMs = Date.now();

@@ -5,6 +5,7 @@ import { securityPolicy } from './options.ts';
 import type { Part } from './part.ts';
 import { usersFilePath } from './paths.ts';
 import type { Rooms } from './rooms.ts';
+import { standingIn } from './standing.ts';
 
 /** Users and rules. The first start makes an administrator, unless somebody added users before it. */
 export function securityPart(rooms: Rooms): Part {
@@ -17,7 +18,10 @@ export function securityPart(rooms: Rooms): Part {
       if (await usersFileIsExposed(file.path))
         log.warn('others may read the users file', { path: file.path, fix: `chmod 600 ${file.path}` });
       const policy = securityPolicy(config, rooms.dev);
-      rooms.security = createSecurity({ ...policy, usersFile: file.path, limits: config.security.limits }, { clock, random, log });
+      rooms.security = createSecurity(
+        { ...policy, usersFile: file.path, limits: config.security.limits },
+        { clock, random, log, standing: standingIn(rooms.lookUps) },
+      );
     },
     stop() {},
     reload: (config) => rooms.security.reload(securityPolicy(config, rooms.dev)),

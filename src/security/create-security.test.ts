@@ -5,13 +5,14 @@ import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { inspect } from 'node:util';
 import { ManualClock } from '../base/clock.ts';
-import type { Log } from '../base/log.ts';
+import { silentLog, type Log } from '../base/log.ts';
 import { SeededRandom } from '../base/random.ts';
 import { UserError } from '../base/user-error.ts';
 import { createSecurity, defaultCertificatePolicy, defaultSecurityLimits } from './create-security.ts';
 import type { NodeSecurity, SecurityOptions } from './create-security.ts';
 import { hashPassword } from './password-hash.ts';
 import type { AuthenticationResult, Credentials } from './security.ts';
+import type { AskStanding } from './standing.ts';
 import { UsersFile } from './users-file.ts';
 
 const random = new SeededRandom(1);
@@ -243,4 +244,38 @@ test('no password, hash or unknown name reaches a log line, an error or a metric
 
 test('no mechanism is offered', () => {
   assert.equal(bench().security.startExchange('SCRAM-SHA-256', nobody), undefined);
+});
+
+test('who is barred is refused, and who cannot be judged now is told to come later, whatever it has proved', async () => {
+  const asked: string[] = [];
+  let standing: ReturnType<AskStanding> = 'good';
+  const { options, clock } = bench({ anonymous: { roles: [] } });
+  const services = {
+    clock,
+    random,
+    log: silentLog,
+    standing: ((principal, shown) => (asked.push(`${principal.id} ${shown?.commonName}`), standing)) as AskStanding,
+  };
+  const security = createSecurity({ ...options, rules: [{ allow: ['connect'] }] }, services);
+  const shown: Credentials = { ...nobody, certificate: { commonName: 'pump', uris: [], fingerprint: 'ab'.repeat(32) } };
+  const results = async (): Promise<unknown[]> => {
+    const all: unknown[] = [];
+    for (const credentials of [shown, withPassword('ann', password), nobody]) {
+      const result = await new Promise<AuthenticationResult>((resolve) => security.authenticate(credentials, resolve));
+      all.push(result.ok ? 'ok' : result.reason);
+    }
+    return all;
+  };
+  assert.deepEqual(await results(), ['ok', 'ok', 'ok']);
+  assert.deepEqual(asked, ['pump pump', 'ann undefined', 'anonymous undefined']);
+  standing = 'barred';
+  assert.deepEqual(await results(), ['refused', 'refused', 'refused']);
+  standing = Promise.resolve('barred');
+  assert.deepEqual(await results(), ['refused', 'refused', 'refused']);
+  standing = 'unknown';
+  assert.deepEqual(await results(), ['overloaded', 'overloaded', 'overloaded']);
+  standing = Promise.reject(new Error('a bug'));
+  assert.deepEqual(await results(), ['overloaded', 'overloaded', 'overloaded']);
+  standing = Promise.resolve('good');
+  assert.deepEqual(await results(), ['ok', 'ok', 'ok']);
 });

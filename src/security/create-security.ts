@@ -17,6 +17,7 @@ import { maxPasswordBytes, verifyPassword } from './password-hash.ts';
 import { identityOf } from './peer-certificate.ts';
 import type { CertificateRule } from './peer-certificate.ts';
 import type { Action, AuthenticationResult, Credentials, Exchange, Principal, Security } from './security.ts';
+import type { AskStanding, Standing } from './standing.ts';
 import { UserDirectory } from './user-directory.ts';
 import type { Account, ConfiguredUser } from './user-directory.ts';
 import { VerifiedCredentials } from './verified-credentials.ts';
@@ -81,7 +82,13 @@ export type SecurityOptions = SecurityPolicy & {
 };
 
 /** `random` must be the secure source. */
-export type SecurityServices = { readonly clock: Clock; readonly random: Random; readonly log: Log };
+export type SecurityServices = {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  /** Absent: whoever has proved who it is, is in good standing. */
+  readonly standing?: AskStanding;
+};
 
 export interface NodeSecurity extends Security, MetricSource {
   /** Takes a new policy (or reads the users file again); on an error what was in force stays. @throws UserError */
@@ -103,6 +110,7 @@ class LocalSecurity implements NodeSecurity {
   version = 1;
   readonly #clock: Clock;
   readonly #log: Log;
+  readonly #standing: AskStanding;
   readonly #users: UserDirectory;
   readonly #watchesUsersFile: boolean;
   readonly #gate: PasswordGate;
@@ -118,10 +126,11 @@ class LocalSecurity implements NodeSecurity {
   #remembered = 0;
   #bans = 0;
 
-  constructor(options: SecurityOptions, { clock, random, log }: SecurityServices) {
+  constructor(options: SecurityOptions, { clock, random, log, standing = () => 'good' }: SecurityServices) {
     const { limits } = options;
     this.#clock = clock;
     this.#log = log;
+    this.#standing = standing;
     this.#policy = options;
     this.#rules = compile(options.rules);
     this.#users = new UserDirectory(options.usersFile, options.users, random);
@@ -261,6 +270,17 @@ class LocalSecurity implements NodeSecurity {
 
   #accept(method: Method, principal: Principal, credentials: Credentials, answer: Answer): void {
     if (!this.#rules.allows(principal, 'connect', credentials.clientId)) return this.#refuse(method, 'refused', answer);
+    const standing = this.#standing(principal, credentials.certificate);
+    if (!(standing instanceof Promise)) return this.#admit(method, principal, standing, answer);
+    const failed = (error: unknown): Standing => {
+      this.#log.error('security.standing.failed', { error: (error as Error).message });
+      return 'unknown';
+    };
+    void standing.catch(failed).then((found) => this.#admit(method, principal, found, answer));
+  }
+
+  #admit(method: Method, principal: Principal, standing: Standing, answer: Answer): void {
+    if (standing !== 'good') return this.#refuse(method, standing === 'barred' ? 'refused' : 'overloaded', answer);
     this.#count(method, 'accepted');
     answer({ ok: true, principal });
   }

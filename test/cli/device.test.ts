@@ -5,7 +5,8 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { runCli, type Result } from './run-cli.ts';
+import { connectAsync } from 'mqtt';
+import { runCli, Served, type Result } from './run-cli.ts';
 
 function scratch(t: TestContext): { directory: string; device: (...args: string[]) => Promise<Result> } {
   const directory = mkdtempSync(join(tmpdir(), 'heliograph-cli-'));
@@ -94,4 +95,36 @@ test('devices come out of files and go into files; refused rows are told', async
   await bad(device('import', csv, '--format', 'xml'), /no format/);
   writeFileSync(join(directory, 'odd.csv'), 'name\nx\n');
   await bad(device('import', join(directory, 'odd.csv')), /unknown column "name"/);
+});
+
+test('a running broker keeps out who was disabled, from the next connect on', async (t) => {
+  const { directory, device } = scratch(t);
+  const data = join(directory, 'data');
+  const file = join(directory, 'heliograph.yaml');
+  const others = ['mqtts', 'ws', 'wss', 'admin'].map((name) => `${name}: {enabled: false}`).join(', ');
+  writeFileSync(file, `listeners: {mqtt: {port: 0}, ${others}}\n`);
+  const password = 'open-sesame-0815';
+  assert.equal((await runCli(['user', 'add', 'pump-7', '--role', 'device', '--data', data], `${password}\n`)).code, 0);
+  await good(device('add', 'pump-7'));
+  const served = new Served(['--config', file, '--data', data]);
+  t.after(() => served.kill());
+  const url = `mqtt://127.0.0.1:${await served.port('mqtt')}`;
+  const connect = async (): Promise<number> => {
+    try {
+      const client = await connectAsync(url, { protocolVersion: 5, reconnectPeriod: 0, username: 'pump-7', password });
+      await client.endAsync(true);
+      return 0;
+    } catch (error) {
+      return (error as { code: number }).code;
+    }
+  };
+  assert.equal(await connect(), 0);
+  await good(device('disable', 'pump-7'));
+  assert.equal(await connect(), 0x86, 'as with a wrong password');
+  await good(device('enable', 'pump-7'));
+  assert.equal(await connect(), 0);
+  await good(device('add', 'pump-8'));
+  served.signal('SIGTERM');
+  assert.equal((await served.ended).code, 0);
+  assert.match(await good(device('list')), /^pump-8 /m);
 });

@@ -21,6 +21,7 @@ export async function refusingDisk(checks: Checks): Promise<void> {
     ['disk: full: refuses, goes on otherwise, and accepts again when space is free', fullDisk],
     ['disk: full, then kill -9 and a start on it: nothing acknowledged is lost', crashOnFullDisk],
     ['disk: full: SIGTERM ends the process in time', stopOnFullDisk],
+    ['disk: filled up after a clean stop: it starts, and peers come in', startOnFullDisk],
   ] as const) {
     if (full === undefined) await checks.check(name, body, limitMs);
     else checks.skip(name, full);
@@ -148,6 +149,15 @@ async function stopOnFullDisk(context: CheckContext): Promise<void> {
   assert.ok(performance.now() - startMs < shutdownMs + 1000);
   disk.free('ballast');
   await assertDelivered(context, { data: disk.data }, 'away', [first]);
+}
+
+async function startOnFullDisk(context: CheckContext): Promise<void> {
+  const { disk, broker } = await brokerOn(context);
+  await broker.stop();
+  disk.fillUp('last bytes');
+  const restarted = await BrokerProcess.start(context, { data: disk.data });
+  await assertOthersGoOn(restarted);
+  await restarted.stop();
 }
 
 async function failingDisk(context: CheckContext): Promise<void> {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { test, type TestContext } from 'node:test';
 import { ManualClock } from '../../base/clock.ts';
+import { silentLog } from '../../base/log.ts';
 import { fixtureSql, holdsFixture } from '../../../test/contracts/registry/fixture.ts';
 import { good, refused } from '../../../test/contracts/registry/place.ts';
 import { atEnd, temporaryDirectory } from '../../../test/contracts/temporary-journal.ts';
@@ -107,6 +108,33 @@ for (const thread of [true, false]) {
     good(await registry.create('device', 'main', 'a', {}));
   });
 }
+
+test(
+  'where there is no room for what connections share, the node has the registry for itself',
+  { skip: process.platform === 'win32' },
+  async (t) => {
+    const path = pathIn(t);
+    await good(SqliteRegistry.open({ path, clock: new ManualClock() })).close();
+    // As a full disk does: it cannot be made.
+    fs.symlinkSync('/nowhere/at/all', `${path}-shm`);
+    const warnings: string[] = [];
+    const log = { ...silentLog, warn: (event: string) => void warnings.push(event) };
+    refused(attempt(t, path, { thread: false }), 'unavailable');
+    const registry = open(t, path, { log });
+    assert.match(warnings.join(), /other processes cannot use the registry/);
+    const changes: Change[] = [];
+    registry.subscribe((more) => void changes.push(...more));
+    good(await registry.create('device', 'main', 'a', {}));
+    assert.equal(good(registry.get('device', 'main', 'a'))?.id, 'a');
+    assert.equal(good(await registry.list('device', 'main', {})).entries.length, 1);
+    assert.deepEqual(
+      changes.map(({ id }) => id),
+      ['a'],
+    );
+    fs.unlinkSync(`${path}-shm`);
+    refused(attempt(t, path, { thread: false, writeWaitMs: 1 }), 'unavailable');
+  },
+);
 
 test('who looks after a very long time is told that anything may have changed', async (t) => {
   const path = pathIn(t);

@@ -35,14 +35,16 @@ export class RegistryFile {
   }
 
   /**
-   * Opens the file, creates it where there is none (mode 0600), and brings an older one up to date.
+   * Opens the file, creates it where there is none (mode 0600), and brings an older one up to date. `alone`: no other connection
+   * can use it; the 32 KiB beside it that connections share (`-shm`) are then not needed.
    * @throws RegistryFailure
    */
-  static open(path: string, writeWaitMs = defaultWriteWaitMs): RegistryFile {
+  static open(path: string, writeWaitMs = defaultWriteWaitMs, alone = false): RegistryFile {
     let db: DatabaseSync | undefined;
     try {
       createPrivate(path);
       db = new DatabaseSync(path, { timeout: writeWaitMs });
+      if (alone) db.exec('PRAGMA locking_mode = EXCLUSIVE');
       checkOwner(db, path);
       db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -${cacheKiB}`);
       db.exec(

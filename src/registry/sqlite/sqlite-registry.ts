@@ -20,7 +20,7 @@ import {
 } from '../registry.ts';
 import { SingleWrites } from '../single-writes.ts';
 import { changesSince, currentRevision } from '../sql/changes.ts';
-import { refusalOf } from '../sql/failure.ts';
+import { refusalOf, RegistryFailure } from '../sql/failure.ts';
 import { all, certificateStatement, credentialsStatement, getStatement, one } from '../sql/reads.ts';
 import { perform, type Call } from './calls.ts';
 import { defaultWriteWaitMs, RegistryFile } from './registry-file.ts';
@@ -52,28 +52,30 @@ export class SqliteRegistry extends SingleWrites implements Registry {
   #timer: NodeJS.Timeout | undefined;
   #open = true;
 
-  private constructor(options: SqliteRegistryOptions, file: RegistryFile) {
+  private constructor(options: SqliteRegistryOptions, { file, alone }: OpenedFile) {
     super();
     this.#clock = options.clock;
     this.#pollMs = options.pollMs ?? defaultPollMs;
     this.#file = file;
-    this.#thread = options.thread === false ? undefined : new RegistryThread(options.path, options.writeWaitMs ?? defaultWriteWaitMs);
+    this.#thread =
+      options.thread === false || alone ? undefined : new RegistryThread(options.path, options.writeWaitMs ?? defaultWriteWaitMs);
     file.changedByOthers();
     this.#feed = new ChangeFeed(file.run(currentRevision(file.schema)), options.log ?? silentLog);
   }
 
   /** Opens the file, or makes it, with the tenant `main`. */
   static open(options: SqliteRegistryOptions): Result<SqliteRegistry> {
-    let file: RegistryFile | undefined;
+    let opened: OpenedFile | undefined;
     try {
-      file = RegistryFile.open(options.path, options.writeWaitMs);
+      opened = openFile(options);
+      const { file } = opened;
       if (file.run(currentRevision(file.schema)) === 0) {
         const first: Write = { do: 'put', kind: 'tenant', tenant: systemScope, id: firstTenant, fields: {} };
         file.apply([first], true, options.clock.wallMs());
       }
-      return value(new SqliteRegistry(options, file));
+      return value(new SqliteRegistry(options, opened));
     } catch (error) {
-      file?.close();
+      opened?.file.close();
       return refusalOf(error);
     }
   }
@@ -190,3 +192,30 @@ export class SqliteRegistry extends SingleWrites implements Registry {
 }
 
 const closed = refusal('unavailable', 'the registry is closed');
+
+type OpenedFile = { readonly file: RegistryFile; readonly alone: boolean };
+
+/** A broker must come up on a full disk too, where consumers make room: then it is the only one that can use the registry. */
+function openFile({ path, thread, writeWaitMs, log }: SqliteRegistryOptions): OpenedFile {
+  try {
+    return { file: RegistryFile.open(path, writeWaitMs), alone: false };
+  } catch (error) {
+    if (thread === false || !(error instanceof RegistryFailure) || !['full', 'unavailable'].includes(error.code)) throw error;
+    const file = openAlone(path, writeWaitMs) ?? fail(error);
+    log?.warn('other processes cannot use the registry until the next start', { why: error.message });
+    return { file, alone: true };
+  }
+}
+
+function openAlone(path: string, writeWaitMs: number | undefined): RegistryFile | undefined {
+  try {
+    return RegistryFile.open(path, writeWaitMs, true);
+  } catch {
+    // What was wrong at first is what its reader can do something about.
+    return undefined;
+  }
+}
+
+function fail(error: Error): never {
+  throw error;
+}
