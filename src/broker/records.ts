@@ -40,7 +40,8 @@ export const RecordKind = {
   counters: 15,
 } as const;
 
-const version = 1;
+/** Version of every record that is written. */
+export const recordVersion = 1;
 const never = Number.MAX_SAFE_INTEGER;
 const noEntries: readonly EntryFields[] = [];
 
@@ -78,7 +79,7 @@ export function writeMessage(
   entries: readonly EntryFields[],
 ): number {
   writer.begin(RecordKind.message);
-  writer.u8(version);
+  writer.u8(recordVersion);
   writeFields(writer, message, retainedIn, originSession, originId);
   writer.varint(entries.length);
   for (const entry of entries) writeEntry(writer, entry);
@@ -465,12 +466,12 @@ export function readEntries(bytes: Uint8Array, start: number, end: number): Chec
 
 function begin(writer: RowWriter, kind: number): void {
   writer.begin(kind);
-  writer.u8(version);
+  writer.u8(recordVersion);
 }
 
 function open(bytes: Uint8Array, start: number, end: number): RecordReader {
   const reader = new RecordReader(bytes, start, end);
   const found = reader.u8();
-  if (found !== version) throw new RowError(`a record of version ${found}; this program reads version ${version}`);
+  if (found !== recordVersion) throw new RowError(`a record of version ${found}; this program reads version ${recordVersion}`);
   return reader;
 }

@@ -44,7 +44,10 @@ function described(broker: Broker, session: ClientSession): unknown {
     owner: session.principal.id,
     protocol: session.protocol,
     expiryMs: session.sessionExpiryMs,
-    will: will === undefined ? undefined : { topic: will.message.topic, delayMs: will.delayMs, payload: [...will.message.payload()] },
+    will:
+      will === undefined
+        ? undefined
+        : { topic: will.message.topic, delayMs: will.delayMs, payload: Buffer.from(will.message.payload()).toString() },
     subscriptions: [...session.subscriptions.values()]
       .map(({ text, guarantee, noLocal, retainAsPublished, subscriptionIds }) =>
         JSON.stringify([text, guarantee, noLocal, retainAsPublished, subscriptionIds]),
@@ -78,8 +81,8 @@ function contents(queue: Queue, nowMs: number): { waiting: string[]; underWay: s
   };
 }
 
-function where({ home, index, bytes }: Stored): string {
-  return `record ${index} of row ${home?.row}, ${bytes} bytes`;
+function where({ home, index }: Stored): string {
+  return `record ${index} of row ${home?.row}`;
 }
 
 /** Books balance, holders and rows agree, and the memory of payloads is what rows hold and within its budget. */

@@ -172,8 +172,10 @@ export class TestBroker {
     });
   }
 
-  connect(clientId: string, options: Partial<AttachRequest> = {}): TestConsumer {
+  /** `prepare` is called before anything can reach the consumer. */
+  connect(clientId: string, options: Partial<AttachRequest> = {}, prepare?: (consumer: TestConsumer) => void): TestConsumer {
     const consumer = new TestConsumer(this);
+    prepare?.(consumer);
     this.broker.attach({ ...attachRequest(clientId), ...options }, consumer);
     this.settle();
     return consumer;
