@@ -14,6 +14,7 @@ const contracts = {
   store: ['src/store/journal.ts', 'src/store/row.ts'],
   security: ['src/security/security.ts'],
   broker: ['src/broker/port.ts'],
+  registry: ['src/registry/registry.ts', 'src/registry/entries.ts'],
   protocols: ['src/protocols/protocol.ts'],
 };
 
@@ -21,10 +22,9 @@ const contracts = {
 export const rooms: Readonly<Record<string, Room>> = {
   'src/base': { imports: [] },
   'src/message': { imports: ['src/base'] },
-  'src/security': { imports: ['src/base', 'src/message'] },
+  'src/registry': { imports: ['src/base', 'src/message'] },
+  'src/security': { imports: ['src/base', 'src/message', ...contracts.registry] },
   'src/store': { imports: ['src/base'] },
-  // What a tenant or a device may be called is part of what it has to agree on with security.
-  'src/registry': { imports: ['src/base', 'src/message', ...contracts.security, 'src/security/names.ts'] },
   'src/broker': { imports: ['src/base', 'src/message', ...contracts.store, ...contracts.security] },
   // A protocol never sees another one: each folder below src/protocols is a room of its own.
   'src/protocols/*': { imports: ['src/base', 'src/message', ...contracts.broker, ...contracts.security, ...contracts.protocols] },
@@ -33,7 +33,17 @@ export const rooms: Readonly<Record<string, Room>> = {
   'src/net': { imports: ['src/base', ...contracts.protocols, ...contracts.security] },
   // A peer of the broker, not a part of it: it shares the words of the wire.
   'src/client': { imports: ['src/base', 'src/message', 'src/protocols/*/codec/index.ts'] },
-  'src/admin': { imports: ['src/base', 'src/message', ...contracts.security] },
+  'src/admin': {
+    imports: [
+      'src/base',
+      'src/message',
+      ...contracts.security,
+      ...contracts.registry,
+      'src/security/audit/audit.ts',
+      'src/security/pki/pki.ts',
+      'src/broker/management.ts',
+    ],
+  },
   // Checks access rules at start with the code that will apply them.
   'src/config': { imports: ['src/base', 'src/security'] },
   'src/node': { imports: ['src'] },

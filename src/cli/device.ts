@@ -169,7 +169,7 @@ async function done<T>(asked: Result<T> | Promise<Result<T>>): Promise<T> {
 }
 
 async function device(given: string): Promise<{ readonly tenant: string; readonly name: string }> {
-  const [{ parseAccount }, { UserError }] = await Promise.all([import('../security/names.ts'), import('../base/user-error.ts')]);
+  const [{ parseAccount }, { UserError }] = await Promise.all([import('../message/names.ts'), import('../base/user-error.ts')]);
   const found = parseAccount(given);
   if (found === undefined)
     throw new UserError(`"${given}" cannot be a device's id.`, { fix: 'use id or tenant/id, without / + # in them' });

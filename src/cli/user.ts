@@ -105,7 +105,7 @@ async function open(options: Where): Promise<UsersFile> {
 }
 
 async function account(given: string): Promise<{ readonly tenant: string; readonly name: string }> {
-  const [{ parseAccount }, { UserError }] = await Promise.all([import('../security/names.ts'), import('../base/user-error.ts')]);
+  const [{ parseAccount }, { UserError }] = await Promise.all([import('../message/names.ts'), import('../base/user-error.ts')]);
   const found = parseAccount(given);
   if (found === undefined)
     throw new UserError(`"${given}" cannot be a user's name.`, { fix: 'use name or tenant/name, without / + # in them' });

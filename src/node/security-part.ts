@@ -1,5 +1,5 @@
 import { createSecurity } from '../security/create-security.ts';
-import { defaultTenant } from '../security/names.ts';
+import { defaultTenant } from '../message/names.ts';
 import { UsersFile, usersFileIsExposed } from '../security/users-file.ts';
 import { securityPolicy } from './options.ts';
 import type { Part } from './part.ts';

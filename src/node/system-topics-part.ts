@@ -1,4 +1,4 @@
-import { defaultTenant } from '../security/names.ts';
+import { defaultTenant } from '../message/names.ts';
 import type { ListenersPart } from './listeners-part.ts';
 import type { Part } from './part.ts';
 import type { Rooms } from './rooms.ts';

@@ -38,15 +38,52 @@ export type RevocationReason =
   | 'privilegeWithdrawn'
   | 'aACompromise';
 
+/**
+ * Most of something that a tenant as a whole, or one principal, may use; absent: no bound but the node's own. Rates are means
+ * over a second.
+ */
+export type Quotas = {
+  readonly connections?: number;
+  readonly messagesPerSecond?: number;
+  readonly bytesPerSecond?: number;
+  /** Messages, and bytes, that wait in all its queues together. */
+  readonly queueMessages?: number;
+  readonly queueBytes?: number;
+  readonly subscriptions?: number;
+  readonly retainedMessages?: number;
+  readonly retainedBytes?: number;
+};
+
+/** How a certificate authority is used. root: signs authorities only. issuing: signs peers. foreign: somebody else's, trusted here. */
+export type AuthorityRole = 'root' | 'issuing' | 'foreign';
+
+/**
+ * pending: not trusted yet (a foreign one whose possession is not proved, one that is made ready). active: trusted, and issues.
+ * retiring: trusted, issues no more. retired: its certificates mean nothing.
+ */
+export type AuthorityStatus = 'pending' | 'active' | 'retiring' | 'retired';
+
 /** The fields of each kind. */
 export type Fields = {
   /** Stands in `systemScope`; its id is the tenant of the others. */
-  tenant: { readonly status: Status; readonly title: string };
+  tenant: {
+    readonly status: Status;
+    readonly title: string;
+    /** Of the tenant as a whole. */
+    readonly quotas: Quotas;
+    /** Of each of its principals, unless a role of theirs says otherwise. */
+    readonly principalQuotas: Quotas;
+  };
   device: PrincipalFields;
   application: PrincipalFields;
   user: PrincipalFields & { readonly title: string };
   /** `policies`: names of policies of the same tenant, which must exist. Sorted, without duplicates. */
-  role: { readonly title: string; readonly policies: readonly string[] };
+  role: {
+    readonly title: string;
+    readonly policies: readonly string[];
+    /** In place of the tenant's `principalQuotas`, quota by quota; of several roles the largest counts. */
+    readonly quotas: Quotas;
+  };
   /** The id is the policy's name; `document` is JSON text of an object, kept as it was written. */
   policy: { readonly document: string };
   credential: {
@@ -72,6 +109,55 @@ export type Fields = {
     /** Both are set when it is revoked. */
     readonly revokedAtMs: number | undefined;
     readonly reason: RevocationReason | undefined;
+  };
+  /** The id is the SHA-256 of its public key, lower-case hex. Own ones stand in `systemScope`, foreign ones in their tenant. */
+  authority: {
+    readonly role: AuthorityRole;
+    readonly status: AuthorityStatus;
+    /** PEM. */
+    readonly certificate: string;
+    /** In words, for people. */
+    readonly subject: string;
+    /** Id of the authority that signed it; undefined: itself, or one that is not known here. */
+    readonly issuer: string | undefined;
+    readonly notBeforeMs: number;
+    readonly notAfterMs: number;
+    /** Of a foreign one: devices that it has certified and that nobody has added are added when they first connect. */
+    readonly registration: 'none' | 'just-in-time';
+    /** Given to devices added just in time. */
+    readonly groups: readonly string[];
+    readonly roles: readonly string[];
+    /** Of a foreign one: where its revocations are found, besides what its certificates say. */
+    readonly crlUrls: readonly string[];
+    readonly ocspUrls: readonly string[];
+    /** What holds when it cannot be found out: soft lets in, hard keeps out, none does not ask. */
+    readonly revocationCheck: 'none' | 'soft' | 'hard';
+  };
+  /** A token by which devices that have nothing else are given their first certificate. */
+  enrolment: {
+    readonly status: Status;
+    /** SHA-256 of the token, lower-case hex: tokens are random, so no slow hash is needed. */
+    readonly tokenHash: string;
+    /** How often it may be used, and was. */
+    readonly maxUses: number;
+    readonly uses: number;
+    readonly expiresAtMs: number;
+    /** Ids of the devices it is good for: `*` stands for any characters. */
+    readonly devicePattern: string;
+    /** Given to devices that are not there yet; undefined: only devices that are there can use it. */
+    readonly newDevices: { readonly groups: readonly string[]; readonly roles: readonly string[] } | undefined;
+  };
+  /** A change that somebody else must agree to (separation of duties). Stands in `systemScope`. */
+  approval: {
+    readonly status: 'pending' | 'approved' | 'refused';
+    /** Principals: `tenant/id`. */
+    readonly requestedBy: string;
+    readonly decidedBy: string | undefined;
+    /** In words, for people. */
+    readonly summary: string;
+    /** JSON text of the request as it will be carried out; never holds a secret. */
+    readonly request: string;
+    readonly expiresAtMs: number;
   };
 };
 
@@ -99,6 +185,9 @@ type NeededFields = {
   policy: 'document';
   credential: 'owner' | 'type' | 'secret';
   certificate: 'serial' | 'issuer' | 'subject' | 'notBeforeMs' | 'notAfterMs';
+  authority: 'role' | 'certificate' | 'subject' | 'notBeforeMs' | 'notAfterMs';
+  enrolment: 'tokenHash' | 'expiresAtMs' | 'devicePattern';
+  approval: 'requestedBy' | 'summary' | 'request' | 'expiresAtMs';
 };
 
 export type NewFields<K extends Kind> = Partial<Fields[K]> & Pick<Fields[K], NeededFields[K] & keyof Fields[K]>;

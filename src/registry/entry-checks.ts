@@ -1,7 +1,7 @@
 // What an entry may hold. Every write passes here, whether it comes from a person, a program or a file, so nothing is taken to be
 // of the type it claims. The bounds keep an entry under about 100 KiB, most under 1 KiB.
 
-import { nameFault } from '../security/names.ts';
+import { nameFault } from '../message/names.ts';
 import type { Entry, Fields, Kind, NewFields, Owner } from './entries.ts';
 import { isOwnerKind, systemScope } from './entries.ts';
 import { refusal, value, type Result } from './registry.ts';

@@ -11,7 +11,7 @@ import { UserError } from '../base/user-error.ts';
 import { AccessRules, ruleFaults } from './access-rules.ts';
 import type { Rule } from './access-rules.ts';
 import { addressKey, Lockout } from './lockout.ts';
-import { accountKey, defaultTenant, maxNameLength, parseAccount } from './names.ts';
+import { accountKey, defaultTenant, maxNameLength, parseAccount } from '../message/names.ts';
 import { PasswordGate } from './password-gate.ts';
 import { maxPasswordBytes, verifyPassword } from './password-hash.ts';
 import { identityOf } from './peer-certificate.ts';

@@ -1,7 +1,7 @@
 // What Heliograph reads from a client's certificate once TLS has verified it, and who that makes the client.
 
 import type { X509Certificate } from 'node:crypto';
-import { nameFault } from './names.ts';
+import { nameFault } from '../message/names.ts';
 import type { PeerCertificate } from './security.ts';
 
 /** URI in the subject alternative name by which a certificate names its principal: `heliograph:<tenant>/<name>`. */

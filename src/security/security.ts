@@ -1,12 +1,33 @@
 // Who a peer is, and what it may do. The broker and the protocols know only this contract.
 
-/** Who a peer is; fixed when it connects. */
+/** By what a peer has proved who it is. */
+export type Method = 'certificate' | 'password' | 'scram-sha-256' | 'jwt' | 'psk' | 'webhook' | 'anonymous';
+
+/** How a principal is connected: what conditions of policies ask for. */
+export type Access = {
+  readonly listener: string;
+  readonly remoteAddress: string;
+  /** The bytes are protected by TLS. */
+  readonly secure: boolean;
+  readonly method: Method;
+  readonly certificate: PeerCertificate | undefined;
+};
+
+/**
+ * Who a peer is. Never changed: when what is known of a peer changes while it is connected, its session is given another
+ * principal with the same tenant and id (Security.reassess).
+ */
 export type Principal = {
   readonly tenant: string;
-  /** Unique within the tenant. */
+  /** Unique within the tenant, over all kinds. */
   readonly id: string;
-  readonly kind: 'device' | 'application' | 'anonymous';
+  readonly kind: 'device' | 'application' | 'user' | 'anonymous';
   readonly roles: readonly string[];
+  /** From the registry; absent: none. */
+  readonly groups?: readonly string[];
+  readonly labels?: Readonly<Record<string, string>>;
+  /** Absent: it is not connected (a session found in the journal, a question of `policy test`). */
+  readonly access?: Access;
 };
 
 export type PeerCertificate = {
@@ -16,6 +37,8 @@ export type PeerCertificate = {
   readonly uris: readonly string[];
   /** SHA-256 of the DER, lower-case hex without colons. */
   readonly fingerprint: string;
+  /** Of the certificates between it and the trust anchor, nearest first, and the anchor's; absent: not told. */
+  readonly issuers?: readonly string[];
 };
 
 export type Action = 'connect' | 'publish' | 'subscribe' | 'consume' | 'retain' | 'manage';
@@ -28,23 +51,35 @@ export type Credentials = {
   readonly username: string | undefined;
   readonly password: Uint8Array | undefined;
   readonly certificate: PeerCertificate | undefined;
+  /** Identity of the pre-shared key by which the TLS handshake was done. */
+  readonly pskIdentity?: string;
 };
 
 export type AuthenticationResult =
-  | { readonly ok: true; readonly principal: Principal }
+  /** `expiresAtMs`: wall clock; what proved the identity (a token, a certificate) ends then, and the connection with it. */
+  | { readonly ok: true; readonly principal: Principal; readonly expiresAtMs?: number }
   /** 'refused': wrong or no credentials. 'overloaded': too many checks under way, try later. 'banned': locked out for a while. */
   | { readonly ok: false; readonly reason: 'refused' | 'overloaded' | 'banned' };
 
 /** One step of a challenge-response mechanism (MQTT 5 enhanced authentication, SASL). */
 export type ExchangeStep =
   | { readonly kind: 'challenge'; readonly data: Uint8Array }
-  | { readonly kind: 'done'; readonly principal: Principal; readonly data: Uint8Array | undefined }
+  | { readonly kind: 'done'; readonly principal: Principal; readonly data: Uint8Array | undefined; readonly expiresAtMs?: number }
   | { readonly kind: 'failed' };
 
 /** A challenge-response exchange with one peer. Answers through the callback, now or later. */
 export interface Exchange {
   step(data: Uint8Array | undefined, answer: (step: ExchangeStep) => void): void;
 }
+
+/** What a message is, as far as a policy may ask. */
+export type MessageFacts = { readonly guarantee: 0 | 1 | 2; readonly payloadBytes: number };
+
+/** Conditions of policies that only the message itself can meet. */
+export type MessageTerms = { allows(guarantee: 0 | 1 | 2, payloadBytes: number): boolean };
+
+/** Whether a connected principal may stay. good: perhaps with another principal than before. */
+export type Reassessment = { readonly standing: 'good'; readonly principal: Principal } | { readonly standing: 'barred' };
 
 export interface Security {
   /** Moves when a decision made earlier may no longer hold: caches of `allows` are dropped then. */
@@ -61,4 +96,16 @@ export interface Security {
    * if every topic that the filter matches is allowed.
    */
   allows(principal: Principal, action: Action, topic: string): boolean;
+
+  /**
+   * What is asked of a message besides `allows`, to be kept beside the cached answer; undefined (and absent): nothing.
+   * `action` is publish or retain.
+   */
+  messageTerms?(principal: Principal, action: Action, topic: string): MessageTerms | undefined;
+
+  /**
+   * Is what was true when `principal` connected still true? Asked for live sessions after something has changed. Answers
+   * through the callback, now or later, exactly once. When it cannot be found out the answer is good, with the same principal.
+   */
+  reassess?(principal: Principal, answer: (result: Reassessment) => void): void;
 }

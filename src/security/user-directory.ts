@@ -4,7 +4,7 @@
 import { stat } from 'node:fs/promises';
 import type { Random } from '../base/random.ts';
 import { UserError } from '../base/user-error.ts';
-import { accountKey, defaultTenant, nameFault } from './names.ts';
+import { accountKey, defaultTenant, nameFault } from '../message/names.ts';
 import { defaultCost, impossibleHash, parsePasswordHash } from './password-hash.ts';
 import type { HashCost, PasswordHash } from './password-hash.ts';
 import { readUsers, readUsersNow } from './users-file.ts';

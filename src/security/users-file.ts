@@ -10,7 +10,7 @@ import type { Random } from '../base/random.ts';
 import { UserError } from '../base/user-error.ts';
 import { adminRole } from './access-rules.ts';
 import { generatePassword } from './generate-password.ts';
-import { accountKey, nameFault } from './names.ts';
+import { accountKey, nameFault } from '../message/names.ts';
 import { hashPassword, maxPasswordBytes, parsePasswordHash } from './password-hash.ts';
 import type { HashCost } from './password-hash.ts';
 

@@ -1,6 +1,6 @@
 import { actions, defaultRules } from '../../security/access-rules.ts';
 import { defaultCertificatePolicy, defaultSecurityLimits } from '../../security/create-security.ts';
-import { defaultTenant } from '../../security/names.ts';
+import { defaultTenant } from '../../message/names.ts';
 import { choice, count, flag, list, milliseconds, optional, section, text } from '../fields.ts';
 
 const name = (description: string) => text({ maxLength: 128, live: true }, description);

@@ -11,7 +11,7 @@ import type * as X509Library from '@peculiar/x509';
 import type { Clock } from '../../base/clock.ts';
 import type { Random } from '../../base/random.ts';
 import { UserError } from '../../base/user-error.ts';
-import { nameFault } from '../names.ts';
+import { nameFault } from '../../message/names.ts';
 import { principalUri } from '../peer-certificate.ts';
 
 const dayMs = 86_400_000;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { SeededRandom } from '../base/random.ts';
-import { generatePassword } from './generate-password.ts';
+import { generatePassword } from '../security/generate-password.ts';
 import { nameFault, parseAccount } from './names.ts';
 
 test('names hold nothing that means something elsewhere', () => {

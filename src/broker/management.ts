@@ -1,0 +1,74 @@
+// What an operator may see and do of sessions, queues and retained messages. Everything names its tenant; pages are in the order
+// of names. Asked by the management interface, which has already decided whether the asker may.
+
+import type { Message } from '../message/message.ts';
+import type { CloseReason } from './port.ts';
+
+export type PageOf<T> = { readonly entries: readonly T[]; readonly next: string | undefined };
+export type PageOptions = { readonly limit: number; readonly after?: string | undefined; readonly prefix?: string | undefined };
+
+export type SessionView = {
+  readonly tenant: string;
+  readonly clientId: string;
+  readonly principal: string;
+  readonly protocol: string;
+  readonly connected: boolean;
+  readonly durable: boolean;
+  /** Of the connection there is; undefined without one. */
+  readonly remoteAddress: string | undefined;
+  readonly listener: string | undefined;
+  readonly connectedAtMs: number | undefined;
+  readonly disconnectedAtMs: number | undefined;
+  /** Infinity: for ever. */
+  readonly expiryMs: number;
+  readonly subscriptions: number;
+  readonly queuedMessages: number;
+  readonly queuedBytes: number;
+  readonly unsettled: number;
+};
+
+export type SubscriptionView = { readonly filter: string; readonly guarantee: 0 | 1 | 2; readonly noLocal: boolean };
+
+export type QueueView = {
+  readonly tenant: string;
+  /** `$queue/jobs`, `$share/group/filter`, or `inbox/<clientId>`. */
+  readonly name: string;
+  readonly kind: 'inbox' | 'shared' | 'named';
+  readonly durable: boolean;
+  readonly messages: number;
+  readonly bytes: number;
+  readonly consumers: number;
+  readonly unsettled: number;
+};
+
+/** A message as it waits; its payload may have to be read back first. */
+export type QueuedMessage = { readonly position: string; readonly message: Message; readonly unsettled: boolean };
+
+export type ManagementFault = { readonly code: 'not-found' | 'busy' | 'full' | 'unavailable'; readonly message: string };
+export type ManagementResult<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: ManagementFault };
+
+export interface BrokerManagement {
+  readonly tenants: readonly string[];
+  sessions(tenant: string, options: PageOptions & { readonly connected?: boolean; readonly principal?: string }): PageOf<SessionView>;
+  session(
+    tenant: string,
+    clientId: string,
+  ): { readonly session: SessionView; readonly subscriptions: readonly SubscriptionView[] } | undefined;
+  /** Ends the connection; a durable session stays. */
+  disconnect(tenant: string, clientId: string, reason: CloseReason): boolean;
+  /** Ends the session with its queue. Answers when that is durable. */
+  endSession(tenant: string, clientId: string): Promise<ManagementResult<{ readonly messages: number }>>;
+
+  queues(tenant: string, options: PageOptions): PageOf<QueueView>;
+  /** Oldest first, without taking them; `after` is a `position`. */
+  browse(tenant: string, name: string, options: PageOptions): Promise<ManagementResult<PageOf<QueuedMessage>>>;
+  /** Drops what waits and is not with a consumer; counted as purged in the ledger. Answers when that is durable. */
+  purge(tenant: string, name: string): Promise<ManagementResult<{ readonly messages: number }>>;
+  /** Puts what waits, oldest first, behind what waits in `to`; each is in one of both queues at every moment. */
+  move(tenant: string, from: string, to: string, maxMessages: number): Promise<ManagementResult<{ readonly messages: number }>>;
+
+  /** Topics that match `filter`. */
+  retained(tenant: string, filter: string, options: PageOptions): Promise<PageOf<Message>>;
+  /** Answers when that is durable; false: there was none. */
+  clearRetained(tenant: string, topic: string): Promise<ManagementResult<boolean>>;
+}
