@@ -35,6 +35,11 @@ export class BrokerMetrics implements MetricSource {
     yield counter('publishes_accepted_total', 'Publishes taken.', counters.publishesAccepted);
     yield counter('publishes_without_subscribers_total', 'Publishes that nobody listened to.', counters.publishesWithoutSubscribers);
     yield counter('publishes_repeated_total', 'Exactly-once publishes recognised as repetitions.', counters.publishesRepeated);
+    for (const { service, counters: asked } of this.#broker.services.open) {
+      const labels = { service: service.firstLevel };
+      yield { ...counter('service_requests_total', 'Publishes that a service of the node took.', asked.taken), labels };
+      yield { ...counter('service_requests_refused_total', 'Publishes that a service refused at once.', asked.refused), labels };
+    }
     const refused = 'Publishes refused, by reason.';
     yield { ...counter('publishes_refused_total', refused, counters.publishesRefusedByFullQueue), labels: { reason: 'queueFull' } };
     yield { ...counter('publishes_refused_total', refused, counters.publishesRefusedByStore), labels: { reason: 'store' } };

@@ -23,6 +23,7 @@ import type { Entry } from './queue.ts';
 import { ShardRecovery, StoredMessages, fillQueue } from './recovery.ts';
 import type { RecoveredQueue } from './recovery.ts';
 import { Subscription } from './route.ts';
+import { ServiceTopics } from './service-topics.ts';
 import { Shard, maxShards } from './shard.ts';
 import { PayloadMemory } from './stored.ts';
 import { SystemMessages } from './system-messages.ts';
@@ -54,6 +55,7 @@ export class Broker implements BrokerPort {
   readonly total = new Ledger();
   readonly memory: PayloadMemory;
   readonly system: SystemMessages;
+  readonly services: ServiceTopics;
   state: BrokerState = 'starting';
   readonly #options: BrokerOptions;
   readonly #context: BrokerContext;
@@ -75,6 +77,7 @@ export class Broker implements BrokerPort {
       uncommitted: (shard: Shard, deltaBytes: number): void => this.#uncommitted(shard, deltaBytes),
     };
     this.shards = options.journals.map((journal, index) => new Shard(index, journal, host));
+    this.services = new ServiceTopics(clock, (tenant) => this.space(tenant));
     this.#context = {
       clock,
       turn,
@@ -86,6 +89,7 @@ export class Broker implements BrokerPort {
       memory: this.memory,
       total: this.total,
       counters: this.counters,
+      services: this.services,
       held: new Set(),
       pressure: { on: false },
     };
@@ -182,6 +186,8 @@ export class Broker implements BrokerPort {
     const { topic, retain } = will.message;
     const outcome = this.space(principal.tenant).admits(principal, topic);
     if (outcome !== Outcome.accepted) return outcome;
+    // Nobody is there to be answered.
+    if (this.services.of(topic) !== undefined) return Outcome.notAuthorized;
     return retain && !this.#context.security.allows(principal, 'retain', topic) ? Outcome.notAuthorized : undefined;
   }
 

@@ -2,23 +2,22 @@
 // halves of the exactly-once exchange. The connection is a Consumer that comes and goes.
 
 import type { Timer } from '../base/timers.ts';
-import { parseFilter } from '../message/filter.ts';
 import type { Guarantee, Message } from '../message/message.ts';
 import type { Principal } from '../security/security.ts';
-import type { CompetingConsumers } from './competing-consumers.ts';
+import { competingOf } from './competing-consumers.ts';
 import type { BrokerContext } from './context.ts';
 import { acknowledgeWhenDurable, distribute, enqueueTransient, sendToAll } from './distribution.ts';
 import { Outcome } from './port.ts';
-import type { Address, Consumer, Session, Settlement, SubscribeRequest, SubscribeResult } from './port.ts';
+import type { Address, CloseReason, Consumer, Session, Settlement, SubscribeRequest } from './port.ts';
 import type { Entry, EntryOwner, Queue, QueueHolder } from './queue.ts';
 import { OutgoingDeliveries } from './outgoing-deliveries.ts';
 import { ReceivedIds } from './received-ids.ts';
-import { RecordKind, writeNumber, writeSession, writeSubscribe, writeUnsubscribe } from './records.ts';
-import { RetainedDelivery } from './retained-delivery.ts';
-import { Subscription } from './route.ts';
-import type { Target } from './route.ts';
+import { RecordKind, writeNumber, writeSession } from './records.ts';
+import type { Subscription, Target } from './route.ts';
+import { SessionSubscriptions } from './session-subscriptions.ts';
 import { SessionWill } from './session-will.ts';
 import type { KeptOnce } from './stored.ts';
+import { sharedPrefix } from './topic-space.ts';
 import type { RoutedAddress, TopicSpace } from './topic-space.ts';
 
 /** The connection as far as the session knows it. */
@@ -31,6 +30,9 @@ export type Attachment = {
   readonly since: number;
 };
 
+const noSubscriptions: ReadonlyMap<string, Subscription> = new Map();
+const noFilters: readonly string[] = [];
+
 export class ClientSession implements Session, QueueHolder, EntryOwner {
   readonly space: TopicSpace;
   readonly clientId: string;
@@ -39,8 +41,10 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
   readonly will: SessionWill;
   readonly received: ReceivedIds;
   readonly deliveries: OutgoingDeliveries;
-  /** Found in the journal, or who attached last. */
+  /** Found in the journal, or who attached last, or what a review made of it. */
   principal: Principal;
+  /** False: all that is known of the principal is its name, from the journal. */
+  principalIsKnown = true;
   protocol = '';
   sessionExpiryMs = 0;
   /** Wall-clock time at which the connection was lost; 0 while there is one. */
@@ -54,10 +58,11 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
   /** Its record is in the journal: it is durable, or it has a will. */
   #recorded = false;
   readonly #context: BrokerContext;
-  #subscriptions: Map<string, Subscription> | undefined = undefined;
-  /** Shared and named queues among them. */
-  #competing: Set<CompetingConsumers> | undefined = undefined;
-  #retained: RetainedDelivery | undefined = undefined;
+  #subscriptions: SessionSubscriptions | undefined = undefined;
+  /** How often it was given another principal. */
+  #facts = 0;
+  /** Entries of the inbox before this position came when its principal might have more than now; 0: none is left. */
+  #suspectBefore = 0;
   #pumping = false;
   /** Somebody wanted to deliver and could not: to be told when that changes. */
   #declined = false;
@@ -90,11 +95,12 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
   }
 
   get subscriptions(): ReadonlyMap<string, Subscription> {
-    return (this.#subscriptions ??= new Map());
+    return this.#subscriptions?.byText ?? noSubscriptions;
   }
 
   get addressVersion(): number {
-    return this.#context.security.version;
+    // Each only rises, so their sum moves with either.
+    return this.#context.security.version + this.#facts;
   }
 
   // --- Publishing
@@ -107,6 +113,7 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
     if (address.outcome !== Outcome.accepted) return address.outcome;
     const context = this.#context;
     const routed = address as RoutedAddress;
+    if (routed.service !== undefined) return routed.service.take(this, message);
     const route = routed.route();
     if (message.guarantee === 0 && !message.retain && route.competing.length === 0) {
       context.counters.publishesAccepted++;
@@ -175,7 +182,7 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
   settle(deliveryId: number, settlement: Settlement): boolean {
     const queue = this.deliveries.settle(deliveryId, settlement);
     if (queue === undefined) return false;
-    if (this.#declined || this.inbox.ready.length > 0 || this.deliveries.waiting || this.#retained !== undefined) this.pump();
+    if (this.#declined || this.inbox.ready.length > 0 || this.deliveries.waiting || this.#subscriptions?.hasRetained) this.pump();
     if (queue !== this.inbox) queue.holder?.pump();
     return true;
   }
@@ -193,11 +200,11 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
       if (this.deliveries.waiting || !this.canTake() || entry.row > inbox.shard.durableRow) break;
       if (this.take(entry, entry.guarantee, entry.retained, entry.subscriptionIds) === 'loading') break;
     }
-    if (this.#retained !== undefined && !this.#retained.run()) this.#retained = undefined;
+    this.#subscriptions?.deliverRetained();
     this.#pumping = false;
     if (!this.#declined || !this.canTake()) return;
     this.#declined = false;
-    for (const competing of this.#competing ?? []) competing.pump();
+    this.#subscriptions?.pumpCompeting();
   }
 
   resume(): void {
@@ -208,23 +215,7 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
   // --- Subscribing
 
   subscribe(requests: readonly SubscribeRequest[], token: number): void {
-    const results: SubscribeResult[] = [];
-    let journaled = false;
-    for (const request of requests) {
-      const before = this.#subscriptions?.get(request.filter);
-      const result = this.#subscribeOne(request, before);
-      if (!(result instanceof Subscription)) {
-        results.push({ outcome: result, guarantee: 0 });
-        continue;
-      }
-      results.push({ outcome: Outcome.accepted, guarantee: result.guarantee });
-      if (this.durable) {
-        this.#writeSubscription(result);
-        journaled = true;
-      }
-      const wanted = request.retainHandling === 'always' || (request.retainHandling === 'ifNew' && before === undefined);
-      if (wanted && result.competing === undefined) (this.#retained ??= new RetainedDelivery(this.#context, this)).add(result);
-    }
+    const { results, journaled } = this.#subscribed.subscribe(requests);
     const consumer = this.consumer;
     const answer = (): void => {
       if (consumer === undefined || consumer !== this.consumer) return;
@@ -235,93 +226,60 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
     else answer();
   }
 
-  #subscribeOne(request: SubscribeRequest, before: Subscription | undefined): Subscription | Outcome {
-    const { limits, security } = this.#context;
-    const parsed = parseFilter(request.filter, limits.maxTopicLevels);
-    if (parsed.kind === 'invalid') return Outcome.filterInvalid;
-    if (!security.allows(this.principal, parsed.kind === 'queue' ? 'consume' : 'subscribe', request.filter)) return Outcome.notAuthorized;
-    if (this.durable && this.inbox.shard.stall !== undefined) return Outcome.unavailable;
-    if (before === undefined && this.subscriptions.size >= limits.maxSubscriptionsPerSession) return Outcome.quotaExceeded;
-    let competing;
-    if (parsed.kind !== 'plain') {
-      competing =
-        parsed.kind === 'shared' ? this.space.obtainShared(parsed.group, parsed.filter, this.durable) : this.space.obtainNamed(parsed.name);
-      if (competing === undefined) return Outcome.quotaExceeded;
-    }
-    const subscription = new Subscription(
-      this,
-      request.filter,
-      parsed.kind === 'queue' ? request.filter : parsed.filter,
-      request.guarantee,
-      request.noLocal,
-      request.retainAsPublished,
-      request.subscriptionId,
-      competing,
-    );
-    // The new one is there before the old one goes, so that a shared queue is never left without members in between.
-    this.space.subscribe(subscription);
-    if (before !== undefined) this.space.replaced(before);
-    this.#keep(subscription);
-    return subscription;
-  }
-
-  /** For a checkpoint. */
-  writeSubscriptions(): void {
-    if (this.durable) for (const subscription of this.subscriptions.values()) this.#writeSubscription(subscription);
-  }
-
-  #writeSubscription(subscription: Subscription): void {
-    const shard = this.inbox.shard;
-    shard.touch();
-    writeSubscribe(shard.writer, {
-      queueId: this.inbox.id,
-      filter: subscription.text,
-      guarantee: subscription.guarantee,
-      noLocal: subscription.noLocal,
-      retainAsPublished: subscription.retainAsPublished,
-      subscriptionId: subscription.subscriptionIds?.[0] ?? 0,
-    });
-  }
-
   unsubscribe(filters: readonly string[], token: number): void {
-    const outcomes: Outcome[] = [];
-    let journaled = false;
-    for (const filter of filters) {
-      const subscription = this.#subscriptions?.get(filter);
-      if (subscription === undefined) {
-        outcomes.push(Outcome.noSubscription);
-        continue;
-      }
-      outcomes.push(Outcome.accepted);
-      this.#drop(subscription);
-      if (!this.durable) continue;
-      this.inbox.shard.touch();
-      writeUnsubscribe(this.inbox.shard.writer, this.inbox.id, filter);
-      journaled = true;
-    }
+    const outcomes = filters.map((filter) => (this.#subscribed.unsubscribe(filter) ? Outcome.accepted : Outcome.noSubscription));
     const consumer = this.consumer;
+    const journaled = this.durable && outcomes.includes(Outcome.accepted);
     if (journaled) this.inbox.shard.whenDurable(() => consumer === this.consumer && consumer?.unsubscribed(token, outcomes));
     else consumer?.unsubscribed(token, outcomes);
   }
 
-  #drop(subscription: Subscription): void {
-    this.#subscriptions!.delete(subscription.text);
-    this.#retained?.remove(subscription);
-    const competing = subscription.competing;
-    if (competing !== undefined) this.#competing!.delete(competing);
-    // What is under way stays so until the peer settles it, or its connection is lost [MQTT-3.10.4-3].
-    this.space.unsubscribe(subscription);
+  get #subscribed(): SessionSubscriptions {
+    return (this.#subscriptions ??= new SessionSubscriptions(this.#context, this));
+  }
+
+  /** For a checkpoint. */
+  writeSubscriptions(): void {
+    if (this.durable) this.#subscriptions?.writeAll();
   }
 
   /** Takes over a subscription found in the journal. */
   recoverSubscription(subscription: Subscription): void {
-    this.#keep(subscription);
-    this.space.subscribe(subscription);
+    this.#subscribed.recover(subscription);
   }
 
-  #keep(subscription: Subscription): void {
-    (this.#subscriptions ??= new Map()).set(subscription.text, subscription);
-    if (subscription.competing !== undefined) (this.#competing ??= new Set()).add(subscription.competing);
+  // --- What its principal may have
+
+  /**
+   * What is known of its principal, or what principals may do, has changed: what it may not have any more is taken from it.
+   * Returns the subscriptions that went.
+   */
+  reviewed(principal: Principal): readonly string[] {
+    if (principal !== this.principal) {
+      this.principal = principal;
+      this.#facts++;
+    }
+    this.principalIsKnown = true;
+    // What waits may have come by a subscription that is gone now, and what is under way will be sent again some day.
+    this.#suspectBefore = this.inbox.ledger.queued === 0 && this.deliveries.size === 0 ? 0 : this.inbox.nextPosition;
+    const revoked = this.#subscriptions?.recheck() ?? noFilters;
+    this.#context.counters.subscriptionsRevoked += revoked.length;
+    return revoked;
+  }
+
+  /** The entry came when its principal might have more than now, and the message is one that it may not have any more. */
+  isRevoked(entry: Entry, message: Message): boolean {
+    if (this.#suspectBefore === 0) return false;
+    const { queue } = entry;
+    let wanted = message.topic;
+    if (queue === this.inbox) {
+      if (entry.position >= this.#suspectBefore) return false;
+    } else {
+      // As long as it is a member, it may have all that the queue holds.
+      if (queue.kind === 'named' || competingOf(queue)?.memberOf(this) !== undefined) return false;
+      wanted = `${sharedPrefix}${queue.name.slice(0, queue.name.indexOf('/'))}/${message.topic}`;
+    }
+    return !this.#context.security.allows(this.principal, 'subscribe', wanted);
   }
 
   // --- Coming and going
@@ -331,10 +289,12 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
     this.#context.timers.cancel(this.#expiry);
     this.#expiry = undefined;
     this.attachment = attachment;
-    this.principal = principal;
     this.protocol = attachment.protocol;
     this.sessionExpiryMs = sessionExpiryMs;
     this.disconnectedAtMs = 0;
+    this.inbox.usage?.connected(1);
+    // While it was away its principal may have lost what it has subscribed to.
+    this.reviewed(principal);
   }
 
   /** The peer has been told that it is attached. Unsettled deliveries are sent again, in their order. */
@@ -345,7 +305,7 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
   }
 
   /** Another connection takes the session over, or an operator ends it: its consumer is told, and detached. */
-  expel(reason: 'takenOver' | 'administrative' | 'shuttingDown' | 'unavailable'): void {
+  expel(reason: CloseReason): void {
     const consumer = this.consumer;
     if (consumer === undefined) return;
     this.detach(true);
@@ -357,6 +317,7 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
     if (consumer === undefined) return;
     this.#context.held.delete(consumer);
     this.attachment = undefined;
+    this.inbox.usage?.connected(-1);
     this.#live = false;
     this.disconnectedAtMs = this.#context.clock.wallMs();
     if (sessionExpiryMs !== undefined) this.sessionExpiryMs = sessionExpiryMs;
@@ -393,10 +354,10 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
       this.#removeRecord();
     });
     if (!gone) this.writeRecord();
-    for (const subscription of [...(this.#subscriptions?.values() ?? [])]) this.#drop(subscription);
+    this.#subscriptions?.dropAll();
     const inbox = this.inbox;
     inbox.closing = true;
-    if (this.space.sessions.get(this.clientId) === this) this.space.sessions.delete(this.clientId);
+    this.space.removeSession(this);
     this.deliveries.abandon();
     inbox.purge('sessionEnded');
     this.received.clear();
@@ -422,6 +383,7 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
 
   recovered(): void {
     this.#recorded = true;
+    this.principalIsKnown = false;
   }
 
   writeRecord(): void {

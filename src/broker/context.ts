@@ -8,6 +8,7 @@ import type { Ledger } from './ledger.ts';
 import type { BrokerLimits } from './limits.ts';
 import type { Consumer } from './port.ts';
 import type { Shard } from './shard.ts';
+import type { ServiceTopics } from './service-topics.ts';
 import type { PayloadMemory } from './stored.ts';
 import type { Turn } from './turn.ts';
 
@@ -24,6 +25,7 @@ export type BrokerContext = {
   /** The books of all queues together, including those that are gone. */
   readonly total: Ledger;
   readonly counters: BrokerCounters;
+  readonly services: ServiceTopics;
   /** Consumers held back until the pressure is off. */
   readonly held: Set<Consumer>;
   /** Bytes handed to the journals and not yet durable are above their limit: publishers are to be held back. */

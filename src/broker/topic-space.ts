@@ -2,17 +2,20 @@
 
 import { filterProblem } from '../message/filter.ts';
 import { topicProblem } from '../message/topic.ts';
-import type { Principal } from '../security/security.ts';
+import type { Message } from '../message/message.ts';
+import type { MessageTerms, Principal, Security } from '../security/security.ts';
 import type { ClientSession } from './client-session.ts';
 import { CompetingConsumers } from './competing-consumers.ts';
 import type { BrokerContext } from './context.ts';
 import { shardOf } from './context.ts';
 import { Outcome } from './port.ts';
 import type { Address } from './port.ts';
+import { PrincipalIndex } from './principal-index.ts';
 import { Queue } from './queue.ts';
 import { RecordKind, writeEntries, writeNumber } from './records.ts';
 import { RetainedMessages } from './retained-messages.ts';
 import { Route, type Subscription, Target } from './route.ts';
+import type { OpenService } from './service-topics.ts';
 import { TopicTree } from './topic-tree.ts';
 
 export const queuePrefix = '$queue/';
@@ -24,11 +27,15 @@ export const sharedPrefix = '$share/';
  */
 const keepForsakenMs = 10 * 60_000;
 
+const publishOnly = ['publish'] as const;
+const publishAndRetain = ['publish', 'retain'] as const;
+
 type Subscriber = Subscription | CompetingConsumers;
 
 export class TopicSpace {
   readonly tenant: string;
   readonly sessions = new Map<string, ClientSession>();
+  readonly principals = new PrincipalIndex();
   readonly retained: RetainedMessages;
   /** Shared queues by `group/filter`. */
   readonly shared = new Map<string, CompetingConsumers>();
@@ -51,7 +58,7 @@ export class TopicSpace {
 
   /** Checks, authorizes and routes a topic for one publisher. */
   address(principal: Principal, topic: string, topicBytes: Uint8Array): RoutedAddress {
-    return new RoutedAddress(this, topic, topicBytes, this.admits(principal, topic));
+    return new RoutedAddress(this, topic, topicBytes, this.admits(principal, topic), this.#context.services.of(topic));
   }
 
   /** Whether the principal may publish to the topic: accepted, notAuthorized or topicInvalid. */
@@ -253,9 +260,12 @@ export class RoutedAddress implements Address {
   readonly topicBytes: Uint8Array;
   readonly outcome: Outcome;
   readonly space: TopicSpace;
+  /** Takes what is published here in place of subscribers. */
+  readonly service: OpenService | undefined;
   #route: Route | undefined = undefined;
 
-  constructor(space: TopicSpace, topic: string, topicBytes: Uint8Array, outcome: Outcome) {
+  constructor(space: TopicSpace, topic: string, topicBytes: Uint8Array, outcome: Outcome, service: OpenService | undefined) {
+    this.service = service;
     this.space = space;
     this.topic = topic;
     this.topicBytes = topicBytes;
