@@ -4,6 +4,7 @@
 import type { Log } from './base/log.ts';
 import { differences, withLiveChanges, type Change, type Config } from './config.ts';
 import { AdminPart } from './node/admin-part.ts';
+import { auditPart } from './node/audit-part.ts';
 import { brokerPart } from './node/broker-part.ts';
 import { dataDirectoryPart } from './node/data-directory-part.ts';
 import { keystorePart } from './node/keystore-part.ts';
@@ -46,6 +47,7 @@ export class HeliographNode {
     this.#admin = admin;
     const parts = [
       dataDirectoryPart(rooms),
+      auditPart(rooms),
       registryPart(rooms),
       keystorePart(rooms, refreshTls),
       securityPart(rooms),

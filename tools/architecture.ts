@@ -56,7 +56,7 @@ const reserved: readonly { readonly modules: RegExp; readonly rooms: readonly st
   {
     modules: /^node:(net|tls|dgram|https?|http2)$|^ws$/,
     // admin serves HTTP, client opens connections, pki builds the contexts that net is handed.
-    rooms: ['src/net', 'src/admin', 'src/client', 'src/security/pki'],
+    rooms: ['src/net', 'src/admin', 'src/client', 'src/security/pki', 'src/security/audit/syslog-sender.ts'],
     instead: 'sockets belong to src/net; a protocol writes into its Wire (src/protocols/protocol.ts)',
   },
   {
@@ -75,6 +75,7 @@ const reserved: readonly { readonly modules: RegExp; readonly rooms: readonly st
       'src/node', // the data directory and its lock
       'src/config', // reads the configuration file
       'src/base/private-file.ts', // the one way to write secrets
+      'src/security/audit', // the audit log is files
       'src/security/pki', // keys and certificates are files
       'src/admin/local-access.ts', // the token for commands on this machine
       'src/admin/process-metrics.ts', // counts open files

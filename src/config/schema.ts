@@ -4,6 +4,7 @@ import type { Static } from 'typebox';
 import { section } from './fields.ts';
 import type { SchemaNode } from './schema-node.ts';
 import { adminSection } from './sections/admin.ts';
+import { auditSection } from './sections/audit.ts';
 import { brokerSection } from './sections/broker.ts';
 import { listenersSection } from './sections/listeners.ts';
 import { logSection } from './sections/log.ts';
@@ -27,6 +28,7 @@ export const configSchema = section(
     registry: registrySection,
     net: netSection,
     admin: adminSection,
+    audit: auditSection,
     log: logSection,
   },
   'Heliograph configuration.',

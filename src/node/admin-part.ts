@@ -100,6 +100,16 @@ export class AdminPart implements Part {
   #metricSources() {
     const { broker, journals, loop, mqtt, security, keystore, registryMetrics } = this.#rooms;
     const registry = registryMetrics === undefined ? [] : [registryMetrics];
-    return [new BrokerMetrics(broker), ...journals, loop, mqtt, security, keystore, ...registry, ...this.#listeners.all];
+    return [
+      ...this.#rooms.auditMetrics,
+      new BrokerMetrics(broker),
+      ...journals,
+      loop,
+      mqtt,
+      security,
+      keystore,
+      ...registry,
+      ...this.#listeners.all,
+    ];
   }
 }

@@ -10,6 +10,10 @@ export function registryPath(dataDir: string): string {
   return resolve(dataDir, 'registry.db');
 }
 
+export function auditPath(dataDir: string): string {
+  return resolve(dataDir, 'audit');
+}
+
 export function pkiPath(dataDir: string): string {
   return resolve(dataDir, 'pki');
 }

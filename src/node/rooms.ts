@@ -11,6 +11,7 @@ import type { Journal } from '../store/journal.ts';
 import { NetLoop } from '../net/loop.ts';
 import type { MqttProtocol } from '../protocols/mqtt/index.ts';
 import type { LookUps, Registry } from '../registry/registry.ts';
+import type { AuditLog } from '../security/audit/audit-log.ts';
 import type { NodeSecurity } from '../security/create-security.ts';
 import type { Keystore } from '../security/pki/keystore.ts';
 
@@ -24,6 +25,8 @@ export class Rooms {
   readonly clock = new SystemClock();
   readonly random = secureRandom;
   readonly loop: NetLoop;
+  audit!: AuditLog;
+  auditMetrics: MetricSource[] = [];
   keystore!: Keystore;
   registry!: Registry;
   /** The registry as it is asked when a peer connects. */

@@ -12,6 +12,7 @@ export function notReady(rooms: Rooms): string[] {
   const reasons = broker.state === 'serving' ? [] : [`the broker is ${broker.state}`];
   for (const { index, stall } of broker.shards)
     if (stall !== undefined) reasons.push(`shard ${index} waits for the disk: ${stall.message}`);
+  if (rooms.audit.failure !== undefined) reasons.push(`the audit log cannot be written: ${rooms.audit.failure}`);
   return reasons;
 }
 

@@ -1,0 +1,54 @@
+// What the audit log says: pages of entries, oldest first, and the whole of it for export.
+
+import { actorText, auditLimits, parseLine } from './audit-line.ts';
+import type { EntryLine } from './audit-line.ts';
+import { linesOf, segmentsOf } from './segments.ts';
+
+export type AuditQuery = {
+  /** Entries behind this sequence number. */
+  readonly afterSeq?: number | undefined;
+  readonly fromMs?: number | undefined;
+  readonly untilMs?: number | undefined;
+  /** Begins with. */
+  readonly action?: string | undefined;
+  readonly target?: string | undefined;
+  /** Exactly, as actorText writes it: `main/alice`, `(local)`. */
+  readonly actor?: string | undefined;
+  readonly outcome?: string | undefined;
+};
+
+export async function* auditEntries(directory: string, query: AuditQuery): AsyncGenerator<EntryLine> {
+  const { afterSeq = 0, fromMs = -Infinity, untilMs = Infinity } = query;
+  const segments = await segmentsOf(directory);
+  for (const [i, { path }] of segments.entries()) {
+    const next = segments[i + 1];
+    if (next !== undefined && next.firstSeq <= afterSeq + 1) continue;
+    for await (const { text, whole } of linesOf(path, auditLimits.line)) {
+      const line = whole ? parseLine(text) : undefined;
+      if (line?.type !== 'entry' || line.seq <= afterSeq) continue;
+      const atMs = Date.parse(line.at);
+      if (atMs >= untilMs) return;
+      if (atMs >= fromMs && matches(line, query)) yield line;
+    }
+  }
+}
+
+function matches(line: EntryLine, { action, target, actor, outcome }: AuditQuery): boolean {
+  if (action !== undefined && !line.action.startsWith(action)) return false;
+  if (target !== undefined && !line.target.startsWith(target)) return false;
+  if (outcome !== undefined && line.outcome !== outcome) return false;
+  return actor === undefined || actorText(line.actor) === actor;
+}
+
+export async function auditPage(
+  directory: string,
+  query: AuditQuery,
+  limit: number,
+): Promise<{ entries: EntryLine[]; next: number | undefined }> {
+  const entries: EntryLine[] = [];
+  for await (const entry of auditEntries(directory, query)) {
+    if (entries.length === limit) return { entries, next: entries.at(-1)!.seq };
+    entries.push(entry);
+  }
+  return { entries, next: undefined };
+}
