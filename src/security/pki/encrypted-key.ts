@@ -1,0 +1,106 @@
+// Private keys at rest: encrypted PKCS #8 (RFC 5958 §3) that OpenSSL opens, too (`openssl pkey -in FILE`). The passphrase goes
+// through scrypt (RFC 7914), whose work and memory make guessing expensive; Node itself would only offer PBKDF2 with few rounds.
+
+import { createCipheriv, createDecipheriv, createPrivateKey, scrypt } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
+import { promisify } from 'node:util';
+import type { Random } from '../../base/random.ts';
+import { DerError, DerReader, integer, octetString, oid, sequence, tags } from './der.ts';
+
+const oids = {
+  pbes2: '1.2.840.113549.1.5.13',
+  scrypt: '1.3.6.1.4.1.11591.4.11',
+  aes256Cbc: '2.16.840.1.101.3.4.1.42',
+} as const;
+
+/** OpenSSL reads up to 32 MiB of scrypt: 16 MiB, five times over. About 0.2 s. */
+const cost = { N: 16_384, r: 8, p: 5 } as const;
+/** What a file may ask of this process. */
+const maxMemoryBytes = 32 * 1024 * 1024;
+const maxParallel = 16;
+const keyBytes = 32;
+const saltBytes = 16;
+const ivBytes = 16;
+const label = 'ENCRYPTED PRIVATE KEY';
+
+const derive = promisify(scrypt) as (
+  secret: string,
+  salt: Uint8Array,
+  length: number,
+  options: { N: number; r: number; p: number; maxmem: number },
+) => Promise<Buffer>;
+
+/** PEM. `random` must be the secure source. */
+export async function encryptPrivateKey(key: KeyObject, secret: string, random: Random): Promise<string> {
+  const salt = random.bytes(saltBytes);
+  const iv = random.bytes(ivBytes);
+  const cipher = createCipheriv('aes-256-cbc', await derive(secret, salt, keyBytes, { ...cost, maxmem: 2 * maxMemoryBytes }), iv);
+  const plain = key.export({ type: 'pkcs8', format: 'der' });
+  const encrypted = Buffer.concat([cipher.update(plain), cipher.final()]);
+  plain.fill(0);
+  const derivation = sequence(octetString(salt), integer(cost.N), integer(cost.r), integer(cost.p), integer(keyBytes));
+  const scheme = sequence(
+    oid(oids.pbes2),
+    sequence(sequence(oid(oids.scrypt), derivation), sequence(oid(oids.aes256Cbc), octetString(iv))),
+  );
+  return pemOf(label, sequence(scheme, octetString(encrypted)));
+}
+
+/** Undefined: the passphrase is wrong, or the text is no key that `encryptPrivateKey` or OpenSSL (with -scrypt) wrote. */
+export async function decryptPrivateKey(pem: string, secret: string): Promise<KeyObject | undefined> {
+  const block = /-----BEGIN ENCRYPTED PRIVATE KEY-----([A-Za-z0-9+/=\s]+)-----END ENCRYPTED PRIVATE KEY-----/.exec(pem)?.[1];
+  if (block === undefined) return undefined;
+  try {
+    const { salt, N, r, p, iv, encrypted } = parse(Buffer.from(block, 'base64'));
+    const key = await derive(secret, salt, keyBytes, { N, r, p, maxmem: 2 * maxMemoryBytes });
+    const decipher = createDecipheriv('aes-256-cbc', key, iv);
+    const plain = Buffer.concat([decipher.update(encrypted), decipher.final()]);
+    const found = createPrivateKey({ key: plain, type: 'pkcs8', format: 'der' });
+    plain.fill(0);
+    return found;
+  } catch {
+    // What the library says of a wrong passphrase is noise, and of a right one perhaps too much.
+    return decryptByOpenSsl(pem, secret);
+  }
+}
+
+/** Other schemes, such as PBKDF2: of keys that the operator brings. */
+function decryptByOpenSsl(pem: string, passphrase: string): KeyObject | undefined {
+  try {
+    return createPrivateKey({ key: pem, passphrase });
+  } catch {
+    return undefined;
+  }
+}
+
+function parse(der: Uint8Array) {
+  const outer = new DerReader(der);
+  const info = outer.within(tags.sequence);
+  outer.end();
+  const scheme = info.within(tags.sequence);
+  const encrypted = info.take(tags.octetString).content;
+  if (scheme.oid() !== oids.pbes2) throw new DerError('is encrypted in another way');
+  const parameters = scheme.within(tags.sequence);
+  const derivation = parameters.within(tags.sequence);
+  const cipher = parameters.within(tags.sequence);
+  if (derivation.oid() !== oids.scrypt || cipher.oid() !== oids.aes256Cbc) throw new DerError('is encrypted in another way');
+  const given = derivation.within(tags.sequence);
+  const salt = given.take(tags.octetString).content;
+  const [N, r, p] = [small(given), small(given), small(given)];
+  if (128 * N * r > maxMemoryBytes || p > maxParallel) throw new DerError('asks for too much work');
+  return { salt, N, r, p, iv: cipher.take(tags.octetString).content, encrypted };
+}
+
+function small(reader: DerReader): number {
+  const bytes = reader.unsigned();
+  if (bytes.length > 4) throw new DerError('holds a number that is too large');
+  return Number.parseInt(Buffer.from(bytes).toString('hex'), 16);
+}
+
+export function pemOf(what: string, der: Uint8Array): string {
+  const lines =
+    Buffer.from(der)
+      .toString('base64')
+      .match(/.{1,64}/g) ?? [];
+  return `-----BEGIN ${what}-----\n${lines.join('\n')}\n-----END ${what}-----\n`;
+}
