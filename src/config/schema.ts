@@ -11,6 +11,7 @@ import { logSection } from './sections/log.ts';
 import { mqttSection } from './sections/mqtt.ts';
 import { netSection } from './sections/net.ts';
 import { nodeSection } from './sections/node.ts';
+import { pkiSection } from './sections/pki.ts';
 import { registrySection } from './sections/registry.ts';
 import { securitySection } from './sections/security.ts';
 import { storeSection } from './sections/store.ts';
@@ -21,6 +22,7 @@ export const configSchema = section(
     node: nodeSection,
     listeners: listenersSection,
     tls: tlsSection,
+    pki: pkiSection,
     security: securitySection,
     mqtt: mqttSection,
     broker: brokerSection,

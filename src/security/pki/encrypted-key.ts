@@ -5,7 +5,8 @@ import { createCipheriv, createDecipheriv, createPrivateKey, scrypt } from 'node
 import type { KeyObject } from 'node:crypto';
 import { promisify } from 'node:util';
 import type { Random } from '../../base/random.ts';
-import { DerError, DerReader, integer, octetString, oid, sequence, tags } from './der.ts';
+import { DerError, contentOf, oidOf, readDer, smallIntegerOf, tags } from './der/der-reader.ts';
+import { integer, octets, oid, sequence } from './der/der-writer.ts';
 
 const oids = {
   pbes2: '1.2.840.113549.1.5.13',
@@ -38,12 +39,9 @@ export async function encryptPrivateKey(key: KeyObject, secret: string, random: 
   const plain = key.export({ type: 'pkcs8', format: 'der' });
   const encrypted = Buffer.concat([cipher.update(plain), cipher.final()]);
   plain.fill(0);
-  const derivation = sequence(octetString(salt), integer(cost.N), integer(cost.r), integer(cost.p), integer(keyBytes));
-  const scheme = sequence(
-    oid(oids.pbes2),
-    sequence(sequence(oid(oids.scrypt), derivation), sequence(oid(oids.aes256Cbc), octetString(iv))),
-  );
-  return pemOf(label, sequence(scheme, octetString(encrypted)));
+  const derivation = sequence(octets(salt), integer(cost.N), integer(cost.r), integer(cost.p), integer(keyBytes));
+  const scheme = sequence(oid(oids.pbes2), sequence(sequence(oid(oids.scrypt), derivation), sequence(oid(oids.aes256Cbc), octets(iv))));
+  return pemOf(label, sequence(scheme, octets(encrypted)));
 }
 
 /** Undefined: the passphrase is wrong, or the text is no key that `encryptPrivateKey` or OpenSSL (with -scrypt) wrote. */
@@ -51,7 +49,7 @@ export async function decryptPrivateKey(pem: string, secret: string): Promise<Ke
   const block = /-----BEGIN ENCRYPTED PRIVATE KEY-----([A-Za-z0-9+/=\s]+)-----END ENCRYPTED PRIVATE KEY-----/.exec(pem)?.[1];
   if (block === undefined) return undefined;
   try {
-    const { salt, N, r, p, iv, encrypted } = parse(Buffer.from(block, 'base64'));
+    const { salt, N, r, p, iv, encrypted } = parse(Buffer.from(block, 'base64'))!;
     const key = await derive(secret, salt, keyBytes, { N, r, p, maxmem: 2 * maxMemoryBytes });
     const decipher = createDecipheriv('aes-256-cbc', key, iv);
     const plain = Buffer.concat([decipher.update(encrypted), decipher.final()]);
@@ -73,28 +71,28 @@ function decryptByOpenSsl(pem: string, passphrase: string): KeyObject | undefine
   }
 }
 
+/** Undefined: not in this scheme, or asking for more work than is good for us. */
 function parse(der: Uint8Array) {
-  const outer = new DerReader(der);
-  const info = outer.within(tags.sequence);
-  outer.end();
-  const scheme = info.within(tags.sequence);
-  const encrypted = info.take(tags.octetString).content;
-  if (scheme.oid() !== oids.pbes2) throw new DerError('is encrypted in another way');
-  const parameters = scheme.within(tags.sequence);
-  const derivation = parameters.within(tags.sequence);
-  const cipher = parameters.within(tags.sequence);
-  if (derivation.oid() !== oids.scrypt || cipher.oid() !== oids.aes256Cbc) throw new DerError('is encrypted in another way');
-  const given = derivation.within(tags.sequence);
-  const salt = given.take(tags.octetString).content;
-  const [N, r, p] = [small(given), small(given), small(given)];
-  if (128 * N * r > maxMemoryBytes || p > maxParallel) throw new DerError('asks for too much work');
-  return { salt, N, r, p, iv: cipher.take(tags.octetString).content, encrypted };
-}
-
-function small(reader: DerReader): number {
-  const bytes = reader.unsigned();
-  if (bytes.length > 4) throw new DerError('holds a number that is too large');
-  return Number.parseInt(Buffer.from(bytes).toString('hex'), 16);
+  return readDer(der, (reader) => {
+    const info = reader.enter(tags.sequence);
+    const scheme = info.enter(tags.sequence);
+    const encrypted = contentOf(info.take(tags.octetString));
+    if (oidOf(scheme.take(tags.oid)) !== oids.pbes2) throw new DerError('is encrypted in another way');
+    const parameters = scheme.enter(tags.sequence);
+    const derivation = parameters.enter(tags.sequence);
+    const cipher = parameters.enter(tags.sequence);
+    const isOurs = oidOf(derivation.take(tags.oid)) === oids.scrypt && oidOf(cipher.take(tags.oid)) === oids.aes256Cbc;
+    if (!isOurs) throw new DerError('is encrypted in another way');
+    const given = derivation.enter(tags.sequence);
+    const salt = contentOf(given.take(tags.octetString));
+    const [N, r, p] = [given.take(tags.integer), given.take(tags.integer), given.take(tags.integer)].map(smallIntegerOf) as [
+      number,
+      number,
+      number,
+    ];
+    if (128 * N * r > maxMemoryBytes || p > maxParallel) throw new DerError('asks for too much work');
+    return { salt, N, r, p, iv: contentOf(cipher.take(tags.octetString)), encrypted };
+  });
 }
 
 export function pemOf(what: string, der: Uint8Array): string {
