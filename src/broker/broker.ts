@@ -14,14 +14,19 @@ import { CompetingConsumers } from './competing-consumers.ts';
 import { ClientSession } from './client-session.ts';
 import { BrokerCounters, shardOf } from './context.ts';
 import type { BrokerContext } from './context.ts';
+import { HeldPublishers, HoldReason } from './held-publishers.ts';
 import { Ledger } from './ledger.ts';
 import type { BrokerLimits } from './limits.ts';
 import { Outcome } from './port.ts';
 import type { AttachRequest, BrokerPort, Consumer, Will } from './port.ts';
 import { Queue } from './queue.ts';
+import { withoutQuotas } from './quotas.ts';
+import type { QuotaSource } from './quotas.ts';
 import type { Entry } from './queue.ts';
 import { ShardRecovery, StoredMessages, fillQueue } from './recovery.ts';
 import type { RecoveredQueue } from './recovery.ts';
+import { Review, concernedSessions } from './review.ts';
+import type { Concerned, Reassess, ReviewResult } from './review.ts';
 import { Subscription } from './route.ts';
 import { ServiceTopics } from './service-topics.ts';
 import { Shard, maxShards } from './shard.ts';
@@ -36,6 +41,8 @@ export type BrokerOptions = {
   readonly log: Log;
   readonly security: Security;
   readonly limits: BrokerLimits;
+  /** Absent: nobody has any. */
+  readonly quotas?: QuotaSource;
   /** Whose deadlines the owner advances, on the monotonic clock; the broker's own when absent. */
   readonly timers?: Timers;
   /** One per shard, in order. */
@@ -90,7 +97,8 @@ export class Broker implements BrokerPort {
       total: this.total,
       counters: this.counters,
       services: this.services,
-      held: new Set(),
+      held: new HeldPublishers(),
+      quotas: options.quotas ?? withoutQuotas,
       pressure: { on: false },
     };
     this.#checkpointers = this.shards.map((shard) => new Checkpointer(this.#context, shard, this.spaces));
@@ -164,6 +172,13 @@ export class Broker implements BrokerPort {
       this.#sessions = this.sessionCount;
       if (this.#sessions >= this.#context.limits.maxSessions) return consumer.attached(Outcome.quotaExceeded, undefined, false);
     }
+    const usage = space.usages.of(request.principal);
+    // One that takes over takes the place of the one before.
+    if (resumed?.attachment === undefined && !usage.admitsConnection()) {
+      usage.refuse('connections');
+      space.usages.sessionEnded(request.principal.id);
+      return consumer.attached(Outcome.quotaExceeded, undefined, false);
+    }
     resumed?.expel('takenOver');
     if (resumed !== undefined && (request.cleanStart || resumed.ended)) resumed.end();
     const present = resumed !== undefined && !resumed.ended;
@@ -183,12 +198,10 @@ export class Broker implements BrokerPort {
   }
 
   #willRefusal(principal: Principal, will: Will): Outcome | undefined {
-    const { topic, retain } = will.message;
-    const outcome = this.space(principal.tenant).admits(principal, topic);
-    if (outcome !== Outcome.accepted) return outcome;
     // Nobody is there to be answered.
-    if (this.services.of(topic) !== undefined) return Outcome.notAuthorized;
-    return retain && !this.#context.security.allows(principal, 'retain', topic) ? Outcome.notAuthorized : undefined;
+    if (this.services.of(will.message.topic) !== undefined) return Outcome.notAuthorized;
+    const outcome = this.space(principal.tenant).admitsMessage(principal, will.message);
+    return outcome === Outcome.accepted ? undefined : outcome;
   }
 
   #resumable(space: TopicSpace, request: AttachRequest): ClientSession | undefined {
@@ -214,7 +227,8 @@ export class Broker implements BrokerPort {
       this.total,
     );
     const session = new ClientSession(this.#context, space, request.principal, request.clientId, inbox);
-    space.sessions.set(request.clientId, session);
+    inbox.usage = space.usages.of(request.principal);
+    space.addSession(session);
     return session;
   }
 
@@ -227,6 +241,7 @@ export class Broker implements BrokerPort {
       remoteAddress: request.remoteAddress,
       listener: request.listener,
       since: clock.wallMs(),
+      canRefuse: request.canRefuse ?? true,
     };
     const expiryMs = request.sessionExpiryMs === Infinity ? Infinity : Math.min(request.sessionExpiryMs, limits.maxSessionExpiryMs);
     session.attach(attachment, request.principal, expiryMs);
@@ -241,6 +256,24 @@ export class Broker implements BrokerPort {
     // published [MQTT-3.1.2-8], or that an earlier session is gone [MQTT-3.1.2-4].
     if (session.needsRecord || journaled) session.inbox.shard.whenDurable(answer);
     else answer();
+  }
+
+  // --- After something has changed
+
+  /** Asks of the connected sessions that are concerned whether they may stay, and ends or trims those that may not. */
+  review(concerned: Concerned, reassess: Reassess, done: (result: ReviewResult) => void): void {
+    const { counters } = this;
+    counters.reviews++;
+    const counted = (result: ReviewResult): void => {
+      counters.sessionsReviewed += result.sessions;
+      done(result);
+    };
+    new Review(this.#context, concernedSessions(this.spaces, concerned), reassess, counted).run();
+  }
+
+  /** Quotas of tenants have changed; those of principals are asked for when they connect, or are reviewed. */
+  refreshQuotas(): void {
+    for (const space of this.spaces.values()) space.usages.refresh();
   }
 
   // --- Keeping house
@@ -283,9 +316,7 @@ export class Broker implements BrokerPort {
   #letGo(): void {
     const { pressure, held } = this.#context;
     pressure.on = false;
-    const consumers = [...held];
-    held.clear();
-    for (const consumer of consumers) consumer.hold(false);
+    held.releaseAll(HoldReason.pressure);
   }
 
   #stalled(shard: Shard, error: JournalError | undefined): void {
@@ -361,7 +392,9 @@ export class Broker implements BrokerPort {
       session.disconnectedAtMs = disconnectedAtMs === 0 ? this.#context.clock.wallMs() : disconnectedAtMs;
       session.recovered();
       // An earlier one of the same name is over, but for its will.
-      if ((this.space(tenant).sessions.get(clientId)?.key ?? 0) < session.key) this.space(tenant).sessions.set(clientId, session);
+      // What quotas its principal has is known only when it comes back.
+      inbox.usage = this.space(tenant).usages.tenant;
+      this.space(tenant).addSession(session);
       shard.sessions.set(found.id, session);
       sessions.set(session.key, session);
       return inbox;

@@ -10,6 +10,7 @@ import { acknowledgeWhenDurable, distribute, enqueueTransient, sendToAll } from 
 import { Outcome } from './port.ts';
 import type { Address, CloseReason, Consumer, Session, Settlement, SubscribeRequest } from './port.ts';
 import type { Entry, EntryOwner, Queue, QueueHolder } from './queue.ts';
+import { HoldReason } from './held-publishers.ts';
 import { OutgoingDeliveries } from './outgoing-deliveries.ts';
 import { ReceivedIds } from './received-ids.ts';
 import { RecordKind, writeNumber, writeSession } from './records.ts';
@@ -19,6 +20,7 @@ import { SessionWill } from './session-will.ts';
 import type { KeptOnce } from './stored.ts';
 import { sharedPrefix } from './topic-space.ts';
 import type { RoutedAddress, TopicSpace } from './topic-space.ts';
+import type { Usage } from './usage.ts';
 
 /** The connection as far as the session knows it. */
 export type Attachment = {
@@ -28,6 +30,8 @@ export type Attachment = {
   readonly remoteAddress: string;
   readonly listener: string;
   readonly since: number;
+  /** See AttachRequest. */
+  readonly canRefuse: boolean;
 };
 
 const noSubscriptions: ReadonlyMap<string, Subscription> = new Map();
@@ -113,6 +117,10 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
     if (address.outcome !== Outcome.accepted) return address.outcome;
     const context = this.#context;
     const routed = address as RoutedAddress;
+    if (routed.terms !== undefined && !routed.terms.allows(message.guarantee, message.payloadBytes)) return Outcome.notAuthorized;
+    if (message.retain && !routed.allowsRetained(message)) return Outcome.notAuthorized;
+    const { usage } = this.inbox;
+    if (usage !== undefined && usage.metered && !this.#isWithinRates(usage, message, token)) return Outcome.quotaExceeded;
     if (routed.service !== undefined) return routed.service.take(this, message);
     const route = routed.route();
     if (message.guarantee === 0 && !message.retain && route.competing.length === 0) {
@@ -140,11 +148,38 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
   }
 
   #holdPublisher(): void {
-    const consumer = this.consumer;
-    if (consumer === undefined || this.#context.held.has(consumer)) return;
-    this.#context.held.add(consumer);
-    this.#context.counters.publishersHeld++;
-    consumer.hold(true);
+    const { consumer } = this;
+    if (consumer !== undefined && this.#context.held.hold(consumer, HoldReason.pressure)) this.#context.counters.publishersHeld++;
+  }
+
+  /**
+   * Whether the publish may go on. Above the rates what is delivered at most once is dropped, who can be refused is refused, and
+   * who cannot is held back until the mean is right again: disconnected, it would only come again with the same.
+   */
+  #isWithinRates(usage: Usage, message: Message, token: number): boolean {
+    // What was promised may not be refused when it is asked for again.
+    if (message.guarantee === 2 && this.received.has(token)) return true;
+    const isWithin = usage.admitsPublish(this.#context.clock.monotonicMs());
+    if (!isWithin) {
+      usage.refuse('rate');
+      if (message.guarantee === 0 || this.attachment?.canRefuse !== false) return false;
+    }
+    usage.published(message.payloadBytes + message.topicBytes.length);
+    if (!isWithin) this.#holdUntilWithinRates(usage);
+    return true;
+  }
+
+  #holdUntilWithinRates(usage: Usage): void {
+    const { held, counters, timers, clock } = this.#context;
+    const { consumer } = this;
+    if (consumer === undefined || !held.hold(consumer, HoldReason.rates)) return;
+    counters.publishersHeldByRates++;
+    const wait = (): void => {
+      const nowMs = clock.monotonicMs();
+      if (usage.admitsPublish(nowMs)) held.release(consumer, HoldReason.rates);
+      else timers.at(nowMs + Math.max(1, usage.waitMs()), () => this.consumer === consumer && wait());
+    };
+    wait();
   }
 
   // --- Being delivered to
@@ -259,6 +294,8 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
       this.principal = principal;
       this.#facts++;
     }
+    // It may have other quotas now.
+    this.space.usages.of(principal);
     this.principalIsKnown = true;
     // What waits may have come by a subscription that is gone now, and what is under way will be sent again some day.
     this.#suspectBefore = this.inbox.ledger.queued === 0 && this.deliveries.size === 0 ? 0 : this.inbox.nextPosition;
@@ -315,7 +352,7 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
   detach(publishWill: boolean, sessionExpiryMs?: number): void {
     const consumer = this.consumer;
     if (consumer === undefined) return;
-    this.#context.held.delete(consumer);
+    this.#context.held.forget(consumer);
     this.attachment = undefined;
     this.inbox.usage?.connected(-1);
     this.#live = false;

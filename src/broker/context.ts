@@ -4,9 +4,10 @@ import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Timers } from '../base/timers.ts';
 import type { Security } from '../security/security.ts';
+import type { HeldPublishers } from './held-publishers.ts';
 import type { Ledger } from './ledger.ts';
 import type { BrokerLimits } from './limits.ts';
-import type { Consumer } from './port.ts';
+import type { QuotaSource } from './quotas.ts';
 import type { Shard } from './shard.ts';
 import type { ServiceTopics } from './service-topics.ts';
 import type { PayloadMemory } from './stored.ts';
@@ -19,6 +20,7 @@ export type BrokerContext = {
   readonly turn: Turn;
   readonly log: Log;
   readonly security: Security;
+  readonly quotas: QuotaSource;
   readonly limits: BrokerLimits;
   readonly shards: readonly Shard[];
   readonly memory: PayloadMemory;
@@ -26,8 +28,7 @@ export type BrokerContext = {
   readonly total: Ledger;
   readonly counters: BrokerCounters;
   readonly services: ServiceTopics;
-  /** Consumers held back until the pressure is off. */
-  readonly held: Set<Consumer>;
+  readonly held: HeldPublishers;
   /** Bytes handed to the journals and not yet durable are above their limit: publishers are to be held back. */
   readonly pressure: { on: boolean };
 };
@@ -44,8 +45,16 @@ export class BrokerCounters {
   publishesRefusedByStore = 0;
   publishesRepeated = 0;
   willsPublished = 0;
+  /** Wills whose owners may not publish them any more. */
+  willsRevoked = 0;
+  /** Connections ended because their principals may not stay. */
+  sessionsCut = 0;
+  subscriptionsRevoked = 0;
+  reviews = 0;
+  sessionsReviewed = 0;
   retainedRefused = 0;
   publishersHeld = 0;
+  publishersHeldByRates = 0;
   checkpoints = 0;
 }
 

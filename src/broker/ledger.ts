@@ -4,7 +4,16 @@
 // inbox without being stored.
 
 /** Why a message was dropped by policy. */
-export const dropReasons = ['queueFull', 'noConsumer', 'slowConsumer', 'tooLarge', 'refusedByConsumer', 'sessionEnded', 'purged'] as const;
+export const dropReasons = [
+  'queueFull',
+  'noConsumer',
+  'slowConsumer',
+  'tooLarge',
+  'refusedByConsumer',
+  'sessionEnded',
+  'purged',
+  'revoked',
+] as const;
 export type DropReason = (typeof dropReasons)[number];
 
 export class Ledger {
@@ -23,10 +32,15 @@ export class Ledger {
   tooLarge = 0;
   refusedByConsumer = 0;
   sessionEnded = 0;
+  /** An operator emptied the queue. */
   purged = 0;
+  /** Its receiver may not have it any more. */
+  revoked = 0;
 
   dropped(): number {
-    return this.queueFull + this.noConsumer + this.slowConsumer + this.tooLarge + this.refusedByConsumer + this.sessionEnded + this.purged;
+    let dropped = 0;
+    for (const reason of dropReasons) dropped += this[reason];
+    return dropped;
   }
 
   /** What the two sides of the books differ by; anything but 0 is a broken invariant. */

@@ -81,6 +81,10 @@ export class OutgoingDeliveries {
       queue.leave(entry, 'expired');
       return 'done';
     }
+    if (this.#session.isRevoked(entry, message)) {
+      queue.leave(entry, 'revoked');
+      return 'done';
+    }
     if (sendAs === 0) {
       queue.leave(entry, this.#session.consumer!.send(message, retained, ids) ? 'delivered' : 'tooLarge');
       return 'done';
@@ -161,12 +165,34 @@ export class OutgoingDeliveries {
     }
     const message = entry.queue.shard.load(stored, session.inbox);
     if (message === undefined) return false;
+    if (session.isRevoked(entry, message)) {
+      this.#revoke(entry);
+      return true;
+    }
     this.#count(entry);
     const member = competingOf(entry.queue)?.memberOf(session);
     const retained = member === undefined ? entry.retained : entry.retained && member.retainAsPublished;
     this.#transfer(entry, message, retained, member?.subscriptionIds ?? entry.subscriptionIds);
     entry.redelivered = true;
     return true;
+  }
+
+  /** It is not sent again: its receiver may not have it any more. */
+  #revoke(entry: Entry): void {
+    const consumers = competingOf(entry.queue);
+    if (entry.sendAs === 2 && entry.redelivered) {
+      // The peer may have it already, and would take the next message with this id for a repetition: it is told to forget the id,
+      // which it does whether it knows it or not [MQTT-4.3.3-2].
+      this.#count(entry);
+      this.#peerReceived(entry, 'revoked');
+    } else if (consumers !== undefined) {
+      this.#forget(entry);
+      consumers.returned([entry]);
+      consumers.pump();
+    } else {
+      this.#finish(entry);
+      entry.queue.leave(entry, 'revoked');
+    }
   }
 
   #count(entry: Entry): void {
@@ -202,8 +228,8 @@ export class OutgoingDeliveries {
    * The release lets the peer forget the id: only when we are sure to remember that it has the message, and in the order in
    * which it said so [MQTT-4.6.0-4].
    */
-  #peerReceived(entry: Entry): void {
-    if (entry.state === 'sent') entry.queue.received(entry);
+  #peerReceived(entry: Entry, how: 'delivered' | 'revoked' = 'delivered'): void {
+    if (entry.state === 'sent') entry.queue.received(entry, how);
     const shard = entry.queue.shard;
     const isDurable = entry.row <= shard.durableRow;
     if (isDurable && (this.#releases?.length ?? 0) === 0) {

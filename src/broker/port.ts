@@ -83,6 +83,8 @@ export type AttachRequest = {
   /** How long the session outlives its connection; 0: not at all, Infinity: for ever. Above 0 the session is durable. */
   readonly sessionExpiryMs: number;
   readonly will: Will | undefined;
+  /** Its protocol has an answer for a publish that is refused. Absent: it has. */
+  readonly canRefuse?: boolean;
   /** Most deliveries above at-most-once that may be unsettled at a time. 1 to 65,535. */
   readonly receiveMaximum: number;
   /** Messages whose encoding in the peer's protocol is larger are not sent to it; see Consumer.transfer. */
@@ -158,10 +160,12 @@ export type Settlement =
 export interface Session {
   readonly clientId: string;
   readonly sessionExpiryMs: number;
+  /** As it is known now: what is known of it may change while it is connected. */
+  readonly principal: Principal;
 
   /** Checks and routes a topic for publishing. Cheap to call again; callers cache it until `addressVersion` moves. */
   address(topic: string, topicBytes: Uint8Array): Address;
-  /** Moves when addresses obtained earlier must be asked for again (policies changed). */
+  /** Moves when addresses obtained earlier must be asked for again (policies or the principal changed). */
   readonly addressVersion: number;
 
   /**

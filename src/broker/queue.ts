@@ -10,6 +10,7 @@ import { RecordKind } from './records.ts';
 import type { CheckpointedEntry, EntryFields, EntryState } from './records.ts';
 import type { Shard } from './shard.ts';
 import type { Stored } from './stored.ts';
+import type { Usage } from './usage.ts';
 
 export type QueueKind = 'inbox' | 'shared' | 'named';
 
@@ -86,6 +87,8 @@ export class Queue {
   readonly ledger = new Ledger();
   readonly ready = new Fifo<Entry>();
   holder: QueueHolder | undefined = undefined;
+  /** The books of quotas that what waits here counts in. Not to be set while something does, but by `countIn`. */
+  usage: Usage | undefined = undefined;
   nextPosition = 1;
   /** What its messages count for; entries that are only a delivery id count nothing. */
   bytes = 0;
@@ -135,7 +138,17 @@ export class Queue {
 
   /** There is room for one more message of this size. */
   fits(bytes: number): boolean {
+    const { usage } = this;
+    if (usage?.queueBounded && !usage.admitsQueued(1, bytes)) return false;
     return this.ledger.queued < this.limits.maxMessages && this.bytes + bytes <= this.limits.maxBytes;
+  }
+
+  /** What waits here counts in the books of a principal of its own from now on, or not any more. Its tenant's stay as they are. */
+  countIn(usage: Usage): void {
+    const before = this.usage;
+    if (before?.parent !== undefined) before.queuedOwn(-this.ledger.queued, -this.bytes);
+    if (usage.parent !== undefined) usage.queuedOwn(this.ledger.queued, this.bytes);
+    this.usage = usage;
   }
 
   /** A new entry at the end; the caller stores its message and, for a durable queue, journals it. */
@@ -176,7 +189,9 @@ export class Queue {
   hold(entry: Entry): void {
     this.ledger.queued++;
     this.#total.queued++;
-    this.bytes += entry.stored?.bytes ?? 0;
+    const bytes = entry.stored?.bytes ?? 0;
+    this.bytes += bytes;
+    this.usage?.queued(1, bytes);
   }
 
   takeFirst(): Entry | undefined {
@@ -211,9 +226,12 @@ export class Queue {
     this.#letGo(entry);
   }
 
-  /** The peer has received an exactly-once entry: the message is delivered, its id stays until the peer has forgotten it. */
-  received(entry: Entry): void {
-    this.#count('delivered');
+  /**
+   * The peer has received an exactly-once entry: the message is delivered, its id stays until the peer has forgotten it. Or the
+   * peer may not have it any more: then it is to forget the id too, for it may have received it.
+   */
+  received(entry: Entry, how: 'delivered' | 'revoked' = 'delivered'): void {
+    this.#count(how);
     entry.state = 'received';
     if (entry.row > 0) entry.row = this.shard.writeDelivery(RecordKind.received, this.id, entry);
     this.#letGo(entry);
@@ -276,12 +294,14 @@ export class Queue {
     this.#total[how]++;
     this.ledger.queued--;
     this.#total.queued--;
+    this.usage?.queued(-1, 0);
   }
 
   #letGo(entry: Entry): void {
     const stored = entry.stored;
     if (stored === undefined) return;
     this.bytes -= stored.bytes;
+    this.usage?.queued(0, -stored.bytes);
     entry.stored = undefined;
     this.shard.release(stored);
   }

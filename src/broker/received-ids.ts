@@ -42,6 +42,11 @@ export class ReceivedIds {
     return this.#marks?.size ?? 0;
   }
 
+  /** It was published and not released. */
+  has(token: number): boolean {
+    return this.#marks?.has(token) === true;
+  }
+
   publish(route: Route, message: Message, token: number): Outcome {
     const session = this.#session;
     const context = this.#context;

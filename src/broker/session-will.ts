@@ -77,8 +77,21 @@ export class SessionWill {
     const will = this.#will;
     if (will === undefined) return;
     this.clear();
+    if (!this.#isAllowed(will)) {
+      const { tenant } = this.#session.space;
+      this.#context.counters.willsRevoked++;
+      this.#context.log.info('will.revoked', { tenant, client: this.#session.clientId, topic: will.message.topic });
+      if (!this.#session.ended) this.#session.writeRecord();
+      return;
+    }
     this.#leaving = will;
     this.#send(will, true);
+  }
+
+  /** Its owner may have lost the right since it connected. One of whom only the name is known has left it in good order. */
+  #isAllowed({ message }: Will): boolean {
+    const { space, principal, principalIsKnown } = this.#session;
+    return !principalIsKnown || space.admitsMessage(principal, message) === Outcome.accepted;
   }
 
   #send(will: Will, firstTry: boolean): void {

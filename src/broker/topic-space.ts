@@ -17,6 +17,7 @@ import { RetainedMessages } from './retained-messages.ts';
 import { Route, type Subscription, Target } from './route.ts';
 import type { OpenService } from './service-topics.ts';
 import { TopicTree } from './topic-tree.ts';
+import { Usages } from './usages.ts';
 
 export const queuePrefix = '$queue/';
 export const sharedPrefix = '$share/';
@@ -45,20 +46,52 @@ export class TopicSpace {
   readonly #context: BrokerContext;
   readonly #tree = new TopicTree<Subscriber>();
   readonly #matched: Subscriber[] = [];
+  readonly #usages: Usages;
 
   constructor(context: BrokerContext, tenant: string) {
     this.#context = context;
     this.tenant = tenant;
     this.retained = new RetainedMessages(context, tenant);
+    this.#usages = new Usages(context.quotas, tenant, this.principals);
   }
 
   get filterCount(): number {
     return this.#tree.size;
   }
 
+  /** An earlier one of the same client id must be over, or about to be. */
+  addSession(session: ClientSession): void {
+    if ((this.sessions.get(session.clientId)?.key ?? 0) < session.key) this.sessions.set(session.clientId, session);
+    this.principals.add(session);
+  }
+
+  removeSession(session: ClientSession): void {
+    if (this.sessions.get(session.clientId) === session) this.sessions.delete(session.clientId);
+    this.principals.delete(session);
+    this.#usages.sessionEnded(session.principal.id);
+  }
+
+  /** What is used of the quotas of the tenant, and of those of its principals that have any. */
+  get usages(): Usages {
+    return this.#usages;
+  }
+
   /** Checks, authorizes and routes a topic for one publisher. */
   address(principal: Principal, topic: string, topicBytes: Uint8Array): RoutedAddress {
-    return new RoutedAddress(this, topic, topicBytes, this.admits(principal, topic), this.#context.services.of(topic));
+    const { security, services } = this.#context;
+    return new RoutedAddress(this, security, principal, topic, topicBytes, this.admits(principal, topic), services.of(topic));
+  }
+
+  /** Whether the principal may publish this very message: what its policies ask of the message itself too. */
+  admitsMessage(principal: Principal, { topic, retain, guarantee, payloadBytes }: Message): Outcome {
+    const { security } = this.#context;
+    const outcome = this.admits(principal, topic);
+    if (outcome !== Outcome.accepted) return outcome;
+    if (retain && !security.allows(principal, 'retain', topic)) return Outcome.notAuthorized;
+    for (const action of retain ? publishAndRetain : publishOnly) {
+      if (security.messageTerms?.(principal, action, topic)?.allows(guarantee, payloadBytes) === false) return Outcome.notAuthorized;
+    }
+    return Outcome.accepted;
   }
 
   /** Whether the principal may publish to the topic: accepted, notAuthorized or topicInvalid. */
@@ -143,6 +176,7 @@ export class TopicSpace {
 
   /** Takes over a shared queue, new or found in the journal. */
   adoptShared(queue: Queue, filter: string): CompetingConsumers {
+    queue.usage = this.#usages.tenant;
     const competing = new CompetingConsumers(queue, filter);
     this.shared.set(queue.name, competing);
     if (filterProblem(filter) === undefined) this.#tree.add(filter, competing);
@@ -172,6 +206,7 @@ export class TopicSpace {
   }
 
   adoptNamed(queue: Queue): CompetingConsumers {
+    queue.usage = this.#usages.tenant;
     const competing = new CompetingConsumers(queue, '');
     this.named.set(queue.name, competing);
     return competing;
@@ -262,14 +297,37 @@ export class RoutedAddress implements Address {
   readonly space: TopicSpace;
   /** Takes what is published here in place of subscribers. */
   readonly service: OpenService | undefined;
+  /** What is asked of each message. */
+  readonly terms: MessageTerms | undefined;
+  readonly #security: Security;
+  readonly #principal: Principal;
+  /** What is asked of a retained one besides; null: not looked up yet. */
+  #retainTerms: MessageTerms | undefined | null = null;
   #route: Route | undefined = undefined;
 
-  constructor(space: TopicSpace, topic: string, topicBytes: Uint8Array, outcome: Outcome, service: OpenService | undefined) {
+  constructor(
+    space: TopicSpace,
+    security: Security,
+    principal: Principal,
+    topic: string,
+    topicBytes: Uint8Array,
+    outcome: Outcome,
+    service: OpenService | undefined,
+  ) {
     this.service = service;
     this.space = space;
+    this.#security = security;
+    this.#principal = principal;
     this.topic = topic;
     this.topicBytes = topicBytes;
     this.outcome = outcome;
+    this.terms = outcome === Outcome.accepted ? security.messageTerms?.(principal, 'publish', topic) : undefined;
+  }
+
+  /** As far as the terms go: whether the principal may retain here at all is asked before. */
+  allowsRetained({ guarantee, payloadBytes }: Message): boolean {
+    if (this.#retainTerms === null) this.#retainTerms = this.#security.messageTerms?.(this.#principal, 'retain', this.topic);
+    return this.#retainTerms === undefined || this.#retainTerms.allows(guarantee, payloadBytes);
   }
 
   route(): Route {

@@ -123,6 +123,8 @@ export function attachRequestOf(terms: Terms, principal: Principal, facts: WireF
     cleanStart: connect.cleanStart,
     sessionExpiryMs: expiryMs(terms.sessionExpirySec),
     will: connect.will === undefined ? undefined : willOf(connect.will, principal, nowMs),
+    // 3.1 and 3.1.1 can only close the connection.
+    canRefuse: connect.version === 5,
     receiveMaximum: properties?.receiveMaximum ?? 65_535,
     maxPacketBytes: properties?.maximumPacketSize ?? largestPacketBytes,
   };

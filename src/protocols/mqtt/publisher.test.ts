@@ -133,7 +133,7 @@ test('to retain is a right of its own, asked once per version of the policies', 
   assert.deepEqual(d.heard(), ['PUBACK id=1', 'PUBACK id=2', 'PUBACK id=3 Not authorized reason-string="not authorized"', 'PUBACK id=4']);
   assert.deepEqual(d.security.questions, ['retain a/b', 'retain secret']);
   d.security.denied.clear();
-  d.security.version++;
+  d.session.addressVersion++;
   d.send(retained('secret', 5));
   assert.deepEqual(d.heard(), ['PUBACK id=5']);
 });

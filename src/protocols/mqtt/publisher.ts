@@ -196,10 +196,10 @@ export class Publisher {
   }
 
   #mayRetain(known: KnownTopic): boolean {
-    const { security } = this.#server;
-    if (known.retainRight === RetainRight.unknown || known.retainVersion !== security.version) {
-      known.retainVersion = security.version;
-      known.retainRight = security.allows(this.#principal, 'retain', known.address.topic) ? RetainRight.yes : RetainRight.no;
+    const session = this.#session;
+    if (known.retainRight === RetainRight.unknown || known.retainVersion !== session.addressVersion) {
+      known.retainVersion = session.addressVersion;
+      known.retainRight = this.#server.security.allows(session.principal, 'retain', known.address.topic) ? RetainRight.yes : RetainRight.no;
     }
     return known.retainRight === RetainRight.yes;
   }

@@ -13,6 +13,7 @@ import type {
 } from '../../../broker/port.ts';
 import { Outcome } from '../../../broker/port.ts';
 import type { Message } from '../../../message/message.ts';
+import type { Principal } from '../../../security/security.ts';
 
 export class FakeBroker implements BrokerPort {
   /** What was asked, in order. */
@@ -63,6 +64,7 @@ export class FakeBroker implements BrokerPort {
 export class FakeSession implements Session {
   readonly clientId: string;
   readonly sessionExpiryMs: number;
+  readonly principal: Principal;
   readonly consumer: Consumer;
   addressVersion = 1;
   messages: Message[] = [];
@@ -85,6 +87,7 @@ export class FakeSession implements Session {
   constructor(broker: FakeBroker, request: AttachRequest, consumer: Consumer) {
     this.#broker = broker;
     this.clientId = request.clientId;
+    this.principal = request.principal;
     this.sessionExpiryMs = request.sessionExpiryMs;
     this.consumer = consumer;
   }

@@ -1,0 +1,42 @@
+// The sessions of a tenant by the principal that owns them: to find quickly whom a change of what is known of it concerns.
+
+import type { ClientSession } from './client-session.ts';
+import { Several } from './several.ts';
+
+export class PrincipalIndex {
+  /** Nearly every principal has one session: then it stands here itself. */
+  readonly #sessions = new Map<string, ClientSession | Several<ClientSession>>();
+
+  get size(): number {
+    return this.#sessions.size;
+  }
+
+  add(session: ClientSession): void {
+    const { id } = session.principal;
+    const before = this.#sessions.get(id);
+    if (before === undefined) this.#sessions.set(id, session);
+    else if (before instanceof Several) before.add(session);
+    else if (before !== session) this.#sessions.set(id, new Several(before, session));
+  }
+
+  delete(session: ClientSession): void {
+    const { id } = session.principal;
+    const before = this.#sessions.get(id);
+    if (before === session) {
+      this.#sessions.delete(id);
+    } else if (before instanceof Several && before.delete(session) && before.size === 1) {
+      this.#sessions.set(id, before.items[0]!);
+    }
+  }
+
+  has(principalId: string): boolean {
+    return this.#sessions.has(principalId);
+  }
+
+  /** In no particular order; those that there are now. */
+  of(principalId: string): readonly ClientSession[] {
+    const found = this.#sessions.get(principalId);
+    if (found === undefined) return [];
+    return found instanceof Several ? [...found.items] : [found];
+  }
+}
