@@ -209,8 +209,12 @@ export class Queue {
       entry.counted = false;
       this.#mayExpire(entry);
       // Only a record that says so can take back the one by which its session alone may have it.
-      if (entry.sendAs === 2 && entry.row > 0) entry.row = this.shard.writeEntries([Queue.checkpointed(entry)!]);
-      else entry.redelivered = true;
+      if (entry.sendAs === 2 && entry.row > 0) {
+        entry.row = this.shard.writeEntries([Queue.checkpointed(entry)!]);
+        this.shard.pumpWhenDurable(this);
+      } else {
+        entry.redelivered = true;
+      }
     }
     this.ready.insertSorted(
       entries.toSorted((a, b) => a.position - b.position),
