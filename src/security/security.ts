@@ -37,7 +37,10 @@ export type PeerCertificate = {
   readonly uris: readonly string[];
   /** SHA-256 of the DER, lower-case hex without colons. */
   readonly fingerprint: string;
-  /** Of the certificates between it and the trust anchor, nearest first, and the anchor's; absent: not told. */
+  /**
+   * Ids of the authorities above it (SHA-256 of their public keys, lower-case hex), nearest first, the trust anchor last; absent:
+   * not told.
+   */
   readonly issuers?: readonly string[];
 };
 
