@@ -23,10 +23,29 @@ const target = join(import.meta.dirname, '..', 'test', 'fixtures', `registry-sch
 const owner = { kind: 'device', id: 'pump-ä' } as const;
 const principal = { labels: { site: 'Zürich', floor: '3' }, groups: ['pumps', 'north'], roles: ['device'] };
 const certificate = { owner, issuer: 'ca'.repeat(32), subject: 'CN=pump-ä', notBeforeMs: 1_600_000_000_000, notAfterMs: 1_900_000_000_000 };
+const authority = {
+  certificate: '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n',
+  subject: 'CN=authority',
+  notBeforeMs: 1_600_000_000_000,
+  notAfterMs: 1_900_000_000_000,
+};
+const enrolment = { expiresAtMs: 1_900_000_000_000, devicePattern: 'pump-*' };
+const approval = {
+  requestedBy: 'acme/ann',
+  summary: 'rotate the authority',
+  request: '{"what":"rotate"}',
+  expiresAtMs: 1_900_000_000_000,
+};
 const writes: readonly Write[] = [
-  { do: 'create', kind: 'tenant', tenant: systemScope, id: 'acme', fields: { title: 'Acme & Söhne' } },
+  {
+    do: 'create',
+    kind: 'tenant',
+    tenant: systemScope,
+    id: 'acme',
+    fields: { title: 'Acme & Söhne', quotas: { connections: 100 }, principalQuotas: { queueBytes: 1_000_000 } },
+  },
   { do: 'create', kind: 'policy', tenant: 'acme', id: 'read', fields: { document: '{"statements": ["it\'s"]}' } },
-  { do: 'create', kind: 'role', tenant: 'acme', id: 'reader', fields: { policies: ['read'] } },
+  { do: 'create', kind: 'role', tenant: 'acme', id: 'reader', fields: { policies: ['read'], quotas: { messagesPerSecond: 0 } } },
   { do: 'create', kind: 'device', tenant: 'acme', id: 'pump-ä', fields: principal },
   { do: 'create', kind: 'device', tenant: 'main', id: 'pump-ä', fields: { status: 'disabled' } },
   { do: 'create', kind: 'application', tenant: 'acme', id: 'billing', fields: principal },
@@ -46,6 +65,45 @@ const writes: readonly Write[] = [
     tenant: 'acme',
     id: '02'.repeat(32),
     fields: { ...certificate, serial: '20', status: 'revoked', reason: 'keyCompromise' },
+  },
+  { do: 'create', kind: 'authority', tenant: systemScope, id: 'ca'.repeat(32), fields: { ...authority, role: 'root', status: 'active' } },
+  {
+    do: 'create',
+    kind: 'authority',
+    tenant: 'acme',
+    id: 'cb'.repeat(32),
+    fields: {
+      ...authority,
+      role: 'foreign',
+      issuer: 'ca'.repeat(32),
+      registration: 'just-in-time',
+      groups: ['pumps'],
+      roles: ['device'],
+      crlUrls: ['http://crl.example/a'],
+      ocspUrls: ['http://ocsp.example/'],
+    },
+  },
+  {
+    do: 'create',
+    kind: 'enrolment',
+    tenant: 'acme',
+    id: 'batch-1',
+    fields: { ...enrolment, tokenHash: '03'.repeat(32), maxUses: 5, uses: 2 },
+  },
+  {
+    do: 'create',
+    kind: 'enrolment',
+    tenant: 'main',
+    id: 'batch-1',
+    fields: { ...enrolment, tokenHash: '04'.repeat(32), newDevices: { groups: ['north'], roles: [] } },
+  },
+  { do: 'create', kind: 'approval', tenant: systemScope, id: 'a1', fields: approval },
+  {
+    do: 'create',
+    kind: 'approval',
+    tenant: systemScope,
+    id: 'a2',
+    fields: { ...approval, status: 'approved', decidedBy: 'acme/bob' },
   },
 ];
 
@@ -102,7 +160,7 @@ await server.remove();
 // Statements alone: comments name versions, and psql's own commands mean nothing to others.
 const postgres = said
   .split('\n')
-  .filter((line) => line !== '' && !line.startsWith('--') && !line.startsWith('\\') && !line.startsWith('SET '));
+  .filter((line) => line !== '' && !/^--(\s|$)/.test(line) && !line.startsWith('\\') && !line.startsWith('SET '));
 
 fs.mkdirSync(target, { recursive: true });
 fs.writeFileSync(join(target, 'sqlite.sql'), sqlite);

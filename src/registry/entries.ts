@@ -110,7 +110,10 @@ export type Fields = {
     readonly revokedAtMs: number | undefined;
     readonly reason: RevocationReason | undefined;
   };
-  /** The id is the SHA-256 of its public key, lower-case hex. Own ones stand in `systemScope`, foreign ones in their tenant. */
+  /**
+   * The id is the SHA-256 of its public key, lower-case hex: unique over all tenants. Own ones stand in `systemScope`, foreign
+   * ones in their tenant.
+   */
   authority: {
     readonly role: AuthorityRole;
     readonly status: AuthorityStatus;
@@ -118,7 +121,7 @@ export type Fields = {
     readonly certificate: string;
     /** In words, for people. */
     readonly subject: string;
-    /** Id of the authority that signed it; undefined: itself, or one that is not known here. */
+    /** Id of the authority that signed it, which must be known; undefined: itself, or one that is not known here. */
     readonly issuer: string | undefined;
     readonly notBeforeMs: number;
     readonly notAfterMs: number;
@@ -136,9 +139,9 @@ export type Fields = {
   /** A token by which devices that have nothing else are given their first certificate. */
   enrolment: {
     readonly status: Status;
-    /** SHA-256 of the token, lower-case hex: tokens are random, so no slow hash is needed. */
+    /** SHA-256 of the token, lower-case hex: tokens are random, so no slow hash is needed. Unique over all tenants. */
     readonly tokenHash: string;
-    /** How often it may be used, and was. */
+    /** How often it may be used, and was; `uses` never falls. */
     readonly maxUses: number;
     readonly uses: number;
     readonly expiresAtMs: number;
@@ -152,6 +155,7 @@ export type Fields = {
     readonly status: 'pending' | 'approved' | 'refused';
     /** Principals: `tenant/id`. */
     readonly requestedBy: string;
+    /** Set when it is decided, which is final; who asked cannot approve. */
     readonly decidedBy: string | undefined;
     /** In words, for people. */
     readonly summary: string;
@@ -196,7 +200,19 @@ export type NewFields<K extends Kind> = Partial<Fields[K]> & Pick<Fields[K], Nee
 export const systemScope = '$system';
 
 /** In which order a copy must be written, so that what is referred to comes first. */
-export const kinds: readonly Kind[] = ['tenant', 'policy', 'role', 'device', 'application', 'user', 'credential', 'certificate'];
+export const kinds: readonly Kind[] = [
+  'tenant',
+  'policy',
+  'role',
+  'device',
+  'application',
+  'user',
+  'credential',
+  'authority',
+  'certificate',
+  'enrolment',
+  'approval',
+];
 
 export const ownerKinds: readonly OwnerKind[] = ['device', 'application', 'user'];
 

@@ -1,147 +1,48 @@
-// What an entry may hold. Every write passes here, whether it comes from a person, a program or a file, so nothing is taken to be
-// of the type it claims. The bounds keep an entry under about 100 KiB, most under 1 KiB.
+// What an entry may hold. Every write passes here, whether it comes from a person, a program or a file.
 
 import { nameFault } from '../message/names.ts';
-import type { Entry, Fields, Kind, NewFields, Owner } from './entries.ts';
-import { isOwnerKind, systemScope } from './entries.ts';
+import type { Entry, Fields, Kind, NewFields } from './entries.ts';
+import { systemScope } from './entries.ts';
+import {
+  certificatePem,
+  count,
+  document,
+  entryLimits,
+  idPattern,
+  labels,
+  matching,
+  moment,
+  nameList,
+  newDevices,
+  oneOf,
+  optional,
+  owner,
+  principalName,
+  quotas,
+  sha256,
+  status,
+  textFault,
+  title,
+  urlList,
+  type Rule,
+} from './field-rules.ts';
 import { refusal, value, type Result } from './registry.ts';
 
-export const entryLimits = {
-  labels: 32,
-  labelLength: 256,
-  /** Each of groups, roles and a role's policies. */
-  names: 64,
-  titleLength: 256,
-  documentBytes: 64 * 1024,
-  secretLength: 1024,
-  /** A check of a password tries them one after the other. */
-  credentialsOfOwner: 16,
-} as const;
+export { entryLimits } from './field-rules.ts';
 
-/** The last moment a Date can hold. */
-const maxMs = 8.64e15;
-
-type Rule = {
-  /** What is wrong with it, as the end of "<field> …"; undefined when nothing is. */
-  readonly fault: (given: unknown) => string | undefined;
-  /** The one form in which it is kept. */
-  readonly normal?: (given: never) => unknown;
-  /** Absent: the field must be given. */
-  readonly fallback?: { readonly value: unknown };
-  /** Given once, at creation. */
-  readonly fixed?: true;
-};
-
-function oneOf(...allowed: readonly string[]): Pick<Rule, 'fault'> {
-  return {
-    fault: (given) => (typeof given === 'string' && allowed.includes(given) ? undefined : `must be one of ${allowed.join(', ')}`),
-  };
-}
-
-function matching(pattern: RegExp, shape: string): Pick<Rule, 'fault'> {
-  return { fault: (given) => (typeof given === 'string' && pattern.test(given) ? undefined : `must be ${shape}`) };
-}
-
-/** Text for people: empty is fine. */
-function textFault(given: unknown, maxLength: number): string | undefined {
-  if (typeof given !== 'string') return 'must be text';
-  if (given.length > maxLength) return `is longer than ${maxLength} characters`;
-  if (!given.isWellFormed() || /[\p{Cc}\p{Zl}\p{Zp}]/u.test(given)) return 'holds a character that cannot be seen';
-  return undefined;
-}
-
-const nameList: Rule = {
-  fault(given) {
-    if (!Array.isArray(given)) return 'must be a list of names';
-    if (given.length > entryLimits.names) return `has more than ${entryLimits.names} names`;
-    for (const name of given) {
-      const fault = typeof name === 'string' ? nameFault(name) : 'is not text';
-      if (fault !== undefined) return `has a name that ${fault}`;
-    }
-    return undefined;
-  },
-  normal: (names: readonly string[]) => [...new Set(names)].sort(),
-  fallback: { value: [] },
-};
-
-const labelKey = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
-
-/** What is wrong with one label, as the end of "labels …". */
-function labelFault(key: string, text: unknown): string | undefined {
-  if (!labelKey.test(key)) return `has a key that is not 1 to 64 of A-Z a-z 0-9 . _ -, beginning with a letter or digit`;
-  if (text === '') return `has an empty value for ${key}`;
-  const fault = textFault(text, entryLimits.labelLength);
-  return fault === undefined ? undefined : `has a value for ${key} that ${fault}`;
-}
-
-const labels: Rule = {
-  fault(given) {
-    if (typeof given !== 'object' || given === null || Array.isArray(given)) return 'must be an object of texts';
-    const pairs = Object.entries(given);
-    if (pairs.length > entryLimits.labels) return `has more than ${entryLimits.labels} entries`;
-    for (const [key, text] of pairs) {
-      const fault = labelFault(key, text);
-      if (fault !== undefined) return fault;
-    }
-    return undefined;
-  },
-  normal: (given: Readonly<Record<string, string>>) => Object.fromEntries(Object.entries(given).sort(([a], [b]) => (a < b ? -1 : 1))),
-  fallback: { value: {} },
-};
-
-const title: Rule = { fault: (given) => textFault(given, entryLimits.titleLength), fallback: { value: '' } };
-const status: Rule = { ...oneOf('active', 'disabled'), fallback: { value: 'active' } };
-
-const moment: Pick<Rule, 'fault'> = {
-  fault: (given) =>
-    typeof given === 'number' && Number.isInteger(given) && given >= 0 && given <= maxMs
-      ? undefined
-      : 'must be whole milliseconds since 1970',
-};
-
-function optional(rule: Pick<Rule, 'fault' | 'normal'>): Rule {
-  return {
-    fault: (given) => (given === undefined ? undefined : rule.fault(given)),
-    ...(rule.normal && { normal: (given: never) => (given === undefined ? undefined : rule.normal!(given)) }),
-    fallback: { value: undefined },
-  };
-}
-
-const owner: Pick<Rule, 'fault' | 'normal'> = {
-  fault(given) {
-    const { kind, id } = (given ?? {}) as { kind?: unknown; id?: unknown };
-    if (typeof kind !== 'string' || !isOwnerKind(kind)) return 'must name a device, an application or a user';
-    const fault = typeof id === 'string' ? nameFault(id) : 'is not text';
-    return fault === undefined ? undefined : `has an id that ${fault}`;
-  },
-  normal: ({ kind, id }: Owner) => ({ kind, id }),
-};
-
-const document: Rule = {
-  fault(given) {
-    if (typeof given !== 'string' || !given.isWellFormed() || given.includes('\0')) return 'must be text';
-    if (Buffer.byteLength(given) > entryLimits.documentBytes) return `is larger than ${entryLimits.documentBytes} bytes`;
-    try {
-      const parsed: unknown = JSON.parse(given);
-      return typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed) ? undefined : 'must be a JSON object';
-    } catch {
-      return 'is not JSON';
-    }
-  },
-};
-
-const sha256 = /^[0-9a-f]{64}$/;
+const fingerprint = matching(sha256, '64 hex digits in lower case');
+const subject: Pick<Rule, 'fault'> = { fault: (given) => textFault(given, 1024) };
 
 const principal = { status, labels, groups: nameList, roles: nameList };
 
 type Rules = { readonly [K in Kind]: { readonly [F in keyof Fields[K]]: Rule } };
 
 const rules: Rules = {
-  tenant: { status, title },
+  tenant: { status, title, quotas, principalQuotas: quotas },
   device: principal,
   application: principal,
   user: { ...principal, title },
-  role: { title, policies: nameList },
+  role: { title, policies: nameList, quotas },
   policy: { document },
   credential: {
     owner: { ...owner, fixed: true },
@@ -155,8 +56,8 @@ const rules: Rules = {
   certificate: {
     owner: { ...optional(owner), fixed: true },
     serial: { ...matching(/^(?:0|[1-9a-f][0-9a-f]{0,39})$/, 'up to 40 hex digits in lower case without leading zeros'), fixed: true },
-    issuer: { ...matching(sha256, '64 hex digits in lower case'), fixed: true },
-    subject: { fault: (given) => textFault(given, 1024), fixed: true },
+    issuer: { ...fingerprint, fixed: true },
+    subject: { ...subject, fixed: true },
     notBeforeMs: { ...moment, fixed: true },
     notAfterMs: { ...moment, fixed: true },
     status: { ...oneOf('valid', 'revoked'), fallback: { value: 'valid' } },
@@ -175,18 +76,53 @@ const rules: Rules = {
       ),
     ),
   },
+  authority: {
+    role: { ...oneOf('root', 'issuing', 'foreign'), fixed: true },
+    // A foreign one has to prove first that it has its key.
+    status: { ...oneOf('pending', 'active', 'retiring', 'retired'), fallback: { value: 'pending' } },
+    certificate: certificatePem,
+    subject,
+    issuer: optional(fingerprint),
+    notBeforeMs: moment,
+    notAfterMs: moment,
+    registration: { ...oneOf('none', 'just-in-time'), fallback: { value: 'none' } },
+    groups: nameList,
+    roles: nameList,
+    crlUrls: urlList,
+    ocspUrls: urlList,
+    // Of our own, the registry knows what is revoked.
+    revocationCheck: { ...oneOf('none', 'soft', 'hard'), fallback: { of: ({ role }) => (role === 'foreign' ? 'hard' : 'none') } },
+  },
+  enrolment: {
+    status,
+    tokenHash: { ...fingerprint, fixed: true },
+    maxUses: { ...count(1, entryLimits.enrolmentUses), fallback: { value: 1 } },
+    uses: { ...count(0, entryLimits.enrolmentUses), fallback: { value: 0 } },
+    expiresAtMs: moment,
+    devicePattern: idPattern,
+    newDevices,
+  },
+  approval: {
+    status: { ...oneOf('pending', 'approved', 'refused'), fallback: { value: 'pending' } },
+    requestedBy: { ...principalName, fixed: true },
+    decidedBy: optional(principalName),
+    summary: { ...subject, fixed: true },
+    request: { ...document, fixed: true },
+    expiresAtMs: { ...moment, fixed: true },
+  },
 };
 
 /** What is wrong with an id of this kind; undefined when nothing is. */
 export function idFault(kind: Kind, id: string): string | undefined {
-  if (kind !== 'certificate') return nameFault(id);
-  return sha256.test(id) ? undefined : 'must be a SHA-256 fingerprint: 64 hex digits in lower case';
+  if (kind !== 'certificate' && kind !== 'authority') return nameFault(id);
+  const what = kind === 'certificate' ? 'fingerprint' : 'of its public key';
+  return sha256.test(id) ? undefined : `must be a SHA-256 ${what}: 64 hex digits in lower case`;
 }
 
-/** What is wrong with the place of an entry: tenants stand in the system's scope, everything else may as well. */
+/** What is wrong with the place of an entry: tenants and approvals stand in the system's scope, everything else may as well. */
 export function scopeFault(kind: Kind, tenant: string): string | undefined {
   if (tenant === systemScope) return undefined;
-  return kind === 'tenant' ? `must be ${systemScope}` : nameFault(tenant);
+  return kind === 'tenant' || kind === 'approval' ? `must be ${systemScope}` : nameFault(tenant);
 }
 
 /** All fields of a new entry, checked and in their one form. */
@@ -195,9 +131,13 @@ export function newFields<K extends Kind>(kind: K, given: NewFields<K>, nowMs: n
   for (const [name, rule] of Object.entries<Rule>(rules[kind])) {
     const present = (given as Record<string, unknown>)[name];
     if (present === undefined && rule.fallback === undefined) return refusal('invalid', `${name} is missing`, { field: name });
-    fields[name] = present === undefined ? rule.fallback!.value : present;
+    fields[name] = present === undefined ? fallback(rule, given as Record<string, unknown>) : present;
   }
   return finished(kind, fields, given, nowMs);
+}
+
+function fallback({ fallback: given }: Rule, fields: Readonly<Record<string, unknown>>): unknown {
+  return given !== undefined && 'of' in given ? given.of(fields) : given?.value;
 }
 
 /** The fields of an entry with some of them changed; the same object as `entry` holds them when nothing changes. */
@@ -211,13 +151,50 @@ export function changedFields<K extends Kind>(kind: K, entry: Entry<K>, given: P
       return refusal('invalid', `${name} cannot change`, { field: name });
     }
   }
-  if (kind === 'certificate' && old['status'] === 'revoked') {
-    // Whoever relied on the revocation must be able to go on doing so (RFC 5280 §5.3.1: only a hold is lifted).
-    if (fields['status'] === 'valid' && old['reason'] !== 'certificateHold') {
-      return refusal('invalid', 'status cannot change: a revocation is final, except certificateHold', { field: 'status' });
-    }
-  }
+  const step = stepFault(kind, old, fields);
+  if (step !== undefined) return refusal('invalid', `${step.field} cannot change: ${step.why}`, { field: step.field });
   return finished(kind, fields, given, nowMs);
+}
+
+type Step = { readonly field: string; readonly why: string };
+type Plain = Readonly<Record<string, unknown>>;
+
+/** What may have been once, but not after what is there. */
+function stepFault(kind: Kind, old: Plain, fields: Plain): Step | undefined {
+  if (kind === 'certificate' && old['status'] === 'revoked' && fields['status'] === 'valid' && old['reason'] !== 'certificateHold') {
+    // Whoever relied on the revocation must be able to go on doing so (RFC 5280 §5.3.1: only a hold is lifted).
+    return { field: 'status', why: 'a revocation is final, except certificateHold' };
+  }
+  // Otherwise a token that is used up would be good again.
+  if (kind === 'enrolment' && Number(fields['uses']) < Number(old['uses'])) return { field: 'uses', why: 'it never falls' };
+  if (kind === 'approval' && old['status'] !== 'pending') {
+    const changed = ['status', 'decidedBy'].find((field) => fields[field] !== old[field]);
+    if (changed !== undefined) return { field: changed, why: 'what is decided stays decided' };
+  }
+  return undefined;
+}
+
+/** Fields that are right each for itself, but not together. */
+function togetherFault(kind: Kind, fields: Plain): Step | undefined {
+  const number = (field: string): number => fields[field] as number;
+  if ((kind === 'certificate' || kind === 'authority') && number('notAfterMs') < number('notBeforeMs')) {
+    return { field: 'notAfterMs', why: 'is before notBeforeMs' };
+  }
+  if (kind === 'authority' && fields['role'] !== 'foreign') {
+    if (fields['registration'] !== 'none') return { field: 'registration', why: 'is only for a foreign authority' };
+    const list = ['groups', 'roles', 'crlUrls', 'ocspUrls'].find((field) => (fields[field] as unknown[]).length > 0);
+    if (list !== undefined) return { field: list, why: 'is only for a foreign authority' };
+    if (fields['revocationCheck'] !== 'none') return { field: 'revocationCheck', why: 'must be none for an authority of our own' };
+  }
+  if (kind === 'enrolment' && number('uses') > number('maxUses')) return { field: 'uses', why: 'is above maxUses' };
+  if (kind !== 'approval') return undefined;
+  const isDecided = fields['status'] !== 'pending';
+  if (isDecided !== (fields['decidedBy'] !== undefined)) {
+    return { field: 'decidedBy', why: isDecided ? 'is missing' : 'must be absent while it is pending' };
+  }
+  // Who asks may take it back, and not agree to it.
+  if (fields['status'] !== 'approved' || fields['decidedBy'] !== fields['requestedBy']) return undefined;
+  return { field: 'decidedBy', why: 'must be somebody else than who asked' };
 }
 
 function finished<K extends Kind>(kind: K, fields: Record<string, unknown>, given: object, nowMs: number): Result<Fields[K]> {
@@ -231,10 +208,9 @@ function finished<K extends Kind>(kind: K, fields: Record<string, unknown>, give
     if (fault !== undefined) return refusal('invalid', `${name} ${fault}`, { field: name });
     fields[name] = normal(rule, fields[name]);
   }
+  const together = togetherFault(kind, fields);
+  if (together !== undefined) return refusal('invalid', `${together.field} ${together.why}`, { field: together.field });
   if (kind === 'certificate') {
-    if ((fields['notAfterMs'] as number) < (fields['notBeforeMs'] as number)) {
-      return refusal('invalid', 'notAfterMs is before notBeforeMs', { field: 'notAfterMs' });
-    }
     const isRevoked = fields['status'] === 'revoked';
     fields['revokedAtMs'] = isRevoked ? (fields['revokedAtMs'] ?? nowMs) : undefined;
     fields['reason'] = isRevoked ? (fields['reason'] ?? 'unspecified') : undefined;

@@ -21,6 +21,7 @@ function fake(now?: (question: string) => Result<unknown>): { registry: Registry
   };
   const registry = {
     get: ask,
+    principal: ask,
     certificate: ask,
     credentials: ask,
     subscribe(listener: ChangeListener) {
@@ -72,6 +73,9 @@ test('what changes is dropped, and only that', () => {
     ['device', () => cache.get('device', 'main', 'a')],
     ['other device', () => cache.get('device', 'main', 'b')],
     ['device elsewhere', () => cache.get('device', 'mai', 'a')],
+    ['name', () => cache.principal('main', 'a')],
+    ['other name', () => cache.principal('main', 'b')],
+    ['name elsewhere', () => cache.principal('mai', 'a')],
     ['certificate', () => cache.certificate('f')],
     ['certificate in its tenant', () => cache.get('certificate', 'main', 'f')],
     ['credentials', () => cache.credentials('main', owner)],
@@ -88,12 +92,12 @@ test('what changes is dropped, and only that', () => {
       })
       .map(([name]) => name);
   };
-  assert.deepEqual(droppedBy(change('device', 'main', 'a')), ['device']);
-  assert.deepEqual(droppedBy(change('device', 'main', undefined)), ['device', 'other device']);
+  assert.deepEqual(droppedBy(change('device', 'main', 'a')), ['device', 'name']);
+  assert.deepEqual(droppedBy(change('device', 'main', undefined)), ['device', 'other device', 'name', 'other name']);
   assert.deepEqual(droppedBy(change('certificate', 'main', 'f')), ['certificate', 'certificate in its tenant']);
   assert.deepEqual(droppedBy(change('certificate', 'main', undefined)), ['certificate', 'certificate in its tenant']);
   assert.deepEqual(droppedBy(change('credential', 'main', 'c')), ['credentials']);
-  assert.deepEqual(droppedBy(change('user', 'main', 'a'), change('policy', 'main', undefined)), []);
+  assert.deepEqual(droppedBy(change('user', 'main', 'b'), change('policy', 'main', undefined)), ['other name']);
   assert.deepEqual(
     droppedBy(change(undefined, undefined, undefined)),
     all.map(([name]) => name),

@@ -6,7 +6,8 @@
 import type { Clock } from '../base/clock.ts';
 import type { MetricSource, Sample } from '../base/metrics.ts';
 import type { Entry, Kind, Owner } from './entries.ts';
-import { value, type Change, type LookUps, type NowOrLater, type Registry, type Result } from './registry.ts';
+import { isOwnerKind } from './entries.ts';
+import { value, type Change, type LookUps, type NamedPrincipal, type NowOrLater, type Registry, type Result } from './registry.ts';
 
 export type LookUpCacheOptions = {
   /** Answers that are remembered, also those that there is nothing: about 500 bytes each. */
@@ -17,7 +18,7 @@ export type LookUpCacheOptions = {
 type Answer = { readonly found: unknown; readonly atMs: number };
 
 /** What can be asked, each dropped for its own reason. */
-type Question = Kind | 'credentials' | 'fingerprint';
+type Question = Kind | 'principal' | 'credentials' | 'fingerprint';
 
 export class LookUpCache implements LookUps, MetricSource {
   readonly #registry: Registry;
@@ -41,6 +42,10 @@ export class LookUpCache implements LookUps, MetricSource {
 
   get<K extends Kind>(kind: K, tenant: string, id: string): NowOrLater<Result<Entry<K> | undefined>> {
     return this.#ask(key(kind, tenant, id), () => this.#registry.get(kind, tenant, id));
+  }
+
+  principal(tenant: string, id: string): NowOrLater<Result<NamedPrincipal | undefined>> {
+    return this.#ask(key('principal', tenant, id), () => this.#registry.principal(tenant, id));
   }
 
   certificate(fingerprint: string): NowOrLater<Result<Entry<'certificate'> | undefined>> {
@@ -123,9 +128,11 @@ export class LookUpCache implements LookUps, MetricSource {
       } else if (id === undefined) {
         this.#forgetAll(kind, tenant);
         if (kind === 'certificate') this.#forgetAll('fingerprint', anyTenant);
+        if (isOwnerKind(kind)) this.#forgetAll('principal', tenant);
       } else {
         this.#forget(key(kind, tenant, id));
         if (kind === 'certificate') this.#forget(key('fingerprint', anyTenant, id));
+        if (isOwnerKind(kind)) this.#forget(key('principal', tenant, id));
       }
       // A change of a credential does not say whose it is.
       if (kind === 'credential') this.#forgetAll('credentials', tenant!);

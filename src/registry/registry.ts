@@ -2,11 +2,11 @@
 // test/contracts/registry.ts is the suite that both pass.
 //
 // - Every question and every write names its tenant; no answer ever holds another tenant's entry. The only questions over all
-//   tenants are about certificates, because at a handshake the tenant is what is being asked for.
+//   tenants are about certificates, authorities and tokens of enrolment, because there the tenant is what is being asked for.
 // - Writes are serial. Each transaction that changes something is a revision; an entry's version is the revision that wrote it.
 // - Mistakes are values. What is thrown is a bug.
 
-import type { Entry, Fields, Kind, NewFields, Owner, Status } from './entries.ts';
+import type { AuthorityRole, AuthorityStatus, Entry, Fields, Kind, NewFields, Owner, OwnerKind, Status } from './entries.ts';
 
 export type RegistryErrorCode =
   /** A field is not what it must be; `field` says which. */
@@ -74,14 +74,14 @@ export type Query = {
   readonly limit?: number | undefined;
   /** `next` of the page before. */
   readonly after?: string | undefined;
-  /** Ids that start with this; not of certificates. */
+  /** Ids that start with this; not of certificates and authorities. */
   readonly prefix?: string | undefined;
   /** All of them: devices, applications, users. */
   readonly labels?: Readonly<Record<string, string>> | undefined;
   /** In all of them: devices, applications, users. */
   readonly groups?: readonly string[] | undefined;
-  /** Devices, applications, users, tenants: active, disabled; certificates: valid, revoked. */
-  readonly status?: Status | 'valid' | 'revoked' | undefined;
+  /** Of the kinds that have one, what it may be there (entries.ts). */
+  readonly status?: Status | AuthorityStatus | 'valid' | 'revoked' | 'approved' | 'refused' | undefined;
   /** Credentials, certificates. */
   readonly owner?: Owner | undefined;
   /** Roles that name this policy. */
@@ -89,6 +89,11 @@ export type Query = {
 };
 
 export type PageQuery = Pick<Query, 'limit' | 'after'>;
+
+export type AuthorityQuery = PageQuery & {
+  readonly status?: AuthorityStatus | undefined;
+  readonly role?: AuthorityRole | undefined;
+};
 
 export type Page<T> = {
   readonly entries: readonly T[];
@@ -110,9 +115,17 @@ export type Change = {
 
 export type ChangeListener = (changes: readonly Change[]) => void;
 
+/** Whom a name belongs to. */
+export type NamedPrincipal = { [K in OwnerKind]: { readonly kind: K; readonly entry: Entry<K> } }[OwnerKind];
+
 /** What is asked while a peer connects. */
 export interface LookUps {
   get<K extends Kind>(kind: K, tenant: string, id: string): NowOrLater<Result<Entry<K> | undefined>>;
+  /**
+   * The device, application or user of this name. Where an earlier release let several have it, the first in the order of
+   * `ownerKinds`.
+   */
+  principal(tenant: string, id: string): NowOrLater<Result<NamedPrincipal | undefined>>;
   /** By fingerprint, over all tenants. */
   certificate(fingerprint: string): NowOrLater<Result<Entry<'certificate'> | undefined>>;
   /** All that this owner has, in the order of their ids. */
@@ -121,6 +134,10 @@ export interface LookUps {
 
 export interface Registry extends LookUps {
   list<K extends Kind>(kind: K, tenant: string, query: Query): Promise<Result<Page<Entry<K>>>>;
+  /** Over all tenants, in the order of their ids. */
+  authorities(query: AuthorityQuery): Promise<Result<Page<Entry<'authority'>>>>;
+  /** By the SHA-256 of the token (lower-case hex), over all tenants. */
+  enrolmentByTokenHash(tokenHash: string): Promise<Result<Entry<'enrolment'> | undefined>>;
   /** Over all tenants, for OCSP. */
   certificateBySerial(issuer: string, serial: string): Promise<Result<Entry<'certificate'> | undefined>>;
   /** The revoked certificates of an authority, over all tenants, for its CRL. */
@@ -128,6 +145,7 @@ export interface Registry extends LookUps {
   /** Valid certificates whose last moment is in [fromMs, beforeMs), earliest first, over all tenants. */
   expiring(fromMs: number, beforeMs: number, query: PageQuery): Promise<Result<Page<Entry<'certificate'>>>>;
 
+  /** 'exists' also when a device, application or user of the tenant has this id, and one of the others is to be created. */
   create<K extends Kind>(kind: K, tenant: string, id: string, fields: NewFields<K>): Promise<Result<Entry<K>>>;
   update<K extends Kind>(kind: K, tenant: string, id: string, fields: Partial<Fields[K]>, version?: number): Promise<Result<Entry<K>>>;
   /** The entry as it was. */

@@ -5,8 +5,10 @@ import { certificatesTests } from './registry/certificates.ts';
 import { changesTests } from './registry/changes.ts';
 import { isolationProperty, modelProperty } from './registry/model.ts';
 import { closing, type RegistryPlace } from './registry/place.ts';
+import { namesTests } from './registry/names.ts';
 import { pagesTests } from './registry/pages.ts';
 import { referencesTests } from './registry/references.ts';
+import { trustTests } from './registry/trust.ts';
 import { writesTests } from './registry/writes.ts';
 
 /** `place`: somewhere to keep a registry, where every opening finds the same entries. `modelRuns`: random histories to try. */
@@ -15,6 +17,8 @@ export function testRegistry(name: string, place: () => Promise<RegistryPlace>, 
     for (const [what, body] of Object.entries({
       ...writesTests,
       ...referencesTests,
+      ...namesTests,
+      ...trustTests,
       ...certificatesTests,
       ...pagesTests,
       ...changesTests,

@@ -41,5 +41,22 @@ CREATE INDEX certificates_revoked ON certificates (issuer, id) WHERE status = 'r
 CREATE INDEX certificates_expiring ON certificates (not_after_ms, id) WHERE status = 'valid';
 `;
 
+const version3 = `
+ALTER TABLE tenants ADD COLUMN quotas text NOT NULL DEFAULT '{}';
+ALTER TABLE tenants ADD COLUMN principal_quotas text NOT NULL DEFAULT '{}';
+ALTER TABLE roles ADD COLUMN quotas text NOT NULL DEFAULT '{}';
+CREATE TABLE authorities (
+  tenant ${name}, id bytea NOT NULL, version bigint NOT NULL, created_ms bigint NOT NULL, updated_ms bigint NOT NULL,
+  role text NOT NULL, status text NOT NULL, certificate text NOT NULL, subject text NOT NULL, issuer bytea,
+  not_before_ms bigint NOT NULL, not_after_ms bigint NOT NULL, registration text NOT NULL, groups text NOT NULL, roles text NOT NULL,
+  crl_urls text NOT NULL, ocsp_urls text NOT NULL, revocation_check text NOT NULL, ${byId}
+CREATE UNIQUE INDEX authorities_by_id ON authorities (id);
+CREATE TABLE enrolments (${head}, status text NOT NULL, token_hash bytea NOT NULL, max_uses bigint NOT NULL, uses bigint NOT NULL,
+  expires_at_ms bigint NOT NULL, device_pattern text NOT NULL, new_devices text, ${byId}
+CREATE UNIQUE INDEX enrolments_by_token ON enrolments (token_hash);
+CREATE TABLE approvals (${head}, status text NOT NULL, requested_by text NOT NULL, decided_by text, summary text NOT NULL,
+  request text NOT NULL, expires_at_ms bigint NOT NULL, ${byId}
+`;
+
 /** The one at index n leads from version n to version n + 1. */
-export const migrations: readonly string[] = [version1, version2];
+export const migrations: readonly string[] = [version1, version2, version3];

@@ -9,7 +9,9 @@ import { systemScope } from '../entries.ts';
 import {
   refusal,
   value,
+  type AuthorityQuery,
   type ChangeListener,
+  type NamedPrincipal,
   type Page,
   type PageQuery,
   type Query,
@@ -20,8 +22,8 @@ import {
 import { SingleWrites } from '../single-writes.ts';
 import { changesSince, currentRevision } from '../sql/changes.ts';
 import { refusalOf } from '../sql/failure.ts';
-import { expiringPage, listPage, revokedPage } from '../sql/pages.ts';
-import { all, bySerial, certificateStatement, credentialsStatement, getStatement, one } from '../sql/reads.ts';
+import { authoritiesPage, expiringPage, listPage, revokedPage } from '../sql/pages.ts';
+import { all, bySerial, byTokenHash, certificateStatement, credentialsStatement, getStatement, named, one } from '../sql/reads.ts';
 import { rows, type Steps } from '../sql/statement.ts';
 import { applyWrites } from '../sql/writes.ts';
 import { Database, type PostgresConnection } from './database.ts';
@@ -89,6 +91,10 @@ export class PostgresRegistry extends SingleWrites implements Registry {
     return this.#value(one<K>(kind, getStatement(kind, tenant, id)));
   }
 
+  principal(tenant: string, id: string): Promise<Result<NamedPrincipal | undefined>> {
+    return this.#value(named(tenant, id));
+  }
+
   certificate(fingerprint: string): Promise<Result<Entry<'certificate'> | undefined>> {
     return this.#value(one('certificate', certificateStatement(fingerprint)));
   }
@@ -99,6 +105,14 @@ export class PostgresRegistry extends SingleWrites implements Registry {
 
   list<K extends Kind>(kind: K, tenant: string, query: Query): Promise<Result<Page<Entry<K>>>> {
     return this.#result(listPage(kind, tenant, query));
+  }
+
+  authorities(query: AuthorityQuery): Promise<Result<Page<Entry<'authority'>>>> {
+    return this.#result(authoritiesPage(query));
+  }
+
+  enrolmentByTokenHash(tokenHash: string): Promise<Result<Entry<'enrolment'> | undefined>> {
+    return this.#value(byTokenHash(tokenHash));
   }
 
   certificateBySerial(issuer: string, serial: string): Promise<Result<Entry<'certificate'> | undefined>> {

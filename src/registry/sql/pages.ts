@@ -1,12 +1,33 @@
 // Lists and searches, page by page. A page costs the same whatever is searched for: it looks at a bounded number of candidates, and
 // when few of them fit, it is short and has a next one all the same.
 
-import type { Entry, Kind } from '../entries.ts';
+import type { AuthorityRole, AuthorityStatus, Entry, Kind } from '../entries.ts';
 import { isOwnerKind } from '../entries.ts';
 import { idFault, scopeFault } from '../entry-checks.ts';
-import { defaultPage, maxPage, refusal, value, type Page, type PageQuery, type Query, type Result } from '../registry.ts';
+import {
+  defaultPage,
+  maxPage,
+  refusal,
+  value,
+  type AuthorityQuery,
+  type Page,
+  type PageQuery,
+  type Query,
+  type Result,
+} from '../registry.ts';
 import { rows, type Steps, type Value } from './statement.ts';
-import { decodeEntry, disabledTerm, encodeId, groupTerm, labelTerm, ownerText, policyTerm, tables, type Table } from './tables.ts';
+import {
+  decodeEntry,
+  disabledTerm,
+  encodeId,
+  groupTerm,
+  hasHexId,
+  labelTerm,
+  ownerText,
+  policyTerm,
+  tables,
+  type Table,
+} from './tables.ts';
 
 /** Candidates that one page looks at, about 5 ms of SQLite's time. */
 const maxCandidates = 2000;
@@ -106,19 +127,18 @@ function termsOf(table: Table, { labels = {}, groups = [], status, policy }: Que
 }
 
 /** A filter that this kind does not have. */
-function misfit({ kind, terms, hasOwner, hasStatus }: Table, query: Query): Result<never> | undefined {
+function misfit({ kind, terms, hasOwner, statuses }: Table, query: Query): Result<never> | undefined {
   const refused = (field: keyof Query): Result<never> => refusal('invalid', `a ${kind} cannot be searched by ${field}`, { field });
   const isPrincipal = isOwnerKind(kind);
   if (query.labels !== undefined && !isPrincipal) return refused('labels');
   if (query.groups !== undefined && !isPrincipal) return refused('groups');
   if (query.policy !== undefined && (kind !== 'role' || terms === undefined)) return refused('policy');
   if (query.owner !== undefined && !hasOwner) return refused('owner');
-  if (query.prefix !== undefined && kind === 'certificate') return refused('prefix');
+  if (query.prefix !== undefined && hasHexId(kind)) return refused('prefix');
   if (query.status === undefined) return undefined;
-  if (!hasStatus) return refused('status');
-  const fits = kind === 'certificate' ? ['valid', 'revoked'] : ['active', 'disabled'];
-  if (fits.includes(query.status)) return undefined;
-  return refusal('invalid', `the status of a ${kind} is ${fits.join(' or ')}`, { field: 'status' });
+  if (statuses.length === 0) return refused('status');
+  if (statuses.includes(query.status)) return undefined;
+  return refusal('invalid', `the status of a ${kind} is ${statuses.join(' or ')}`, { field: 'status' });
 }
 
 /** False: some text in it is none that an entry can hold, and that a database may take for another. */
@@ -127,6 +147,31 @@ function canMatch({ prefix = '', labels = {}, groups = [], owner, policy = '' }:
   // The label a with the value b=c must not pass for the label a=b with the value c.
   if (Object.keys(labels).some((key) => key.includes('='))) return false;
   return texts.every((text) => text.isWellFormed() && !text.includes('\0'));
+}
+
+/** Authorities of every tenant. There are few, so that no index is needed besides that of their ids. */
+export function* authoritiesPage(query: AuthorityQuery): Steps<Result<Page<Entry<'authority'>>>> {
+  const limit = limitOf(query);
+  const after = afterOf(query, ['string']);
+  if (!limit.ok) return limit;
+  if (!after.ok) return after;
+  const table = tables.authority;
+  const refused = misfit(table, { status: query.status });
+  if (refused !== undefined) return refused;
+  const where = ['e.id > ?'];
+  const values: Value[] = [Buffer.from((after.value?.[0] as string | undefined) ?? '', 'hex')];
+  for (const [column, wanted] of [
+    ['status', query.status satisfies AuthorityStatus | undefined],
+    ['role', query.role satisfies AuthorityRole | undefined],
+  ] as const) {
+    if (wanted === undefined) continue;
+    where.push(`e.${column} = ?`);
+    values.push(wanted);
+  }
+  const text = `SELECT ${table.selected} FROM authorities e WHERE ${where.join(' AND ')} ORDER BY e.id LIMIT ?`;
+  const found = yield* rows(text, [...values, limit.value + 1]);
+  const entries = found.slice(0, limit.value).map((each) => decodeEntry<'authority'>(table, each));
+  return value({ entries, next: found.length > limit.value ? cursor([entries.at(-1)!.id]) : undefined });
 }
 
 /** The revoked certificates of an authority. */

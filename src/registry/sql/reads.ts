@@ -1,8 +1,10 @@
 // The questions that are answered by one entry, or the few of one owner. Names that no entry can have are not looked for: they may
 // hold what a database does not take, or takes for something else.
 
-import type { Entry, Kind, Owner } from '../entries.ts';
+import type { Entry, Kind, Owner, OwnerKind } from '../entries.ts';
+import { ownerKinds } from '../entries.ts';
 import { idFault, scopeFault } from '../entry-checks.ts';
+import type { NamedPrincipal } from '../registry.ts';
 import type { Statement, Steps } from './statement.ts';
 import { row, rows } from './statement.ts';
 import { decodeEntry, encodeId, ownerText, tables } from './tables.ts';
@@ -16,6 +18,24 @@ export function getStatement(kind: Kind, tenant: string, id: string): Statement 
 const getTexts = Object.fromEntries(
   Object.values(tables).map(({ kind, selected, name }) => [kind, `SELECT ${selected} FROM ${name} e WHERE e.tenant = ? AND e.id = ?`]),
 ) as Readonly<Record<Kind, string>>;
+
+/** The device, application or user of this name, in one question. */
+export function* named(tenant: string, id: string): Steps<NamedPrincipal | undefined> {
+  if (scopeFault('device', tenant) !== undefined || idFault('device', id) !== undefined) return undefined;
+  const found = yield* rows(namedText, [tenant, id, tenant, id, tenant, id]);
+  // The order of a union is nobody's promise.
+  const first = found.length < 2 ? found[0] : ownerKinds.map((kind) => found.find((each) => each['kind'] === kind)).find(Boolean);
+  if (first === undefined) return undefined;
+  const kind = first['kind'] as OwnerKind;
+  return { kind, entry: decodeEntry(tables[kind], first) } as NamedPrincipal;
+}
+
+const namedText = ownerKinds
+  .map((kind) => {
+    const title = kind === 'user' ? '' : `, '' AS title`;
+    return `SELECT '${kind}' AS kind, ${tables[kind].selected}${title} FROM ${tables[kind].name} e WHERE e.tenant = ? AND e.id = ?`;
+  })
+  .join(' UNION ALL ');
 
 /** By fingerprint, over all tenants. */
 export function certificateStatement(fingerprint: string): Statement | undefined {
@@ -47,4 +67,10 @@ export function* bySerial(issuer: string, serial: string): Steps<Entry<'certific
   if (!/^[0-9a-f]{64}$/.test(issuer) || !/^[0-9a-f]{1,40}$/.test(serial)) return undefined;
   const text = `SELECT ${tables.certificate.selected} FROM certificates e WHERE e.issuer = ? AND e.serial = ?`;
   return yield* one('certificate', { text, values: [Buffer.from(issuer, 'hex'), serial] });
+}
+
+export function* byTokenHash(tokenHash: string): Steps<Entry<'enrolment'> | undefined> {
+  if (!/^[0-9a-f]{64}$/.test(tokenHash)) return undefined;
+  const text = `SELECT ${tables.enrolment.selected} FROM enrolments e WHERE e.token_hash = ?`;
+  return yield* one('enrolment', { text, values: [Buffer.from(tokenHash, 'hex')] });
 }

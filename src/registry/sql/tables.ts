@@ -2,7 +2,7 @@
 //
 // Beside some tables stands one of terms (`device_terms`), which answers searches by label and group in the order of ids.
 
-import type { Entry, Fields, Kind, Owner, OwnerKind } from '../entries.ts';
+import type { AuthorityStatus, Entry, Fields, Kind, Owner, OwnerKind, Quotas } from '../entries.ts';
 import type { Row, Value } from './statement.ts';
 
 type Codec = { readonly encode: (given: never) => Value; readonly decode: (stored: never) => unknown };
@@ -33,6 +33,20 @@ const hex: Codec = {
   decode: (stored: Uint8Array) => Buffer.from(stored.buffer, stored.byteOffset, stored.byteLength).toString('hex'),
 };
 
+const optionalHex: Codec = {
+  encode: (given: string | undefined) => (given === undefined ? null : hex.encode(given as never)),
+  decode: (stored: Uint8Array | null) => (stored === null ? undefined : hex.decode(stored as never)),
+};
+const noQuotas: Quotas = Object.freeze({});
+const quotas: Codec = {
+  encode: (given: Quotas) => JSON.stringify(given),
+  decode: (stored: string) => (stored === '{}' ? noQuotas : JSON.parse(stored)) as unknown,
+};
+const optionalJson: Codec = {
+  encode: (given: object | undefined) => (given === undefined ? null : JSON.stringify(given)),
+  decode: (stored: string | null) => (stored === null ? undefined : JSON.parse(stored)) as unknown,
+};
+
 export function ownerText(given: Owner | undefined): string | undefined {
   return given === undefined ? undefined : `${given.kind}/${given.id}`;
 }
@@ -47,7 +61,8 @@ export type Table = {
   /** What the entry can be found by in `<kind>_terms`; absent: there is no such table. */
   readonly terms?: (fields: never) => string[];
   readonly hasOwner: boolean;
-  readonly hasStatus: boolean;
+  /** What its status may be; empty: it has none. */
+  readonly statuses: readonly string[];
   /** All columns, for SELECT. */
   readonly selected: string;
   readonly insert: string;
@@ -70,11 +85,11 @@ function principalTerms(fields: Fields['device']): string[] {
 const principalColumns = { status: plain, labels, groups: names, roles: names };
 
 export const tables: { readonly [K in Kind]: Table } = {
-  tenant: table('tenant', 'tenants', { status: plain, title: plain }),
+  tenant: table('tenant', 'tenants', { status: plain, title: plain, quotas, principalQuotas: quotas }),
   device: table('device', 'devices', principalColumns, principalTerms),
   application: table('application', 'applications', principalColumns, principalTerms),
   user: table('user', 'users', { ...principalColumns, title: plain }, principalTerms),
-  role: table('role', 'roles', { title: plain, policies: names }, (fields: Fields['role']) => fields.policies.map(policyTerm)),
+  role: table('role', 'roles', { title: plain, policies: names, quotas }, (fields: Fields['role']) => fields.policies.map(policyTerm)),
   policy: table('policy', 'policies', { document: plain }),
   credential: table('credential', 'credentials', { owner, type: plain, secret: plain, expiresAtMs: optional }),
   certificate: table('certificate', 'certificates', {
@@ -88,7 +103,45 @@ export const tables: { readonly [K in Kind]: Table } = {
     revokedAtMs: optional,
     reason: optional,
   }),
+  authority: table('authority', 'authorities', {
+    role: plain,
+    status: plain,
+    certificate: plain,
+    subject: plain,
+    issuer: optionalHex,
+    notBeforeMs: plain,
+    notAfterMs: plain,
+    registration: plain,
+    groups: names,
+    roles: names,
+    crlUrls: names,
+    ocspUrls: names,
+    revocationCheck: plain,
+  }),
+  enrolment: table('enrolment', 'enrolments', {
+    status: plain,
+    tokenHash: hex,
+    maxUses: plain,
+    uses: plain,
+    expiresAtMs: plain,
+    devicePattern: plain,
+    newDevices: optionalJson,
+  }),
+  approval: table('approval', 'approvals', {
+    status: plain,
+    requestedBy: plain,
+    decidedBy: optional,
+    summary: plain,
+    request: plain,
+    expiresAtMs: plain,
+  }),
 };
+
+function statusesOf(kind: Kind): readonly string[] {
+  if (kind === 'certificate') return ['valid', 'revoked'];
+  if (kind === 'authority') return ['pending', 'active', 'retiring', 'retired'] satisfies AuthorityStatus[];
+  return kind === 'approval' ? ['pending', 'approved', 'refused'] : ['active', 'disabled'];
+}
 
 function table(kind: Kind, name: string, codecs: Readonly<Record<string, Codec>>, terms?: (fields: never) => string[]): Table {
   const columns = Object.entries(codecs).map(([field, codec]) => ({ field, column: columnName(field), codec }));
@@ -97,15 +150,20 @@ function table(kind: Kind, name: string, codecs: Readonly<Record<string, Codec>>
   return {
     kind,
     name,
-    id: kind === 'certificate' ? hex : plain,
+    id: hasHexId(kind) ? hex : plain,
     columns,
     ...(terms && { terms }),
     hasOwner: own.includes('owner'),
-    hasStatus: own.includes('status'),
+    statuses: own.includes('status') ? statusesOf(kind) : [],
     selected: all.map((column) => `e.${column}`).join(', '),
     insert: `INSERT INTO ${name} (${all.join(', ')}) VALUES (${all.map(() => '?').join(', ')}) ON CONFLICT DO NOTHING RETURNING version`,
     update: `UPDATE ${name} SET version = ?, updated_ms = ?, ${own.map((column) => `${column} = ?`).join(', ')} WHERE tenant = ? AND id = ?`,
   };
+}
+
+/** Ids that are hashes are kept as bytes. */
+export function hasHexId(kind: Kind): boolean {
+  return kind === 'certificate' || kind === 'authority';
 }
 
 function columnName(field: string): string {

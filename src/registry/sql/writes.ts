@@ -1,8 +1,8 @@
 // What a write does, statement by statement. Each one checks everything before it writes anything, so that a refused one leaves no
 // trace in its transaction.
 
-import type { Entry, Fields, Kind, Owner } from '../entries.ts';
-import { isOwnerKind, kinds } from '../entries.ts';
+import type { Entry, Fields, Kind, Owner, OwnerKind } from '../entries.ts';
+import { isOwnerKind, kinds, ownerKinds, systemScope } from '../entries.ts';
 import { changedFields, entryLimits, idFault, newFields, sameFields, scopeFault } from '../entry-checks.ts';
 import { maxWrites, refusal, value, type Result, type Write } from '../registry.ts';
 import { row, rows, type Steps } from './statement.ts';
@@ -59,9 +59,14 @@ function* create(transaction: Transaction, kind: Kind, tenant: string, id: strin
   const { revision, nowMs } = transaction;
   const checked = newFields(kind, given as never, nowMs);
   if (!checked.ok) return checked;
+  if (kind === 'authority' && tenant !== systemScope && (checked.value as Fields['authority']).role !== 'foreign') {
+    return refusal('invalid', `an authority of our own stands in ${systemScope}`, { field: 'tenant' });
+  }
   if (!(yield* transaction.knowsTenant(tenant))) return refusal('unknown-tenant', `there is no tenant ${tenant}`, { field: 'tenant' });
   const missing = yield* missingReference(kind, tenant, checked.value, undefined);
   if (missing !== undefined) return missing;
+  const other = yield* otherOfName(kind, tenant, id);
+  if (other !== undefined) return refusal('exists', `there is a ${other} ${tenant}/${id} already: a name stands for one`);
   const table = tables[kind];
   const head = [tenant, encodeId(table, id), revision, nowMs, nowMs];
   const written = yield* rows(table.insert, [...head, ...encodeFields(table, checked.value)]);
@@ -71,9 +76,21 @@ function* create(transaction: Transaction, kind: Kind, tenant: string, id: strin
   return value({ tenant, id, version: revision, createdMs: nowMs, updatedMs: nowMs, ...checked.value } as Entry<Kind>);
 }
 
-/** A certificate may stand in the way by its serial number, or stand in another tenant: of that nothing is told. */
+/**
+ * The device, application or user that has this name, when one of the others is to be created. Writers come one after the other
+ * (Transaction.begin), so nobody takes it in between.
+ */
+function* otherOfName(kind: Kind, tenant: string, id: string): Steps<OwnerKind | undefined> {
+  if (!isOwnerKind(kind)) return undefined;
+  for (const other of ownerKinds) if (other !== kind && (yield* isThere(other, tenant, id))) return other;
+  return undefined;
+}
+
+/** One of another tenant may stand in the way, or a certificate by its serial number: of that nothing is told. */
 function* whatExists(kind: Kind, tenant: string, id: string): Steps<string> {
   if ((yield* readEntry(tables[kind], tenant, id)) !== undefined) return `there is a ${kind} ${tenant}/${id} already`;
+  if (kind === 'authority') return 'an authority with this public key is registered already';
+  if (kind === 'enrolment') return 'an enrolment with this token is registered already';
   return 'this certificate, or one of its issuer with its serial number, is registered already';
 }
 
@@ -156,6 +173,16 @@ function* missingReference(
       return refusal('unknown-reference', `there is no policy ${tenant}/${policy}`, { field: 'policies' });
     }
   }
+  if (kind === 'authority') {
+    const { issuer } = fields as Fields['authority'];
+    if (issuer === undefined || issuer === (old as Entry<'authority'> | undefined)?.issuer) return undefined;
+    const found = yield* row(`SELECT version FROM authorities WHERE id = ? AND tenant IN (?, ?)`, [
+      Buffer.from(issuer, 'hex'),
+      tenant,
+      systemScope,
+    ]);
+    return found === undefined ? refusal('unknown-reference', `there is no authority ${issuer}`, { field: 'issuer' }) : undefined;
+  }
   // The owner of what is there already cannot change.
   if ((kind === 'credential' || kind === 'certificate') && old === undefined) {
     const { owner } = fields as Fields['certificate'];
@@ -191,6 +218,16 @@ function* useOf(entry: Entry<Kind>, kind: Kind, nowMs: number): Steps<string | u
   if (kind === 'policy') {
     const role = yield* row('SELECT id FROM role_terms WHERE tenant = ? AND term = ? LIMIT 1', [tenant, policyTerm(id)]);
     if (role !== undefined) return `policy ${tenant}/${id} is part of the role ${String(role['id'])}`;
+  }
+  if (kind === 'authority') {
+    const signed = yield* row('SELECT subject FROM authorities WHERE issuer = ? LIMIT 1', [Buffer.from(id, 'hex')]);
+    if (signed !== undefined) return `it has signed the authority ${String(signed['subject'])}`;
+    const issued = yield* row('SELECT version FROM certificates WHERE issuer = ? AND not_after_ms >= ? LIMIT 1', [
+      Buffer.from(id, 'hex'),
+      nowMs,
+    ]);
+    if (issued !== undefined)
+      return 'an authority must be known until the last certificate of it that is registered expires; retire it instead';
   }
   if (kind === 'certificate' && (entry as Entry<'certificate'>).notAfterMs >= nowMs) {
     return 'a certificate must be known until it expires, because it may have to be revoked; revoke it instead';

@@ -1,13 +1,15 @@
 // What is asked of the file by whoever may wait: in this thread, or in the one that has it for its own. Everything here can be sent.
 
 import type { Kind } from '../entries.ts';
-import { value, type PageQuery, type Query, type Result, type Write } from '../registry.ts';
-import { expiringPage, listPage, revokedPage } from '../sql/pages.ts';
-import { bySerial } from '../sql/reads.ts';
+import { value, type AuthorityQuery, type PageQuery, type Query, type Result, type Write } from '../registry.ts';
+import { authoritiesPage, expiringPage, listPage, revokedPage } from '../sql/pages.ts';
+import { bySerial, byTokenHash } from '../sql/reads.ts';
 import type { RegistryFile } from './registry-file.ts';
 
 export type Call =
   | { readonly what: 'list'; readonly kind: Kind; readonly tenant: string; readonly query: Query }
+  | { readonly what: 'authorities'; readonly query: AuthorityQuery }
+  | { readonly what: 'token'; readonly tokenHash: string }
   | { readonly what: 'serial'; readonly issuer: string; readonly serial: string }
   | { readonly what: 'revoked'; readonly issuer: string; readonly query: PageQuery }
   | { readonly what: 'expiring'; readonly fromMs: number; readonly beforeMs: number; readonly query: PageQuery }
@@ -18,6 +20,10 @@ export function perform(file: RegistryFile, call: Call): Result<unknown> {
   switch (call.what) {
     case 'list':
       return file.run(listPage(call.kind, call.tenant, call.query));
+    case 'authorities':
+      return file.run(authoritiesPage(call.query));
+    case 'token':
+      return value(file.run(byTokenHash(call.tokenHash)));
     case 'serial':
       return value(file.run(bySerial(call.issuer, call.serial)));
     case 'revoked':

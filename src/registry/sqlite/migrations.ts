@@ -47,5 +47,24 @@ CREATE INDEX certificates_revoked ON certificates (issuer, id) WHERE status = 'r
 CREATE INDEX certificates_expiring ON certificates (not_after_ms, id) WHERE status = 'valid';
 `;
 
+const version3 = `
+ALTER TABLE tenants ADD COLUMN quotas TEXT NOT NULL DEFAULT '{}';
+ALTER TABLE tenants ADD COLUMN principal_quotas TEXT NOT NULL DEFAULT '{}';
+ALTER TABLE roles ADD COLUMN quotas TEXT NOT NULL DEFAULT '{}';
+CREATE TABLE authorities (
+  tenant TEXT NOT NULL, id BLOB NOT NULL, version INTEGER NOT NULL, created_ms INTEGER NOT NULL, updated_ms INTEGER NOT NULL,
+  role TEXT NOT NULL, status TEXT NOT NULL, certificate TEXT NOT NULL, subject TEXT NOT NULL, issuer BLOB,
+  not_before_ms INTEGER NOT NULL, not_after_ms INTEGER NOT NULL, registration TEXT NOT NULL, groups TEXT NOT NULL, roles TEXT NOT NULL,
+  crl_urls TEXT NOT NULL, ocsp_urls TEXT NOT NULL, revocation_check TEXT NOT NULL, ${byId}
+CREATE UNIQUE INDEX authorities_by_id ON authorities (id);
+CREATE TABLE enrolments (${head},
+  status TEXT NOT NULL, token_hash BLOB NOT NULL, max_uses INTEGER NOT NULL, uses INTEGER NOT NULL, expires_at_ms INTEGER NOT NULL,
+  device_pattern TEXT NOT NULL, new_devices TEXT, ${byId}
+CREATE UNIQUE INDEX enrolments_by_token ON enrolments (token_hash);
+CREATE TABLE approvals (${head},
+  status TEXT NOT NULL, requested_by TEXT NOT NULL, decided_by TEXT, summary TEXT NOT NULL, request TEXT NOT NULL,
+  expires_at_ms INTEGER NOT NULL, ${byId}
+`;
+
 /** The one at index n leads from version n to version n + 1. */
-export const migrations: readonly string[] = [version1, version2];
+export const migrations: readonly string[] = [version1, version2, version3];

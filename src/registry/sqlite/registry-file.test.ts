@@ -53,6 +53,21 @@ for (let version = 1; version <= migrations.length; version++) {
   });
 }
 
+test('names that an earlier version gave to several stay, each can be changed and removed, and no other is added', async (t) => {
+  const path = pathIn(t);
+  tamper(path, fixtureSql(2, 'sqlite'));
+  tamper(path, `INSERT INTO applications SELECT * FROM devices WHERE tenant = 'acme'; INSERT INTO users SELECT *, 'U' FROM devices`);
+  const registry = open(t, path);
+  assert.equal(good(registry.principal('acme', 'pump-ä'))?.kind, 'device');
+  assert.equal(good(registry.get('application', 'acme', 'pump-ä'))?.status, 'active');
+  refused(await registry.create('application', 'main', 'pump-ä', {}), 'exists');
+  good(await registry.update('application', 'acme', 'pump-ä', { status: 'disabled' }));
+  good(good(await registry.apply([{ do: 'put', kind: 'user', tenant: 'acme', id: 'pump-ä', fields: {} }], { atomic: false }))[0]!);
+  good(await registry.remove('device', 'acme', 'pump-ä'));
+  assert.equal(good(registry.principal('acme', 'pump-ä'))?.kind, 'application');
+  refused(await registry.create('device', 'acme', 'pump-ä', {}), 'exists');
+});
+
 test('the file and what stands beside it are for their owner alone', (t) => {
   const path = pathIn(t);
   open(t, path);

@@ -10,7 +10,9 @@ import { systemScope } from '../entries.ts';
 import {
   refusal,
   value,
+  type AuthorityQuery,
   type ChangeListener,
+  type NamedPrincipal,
   type Page,
   type PageQuery,
   type Query,
@@ -21,7 +23,7 @@ import {
 import { SingleWrites } from '../single-writes.ts';
 import { changesSince, currentRevision } from '../sql/changes.ts';
 import { refusalOf, RegistryFailure } from '../sql/failure.ts';
-import { all, certificateStatement, credentialsStatement, getStatement, one } from '../sql/reads.ts';
+import { all, certificateStatement, credentialsStatement, getStatement, named, one } from '../sql/reads.ts';
 import { perform, type Call } from './calls.ts';
 import { defaultWriteWaitMs, RegistryFile } from './registry-file.ts';
 import { RegistryThread } from './registry-thread.ts';
@@ -84,6 +86,10 @@ export class SqliteRegistry extends SingleWrites implements Registry {
     return this.#now(() => this.#file.run(one<K>(kind, getStatement(kind, tenant, id))));
   }
 
+  principal(tenant: string, id: string): Result<NamedPrincipal | undefined> {
+    return this.#now(() => this.#file.run(named(tenant, id)));
+  }
+
   certificate(fingerprint: string): Result<Entry<'certificate'> | undefined> {
     return this.#now(() => this.#file.run(one('certificate', certificateStatement(fingerprint))));
   }
@@ -94,6 +100,14 @@ export class SqliteRegistry extends SingleWrites implements Registry {
 
   list<K extends Kind>(kind: K, tenant: string, query: Query): Promise<Result<Page<Entry<K>>>> {
     return this.#later({ what: 'list', kind, tenant, query });
+  }
+
+  authorities(query: AuthorityQuery): Promise<Result<Page<Entry<'authority'>>>> {
+    return this.#later({ what: 'authorities', query });
+  }
+
+  enrolmentByTokenHash(tokenHash: string): Promise<Result<Entry<'enrolment'> | undefined>> {
+    return this.#later({ what: 'token', tokenHash });
   }
 
   certificateBySerial(issuer: string, serial: string): Promise<Result<Entry<'certificate'> | undefined>> {

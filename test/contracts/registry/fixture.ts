@@ -14,14 +14,20 @@ export function fixtureSql(version: number, store: 'sqlite' | 'postgres'): strin
   return fs.readFileSync(join(fixtures, `registry-schema-${version}`, `${store}.sql`), 'utf8');
 }
 
+const newerFields: { readonly [K in Kind]?: Partial<Entry<K>> } = { tenant: { quotas: {}, principalQuotas: {} }, role: { quotas: {} } };
+
 /** Everything that the fixture holds is there, is found by what it has, and the registry goes on. */
 export async function holdsFixture(registry: Registry, version: number): Promise<void> {
   const holds = JSON.parse(fs.readFileSync(join(fixtures, `registry-schema-${version}`, 'holds.json'), 'utf8')) as Entry<Kind>[];
-  const found: Entry<Kind>[] = [];
+  const found: { readonly kind: Kind; readonly entry: Entry<Kind> }[] = [];
   for (const kind of kinds) {
-    for (const tenant of [systemScope, 'acme', 'main']) found.push(...good(await registry.list(kind, tenant, {})).entries);
+    for (const tenant of [systemScope, 'acme', 'main']) {
+      for (const entry of good(await registry.list(kind, tenant, {})).entries as Entry<Kind>[]) found.push({ kind, entry });
+    }
   }
-  assert.deepEqual(JSON.parse(JSON.stringify(found)), holds);
+  // What the version did not know yet is as if it had not been given.
+  const expected = holds.map((entry, i) => ({ ...newerFields[found[i]?.kind ?? 'device'], ...entry }));
+  assert.deepEqual(JSON.parse(JSON.stringify(found.map(({ entry }) => entry))), expected);
   const ids = (page: { readonly entries: readonly Entry<'device'>[] }): string[] => page.entries.map(({ id }) => id);
   assert.deepEqual(ids(good(await registry.list('device', 'acme', { labels: { site: 'Zürich' }, groups: ['north'] }))), ['pump-ä']);
   assert.deepEqual(ids(good(await registry.list('device', 'main', { status: 'disabled' }))), ['pump-ä']);

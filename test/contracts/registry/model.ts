@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import type { Entry, Kind, Owner } from '../../../src/registry/entries.ts';
 import { kinds, systemScope } from '../../../src/registry/entries.ts';
 import type { Page, Query, Registry, RegistryErrorCode, Result, Write } from '../../../src/registry/registry.ts';
-import { allPages, certificate, closing, fingerprint, good, type RegistryPlace } from './place.ts';
+import { allPages, certificate, closing, enrolment, fingerprint, good, type RegistryPlace } from './place.ts';
 
 const tenants = ['main', 'other'];
 const id = fc.constantFrom('a', 'b', 'ä', 'a%');
@@ -38,6 +38,7 @@ function writesOf(kind: Kind, fields: fc.Arbitrary<object>, needed: fc.Arbitrary
 const owned = id.map((owner) => ({ owner: { kind: 'device', id: owner }, type: 'token', secret: 'z' }));
 const write = fc.oneof(
   { weight: 4, arbitrary: writesOf('device', deviceFields, fc.constant({})) },
+  { weight: 2, arbitrary: writesOf('application', deviceFields, fc.constant({})) },
   { weight: 2, arbitrary: writesOf('policy', document, document) },
   { weight: 2, arbitrary: writesOf('role', policies, fc.constant({})) },
   { weight: 2, arbitrary: writesOf('credential', secret, owned) },
@@ -63,6 +64,8 @@ class Model {
     const next = normal({ ...(old ?? defaults[kind]), ...fields });
     const unknown = this.#unknown(kind, tenant, next, old);
     if (unknown !== undefined) return unknown;
+    const rival = { device: 'application', application: 'device' }[kind as string];
+    if (old === undefined && rival !== undefined && this.entries.has(`${rival} ${tenant} ${id}`)) return 'exists';
     this.entries.set(key, next);
     return undefined;
   }
@@ -93,7 +96,8 @@ class Model {
 const principal = { status: 'active', labels: {}, groups: [], roles: [] };
 const defaults: Partial<Record<Kind, Plain>> = {
   device: principal,
-  role: { title: '', policies: [] },
+  application: principal,
+  role: { title: '', policies: [], quotas: {} },
   credential: { expiresAtMs: undefined },
 };
 
@@ -140,7 +144,7 @@ async function step(registry: Registry, before: Model, writes: readonly Write[],
 
 async function compare(registry: Registry, model: Model): Promise<void> {
   for (const tenant of tenants) {
-    for (const kind of ['device', 'policy', 'role', 'credential'] as const) {
+    for (const kind of ['device', 'application', 'policy', 'role', 'credential'] as const) {
       const there = [...model.entries]
         .filter(([key]) => key.startsWith(`${kind} ${tenant} `))
         .map(([key, fields]) => ({ id: key.split(' ')[2]!, fields }));
@@ -151,7 +155,11 @@ async function compare(registry: Registry, model: Model): Promise<void> {
       };
       assert.deepEqual(await list({}), there);
       for (const { id, fields } of there) assert.deepEqual(fieldsOf(good(await registry.get(kind, tenant, id))!), { id, fields });
-      if (kind !== 'device') continue;
+      if (kind !== 'device' && kind !== 'application') continue;
+      for (const { id, fields } of there) {
+        const found = good(await registry.principal(tenant, id))!;
+        assert.deepEqual([found.kind, fieldsOf(found.entry)], [kind, { id, fields }]);
+      }
       const inGroup = there.filter(({ fields }) => (fields['groups'] as string[]).includes('g'));
       assert.deepEqual(await list({ groups: ['g'] }), inGroup);
       const labelled = there.filter(({ fields }) => (fields['labels'] as Plain)['k'] === '1');
@@ -218,10 +226,11 @@ const question = fc.record({
 async function fill(registry: Registry, tenant: string, n: number): Promise<void> {
   const owner: Owner = { kind: 'device', id: 'a' };
   const fields = { labels: { k: '1' }, groups: ['g'] };
-  const writes = ['a', 'A', 'b', '%', '_'].flatMap((id): Write[] => [
+  const writes = ['a', 'A', 'b', '%', '_'].flatMap((id, i): Write[] => [
     { do: 'create', kind: 'device', tenant, id, fields: { ...fields, status: id === 'b' ? 'disabled' : 'active' } },
-    { do: 'create', kind: 'user', tenant, id, fields },
-    { do: 'create', kind: 'application', tenant, id, fields },
+    { do: 'create', kind: 'user', tenant, id: `${id}user`, fields },
+    { do: 'create', kind: 'application', tenant, id: `${id}app`, fields },
+    { do: 'create', kind: 'enrolment', tenant, id, fields: { ...enrolment(n * 100 + i), devicePattern: id } },
     { do: 'create', kind: 'policy', tenant, id, fields: { document: '{}' } },
     { do: 'create', kind: 'role', tenant, id, fields: { policies: [id] } },
     { do: 'create', kind: 'credential', tenant, id, fields: { owner, type: 'token', secret: 'x' } },
@@ -243,6 +252,8 @@ export async function isolationProperty(makePlace: () => Promise<RegistryPlace>)
       const page: Result<Page<Entry<Kind>>> = await registry.list(kind, tenant, query);
       if (page.ok) found.push(...page.value.entries);
       found.push(...([good(await registry.get(kind, tenant, id)) ?? []].flat() as Entry<Kind>[]));
+      const named = good(await registry.principal(tenant, id));
+      if (named !== undefined) found.push(named.entry);
       found.push(...good(await registry.credentials(tenant, { kind: 'device', id })));
       for (const entry of found) assert.equal(entry.tenant, tenant);
       shown += found.length;

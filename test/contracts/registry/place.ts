@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { ManualClock, type Clock } from '../../../src/base/clock.ts';
-import type { NewFields } from '../../../src/registry/entries.ts';
+import type { AuthorityRole, NewFields } from '../../../src/registry/entries.ts';
 import type { Page, Registry, RegistryErrorCode, Result } from '../../../src/registry/registry.ts';
 
 export interface RegistryPlace {
@@ -70,4 +70,19 @@ export const issuer = fingerprint(0xca);
 
 export function certificate(n: number, more: Partial<NewFields<'certificate'>> = {}): NewFields<'certificate'> {
   return { serial: (n + 1).toString(16), issuer, subject: `CN=${n}`, notBeforeMs: 0, notAfterMs: 2e12, ...more };
+}
+
+export function enrolment(n: number, more: Partial<NewFields<'enrolment'>> = {}): NewFields<'enrolment'> {
+  return { tokenHash: fingerprint(n), expiresAtMs: 2e12, devicePattern: 'pump-*', ...more };
+}
+
+/** Not a real certificate: the registry looks only at the frame. */
+export const pem = '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n';
+
+export function authority(role: AuthorityRole, more: Partial<NewFields<'authority'>> = {}): NewFields<'authority'> {
+  return { role, certificate: pem, subject: `CN=${role}`, notBeforeMs: 0, notAfterMs: 2e12, ...more };
+}
+
+export function approval(more: Partial<NewFields<'approval'>> = {}): NewFields<'approval'> {
+  return { requestedBy: 'main/ann', summary: 'rotate the authority', request: '{"what":"rotate"}', expiresAtMs: 2e12, ...more };
 }

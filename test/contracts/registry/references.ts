@@ -32,23 +32,24 @@ export const referencesTests: RegistryTests = {
   'credentials have an owner that is there, and not too many': async ({ open }) => {
     const registry = await open();
     refused(await registry.create('credential', 'main', 'c', token(pump)), 'unknown-reference', 'owner');
-    good(await registry.create('application', 'main', 'pump', {}));
+    good(await registry.create('application', 'main', 'billing', {}));
+    refused(await registry.create('credential', 'main', 'c', token({ kind: 'device', id: 'billing' })), 'unknown-reference', 'owner');
     refused(await registry.create('credential', 'main', 'c', token(pump)), 'unknown-reference', 'owner');
     good(await registry.create('device', 'main', 'pump', {}));
     const ids = Array.from({ length: entryLimits.credentialsOfOwner }, (_, i) => `c${10 + i}`);
     for (const id of ids) good(await registry.create('credential', 'main', id, token(pump)));
     refused(await registry.create('credential', 'main', 'more', token(pump)), 'limit');
-    good(await registry.create('credential', 'main', 'app', token({ kind: 'application', id: 'pump' })));
+    good(await registry.create('credential', 'main', 'app', token({ kind: 'application', id: 'billing' })));
     assert.deepEqual(
       good(await registry.credentials('main', pump)).map(({ id }) => id),
       ids,
     );
     assert.deepEqual(
-      good(await registry.list('credential', 'main', { owner: { kind: 'application', id: 'pump' } })).entries.map(({ id }) => id),
+      good(await registry.list('credential', 'main', { owner: { kind: 'application', id: 'billing' } })).entries.map(({ id }) => id),
       ['app'],
     );
     refused(await registry.update('credential', 'main', 'app', { owner: pump }), 'invalid', 'owner');
-    good(await registry.update('credential', 'main', 'app', { owner: { kind: 'application', id: 'pump' }, secret: 'new' }));
+    good(await registry.update('credential', 'main', 'app', { owner: { kind: 'application', id: 'billing' }, secret: 'new' }));
   },
 
   'who is removed leaves no credential and no valid certificate, also when the name comes again': async ({ open, clock }) => {

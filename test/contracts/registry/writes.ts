@@ -3,7 +3,7 @@ import type { Entry, Kind } from '../../../src/registry/entries.ts';
 import { systemScope } from '../../../src/registry/entries.ts';
 import { entryLimits } from '../../../src/registry/entry-checks.ts';
 import { maxWrites, type Registry, type Write } from '../../../src/registry/registry.ts';
-import { certificate, fingerprint, good, refused, type RegistryTests } from './place.ts';
+import { approval, authority, certificate, enrolment, fingerprint, good, pem, refused, type RegistryTests } from './place.ts';
 
 export const writesTests: RegistryTests = {
   'a new registry has the tenant main and nothing else': async ({ open }) => {
@@ -125,12 +125,14 @@ export const writesTests: RegistryTests = {
   'what does not fit is refused, with the field, and leaves nothing': async ({ open }) => {
     const registry = await open();
     for (const [kind, id, fields, field] of misfits) {
-      refused(await registry.create(kind, kind === 'tenant' ? systemScope : 'main', id, fields as never), 'invalid', field);
+      const scope = kind === 'tenant' || kind === 'approval' ? systemScope : 'main';
+      refused(await registry.create(kind, scope, id, fields as never), 'invalid', field);
     }
     refused(await registry.create('device', 'a/b', 'x', {}), 'invalid', 'tenant');
     refused(await registry.create('tenant', 'main', 'x', {}), 'invalid', 'tenant');
+    refused(await registry.create('approval', 'main', 'x', approval()), 'invalid', 'tenant');
     refused(await registry.create('device', 'nowhere', 'x', {}), 'unknown-tenant');
-    for (const kind of ['device', 'policy', 'user', 'certificate'] as const) {
+    for (const kind of ['device', 'policy', 'user', 'certificate', 'authority', 'enrolment'] as const) {
       assert.deepEqual(good(await registry.list(kind, 'main', {})).entries, []);
     }
     good(await registry.create('device', 'main', 'x', {}));
@@ -159,9 +161,15 @@ async function oneOfEach(registry: Registry): Promise<readonly Sample[]> {
   const owner = { kind: 'device', id: 'ä-1' };
   const principal = { status: 'active', labels: { site: 'Zürich', 'floor.no': '3' }, groups: ['büro'], roles: ['reader'] };
   const samples: Sample[] = [
-    ['tenant', systemScope, 'acme', { title: 'Acme' }, { status: 'disabled' }],
+    [
+      'tenant',
+      systemScope,
+      'acme',
+      { title: 'Acme', quotas: { connections: 5 }, principalQuotas: { bytesPerSecond: 0, retainedBytes: 7 } },
+      { status: 'disabled', quotas: {}, principalQuotas: { connections: 1 } },
+    ],
     ['policy', 'acme', 'read', { document: '{"version": 1}' }, { document: '{ }' }],
-    ['role', 'acme', 'reader', { title: 'reads', policies: ['read'] }, { policies: [] }],
+    ['role', 'acme', 'reader', { title: 'reads', policies: ['read'], quotas: { subscriptions: 3 } }, { policies: [], quotas: {} }],
     ['device', 'acme', 'ä-1', principal, { labels: { site: 'Wien' }, groups: ['a', 'b'] }],
     ['application', 'acme', 'app', principal, { status: 'disabled' }],
     ['user', 'acme', 'ann', { ...principal, title: 'Ann' }, { title: 'Anna', labels: {} }],
@@ -173,6 +181,30 @@ async function oneOfEach(registry: Registry): Promise<readonly Sample[]> {
       certificate(1, { owner: { kind: 'device', id: 'ä-1' } }),
       { status: 'revoked', reason: 'keyCompromise' },
     ],
+    ['authority', systemScope, fingerprint(50), authority('root', { status: 'active' }), { status: 'retiring' }],
+    [
+      'authority',
+      'acme',
+      fingerprint(51),
+      authority('foreign', {
+        registration: 'just-in-time',
+        groups: ['g'],
+        roles: ['r'],
+        crlUrls: ['http://b.example/crl', 'http://a.example/crl'],
+        ocspUrls: ['https://a.example/ocsp?x=1'],
+        revocationCheck: 'soft',
+        issuer: fingerprint(50),
+      }),
+      { status: 'active', crlUrls: [], revocationCheck: 'hard', issuer: undefined },
+    ],
+    [
+      'enrolment',
+      'acme',
+      'e1',
+      enrolment(60, { maxUses: 3, newDevices: { groups: ['g'], roles: [] } }),
+      { uses: 1, newDevices: undefined },
+    ],
+    ['approval', systemScope, 'a1', approval(), { status: 'approved', decidedBy: 'main/bob' }],
   ];
   for (const [kind, tenant, id, fields] of samples) {
     const created = good(await registry.create(kind, tenant, id, fields as never));
@@ -233,4 +265,45 @@ const misfits: readonly [kind: Kind, id: string, fields: object, field: string][
   ['certificate', fingerprint(1), certificate(1, { notBeforeMs: 10, notAfterMs: 9 }), 'notAfterMs'],
   ['certificate', fingerprint(1), certificate(1, { notAfterMs: Number.NaN }), 'notAfterMs'],
   ['certificate', fingerprint(1), certificate(1, { status: 'revoked', reason: 'tired' as never }), 'reason'],
+  ['tenant', 'a', { quotas: { connection: 1 } }, 'quotas'],
+  ['tenant', 'a', { quotas: { connections: -1 } }, 'quotas'],
+  ['tenant', 'a', { principalQuotas: { bytesPerSecond: 0.5 } }, 'principalQuotas'],
+  ['tenant', 'a', { principalQuotas: [] }, 'principalQuotas'],
+  ['role', 'a', { quotas: null }, 'quotas'],
+  ['authority', 'AB'.repeat(32), authority('foreign'), 'id'],
+  ['authority', fingerprint(1), authority('root'), 'tenant'],
+  ['authority', fingerprint(1), authority('issuing'), 'tenant'],
+  ['authority', fingerprint(1), authority('other' as never), 'role'],
+  ['authority', fingerprint(1), authority('foreign', { status: 'valid' as never }), 'status'],
+  ['authority', fingerprint(1), authority('foreign', { certificate: 'MIIB' }), 'certificate'],
+  ['authority', fingerprint(1), authority('foreign', { certificate: pem + pem }), 'certificate'],
+  ['authority', fingerprint(1), authority('foreign', { certificate: pem.replace('MIIB', long) }), 'certificate'],
+  ['authority', fingerprint(1), authority('foreign', { notAfterMs: -1 }), 'notAfterMs'],
+  ['authority', fingerprint(1), authority('foreign', { notBeforeMs: 10, notAfterMs: 9 }), 'notAfterMs'],
+  ['authority', fingerprint(1), authority('foreign', { issuer: 'x' }), 'issuer'],
+  ['authority', fingerprint(1), authority('foreign', { registration: 'always' as never }), 'registration'],
+  ['authority', fingerprint(1), authority('foreign', { groups: ['a/b'] }), 'groups'],
+  ['authority', fingerprint(1), authority('foreign', { crlUrls: ['ldap://x'] }), 'crlUrls'],
+  ['authority', fingerprint(1), authority('foreign', { crlUrls: ['http://a b'] }), 'crlUrls'],
+  ['authority', fingerprint(1), authority('foreign', { crlUrls: ['http://user:word@x/'] }), 'crlUrls'],
+  ['authority', fingerprint(1), authority('foreign', { ocspUrls: Array.from({ length: 9 }, (_, i) => `http://x/${i}`) }), 'ocspUrls'],
+  ['authority', fingerprint(1), authority('foreign', { revocationCheck: 'maybe' as never }), 'revocationCheck'],
+  ['enrolment', 'a', enrolment(1, { tokenHash: 'secret' }), 'tokenHash'],
+  ['enrolment', 'a', enrolment(1, { maxUses: 0 }), 'maxUses'],
+  ['enrolment', 'a', enrolment(1, { maxUses: 1_000_001 }), 'maxUses'],
+  ['enrolment', 'a', enrolment(1, { uses: 2 }), 'uses'],
+  ['enrolment', 'a', enrolment(1, { devicePattern: '' }), 'devicePattern'],
+  ['enrolment', 'a', enrolment(1, { devicePattern: 'a/*' }), 'devicePattern'],
+  ['enrolment', 'a', enrolment(1, { devicePattern: '*'.repeat(9) }), 'devicePattern'],
+  ['enrolment', 'a', enrolment(1, { newDevices: { groups: ['#'], roles: [] } }), 'newDevices'],
+  ['enrolment', 'a', enrolment(1, { newDevices: { groups: [], roles: [], labels: {} } as never }), 'newDevices'],
+  ['enrolment', 'a', { tokenHash: fingerprint(1), devicePattern: '*' }, 'expiresAtMs'],
+  ['approval', 'a', approval({ requestedBy: 'ann' }), 'requestedBy'],
+  ['approval', 'a', approval({ requestedBy: 'main/a/b' }), 'requestedBy'],
+  ['approval', 'a', approval({ status: 'done' as never }), 'status'],
+  ['approval', 'a', approval({ status: 'approved' }), 'decidedBy'],
+  ['approval', 'a', approval({ decidedBy: 'main/bob' }), 'decidedBy'],
+  ['approval', 'a', approval({ status: 'approved', decidedBy: 'main/ann' }), 'decidedBy'],
+  ['approval', 'a', approval({ request: '[]' }), 'request'],
+  ['approval', 'a', approval({ summary: 'a\0' }), 'summary'],
 ];
