@@ -6,6 +6,7 @@ import { connect, createServer, type AddressInfo } from 'node:net';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
+import { makeCertificates, type Certificates } from './certificates.ts';
 import { binDirectory } from './generators.ts';
 import { hasProgram, pinned, start } from './machine.ts';
 
@@ -13,7 +14,8 @@ const root = join(import.meta.dirname, '..');
 const startLimitMs = 120_000;
 const stopLimitMs = 30_000;
 
-export type Ports = { readonly plain: number; readonly tls: number };
+/** `mutual`: TLS that wants a client certificate. */
+export type Ports = { readonly plain: number; readonly tls: number; readonly mutual: number };
 
 export type Broker = {
   readonly name: string;
@@ -21,13 +23,13 @@ export type Broker = {
   /** So far from the others that one run says it. */
   readonly once?: boolean;
   /** The command that serves on these ports and keeps everything it writes in `directory`. */
-  command(directory: string, ports: Ports): readonly string[];
+  command(directory: string, ports: Ports, certificates: Certificates): readonly string[];
 };
 
 const heliograph: Broker = {
   name: 'heliograph',
   version: (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }).version,
-  command(directory, { plain, tls }) {
+  command(directory, { plain, tls, mutual }, { authority, serverCertificate, serverKey }) {
     const config = join(directory, 'heliograph.yaml');
     const off = (kind: string) => `{ kind: ${kind}, port: 0, enabled: false }`;
     writeFileSync(
@@ -36,9 +38,14 @@ const heliograph: Broker = {
         'listeners:',
         `  mqtt: { kind: tcp, host: 127.0.0.1, port: ${plain} }`,
         `  mqtts: { kind: tls, host: 127.0.0.1, port: ${tls} }`,
+        `  mutual: { kind: tls, host: 127.0.0.1, port: ${mutual}, clientCertificate: require }`,
         `  ws: ${off('ws')}`,
         `  wss: ${off('wss')}`,
         `  admin: ${off('http')}`,
+        'tls:',
+        `  clientCaFile: ${authority}`,
+        '  certificates:',
+        `    - { certificateFile: ${serverCertificate}, privateKeyFile: ${serverKey} }`,
         '',
       ].join('\n'),
     );
@@ -55,10 +62,12 @@ function mosquitto(): Broker | undefined {
   return {
     name: 'mosquitto',
     version,
-    command(directory, { plain }) {
+    command(directory, { plain, mutual }, { authority, serverCertificate, serverKey }) {
       const config = join(directory, 'mosquitto.conf');
       const settings = ['allow_anonymous true', 'max_inflight_messages 0', 'max_queued_messages 0', 'persistence false', 'user root'];
-      writeFileSync(config, [`listener ${plain} 127.0.0.1`, ...settings, ''].join('\n'));
+      const tls = [`cafile ${authority}`, `certfile ${serverCertificate}`, `keyfile ${serverKey}`, 'require_certificate true'];
+      const secure = [`listener ${mutual} 127.0.0.1`, ...tls, 'use_identity_as_username true'];
+      writeFileSync(config, [`listener ${plain} 127.0.0.1`, ...settings, ...secure, ''].join('\n'));
       return [program, '-c', config];
     },
   };
@@ -131,6 +140,7 @@ export class BrokerFailed extends Error {}
 export class RunningBroker {
   readonly broker: Broker;
   readonly ports: Ports;
+  readonly certificates: Certificates;
   readonly #directory: string;
   readonly #core: number | undefined;
   #child: ChildProcess;
@@ -140,6 +150,7 @@ export class RunningBroker {
   private constructor(broker: Broker, core: number | undefined, directory: string, ports: Ports) {
     this.broker = broker;
     this.ports = ports;
+    this.certificates = makeCertificates(directory);
     this.#core = core;
     this.#directory = directory;
     this.#child = this.#spawn();
@@ -149,7 +160,11 @@ export class RunningBroker {
   static async start(broker: Broker, core: number | undefined): Promise<RunningBroker> {
     const directory = mkdtempSync(join(tmpdir(), 'heliograph-bench-'));
     directories.add(directory);
-    const running = new RunningBroker(broker, core, directory, { plain: await freePort(), tls: await freePort() });
+    const running = new RunningBroker(broker, core, directory, {
+      plain: await freePort(),
+      tls: await freePort(),
+      mutual: await freePort(),
+    });
     try {
       await running.#untilServing();
     } catch (error) {
@@ -188,7 +203,11 @@ export class RunningBroker {
   }
 
   #spawn(): ChildProcess {
-    const child = start(pinned(this.#core, this.broker.command(this.#directory, this.ports)), ['ignore', 'pipe', 'pipe']);
+    const child = start(pinned(this.#core, this.broker.command(this.#directory, this.ports, this.certificates)), [
+      'ignore',
+      'pipe',
+      'pipe',
+    ]);
     this.#ended = false;
     const note = (text: Buffer): void => void (this.#output = (this.#output + text.toString()).slice(-4000));
     child.stdout!.on('data', note);

@@ -10,6 +10,7 @@ export const metrics = {
   lost: { title: 'lost', unit: 'count' },
   bytesPerConnection: { title: 'per connection', unit: 'bytes' },
   connectsPerSecond: { title: 'connects/s', unit: 'count' },
+  connectMicros: { title: 'CPU/connect', unit: 'micros' },
   matchMicros: { title: 'match', unit: 'micros' },
   bytesPerFilter: { title: 'per filter', unit: 'bytes' },
   storedPerSecond: { title: 'queued msg/s', unit: 'count' },
@@ -75,13 +76,13 @@ export function atMost(metric: Metric, value: number): Demand {
   return { text: `${metrics[metric].title} ≤ ${shown(metric, value)}`, met: (own) => own[metric] !== undefined && own[metric] <= value };
 }
 
-/** So many times the messages of the peer. */
-export function timesThatOf(peer: string, times: number): Demand {
+/** So many times what the peer does. */
+export function timesThatOf(peer: string, times: number, metric: Metric = 'perSecond'): Demand {
   return {
-    text: `≥ ${times}× ${peer}`,
+    text: metric === 'perSecond' ? `≥ ${times}× ${peer}` : `${metrics[metric].title} ≥ ${times}× ${peer}`,
     met: (own, peers) => {
-      const theirs = peers.get(peer)?.perSecond;
-      return theirs === undefined ? undefined : (own.perSecond ?? 0) >= times * theirs;
+      const theirs = peers.get(peer)?.[metric];
+      return theirs === undefined ? undefined : (own[metric] ?? 0) >= times * theirs;
     },
   };
 }

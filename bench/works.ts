@@ -1,6 +1,7 @@
 // What is measured, and the targets.
 
 import type { Broker } from './brokers.ts';
+import { measureHandshakes } from './handshakes.ts';
 import { measureIdleConnections } from './idle-connections.ts';
 import { measureLoad } from './load.ts';
 import type { Cores } from './machine.ts';
@@ -111,6 +112,13 @@ export const works: readonly Work[] = [
     peers: [],
     demands: [atMost('bytesPerConnection', 35_000)],
     measure: (broker, scale, cores) => measureIdleConnections(broker, scale, cores, 'idle-tls'),
+  },
+  {
+    name: 'handshakes',
+    title: 'mutual TLS 1.3 handshakes with CONNECT and CONNACK',
+    peers: ['mosquitto'],
+    demands: [timesThatOf('mosquitto', 0.8, 'connectsPerSecond')],
+    measure: (broker, scale, cores) => measureHandshakes(broker, scale, cores),
   },
   {
     name: 'tree',
