@@ -7,7 +7,13 @@ import type { Config, ListenerConfig } from './schema.ts';
 export type Violation = { readonly path: string; readonly what: string; readonly fix: string };
 
 export function violations(config: Config): Violation[] {
-  return [...listenerViolations(config), ...securityViolations(config), ...registryViolations(config), ...limitViolations(config)];
+  return [
+    ...listenerViolations(config),
+    ...securityViolations(config),
+    ...registryViolations(config),
+    ...pkiViolations(config),
+    ...limitViolations(config),
+  ];
 }
 
 export function isLoopback(host: string): boolean {
@@ -57,6 +63,16 @@ function* registryViolations({ registry }: Config): Generator<Violation> {
       what: 'postgres needs the address of its server',
       fix: 'add urlFile: the path of a file that holds postgresql://user:password@host:port/database',
     };
+  }
+}
+
+function* pkiViolations({ pki }: Config): Generator<Violation> {
+  const { module, pinFile, slot, tokenLabel } = pki.pkcs11;
+  if (module === undefined) return;
+  if (pinFile === undefined)
+    yield { path: 'pki.pkcs11', what: 'the HSM wants a PIN', fix: 'add pinFile: the path of a file that holds it' };
+  if ((slot === undefined) === (tokenLabel === undefined)) {
+    yield { path: 'pki.pkcs11', what: 'it must be clear which token is meant', fix: 'give one of slot and tokenLabel' };
   }
 }
 

@@ -17,10 +17,10 @@ function profile(who: string, days: number, maxDays: number) {
 
 const pkcs11 = section(
   {
-    module: text({ example: '/usr/lib/softhsm/libsofthsm2.so' }, 'The library of the HSM (PKCS #11).'),
+    module: optional(text({ example: '/usr/lib/softhsm/libsofthsm2.so' }, 'The library of the HSM (PKCS #11). Absent: there is none.')),
     slot: optional(count({ min: 0, max: 0x7fff_ffff }, 'Number of the slot, in the order the library tells them. Absent: by tokenLabel.')),
     tokenLabel: optional(text({ maxLength: 32, example: 'heliograph' }, 'Label of the token. Absent: by slot.')),
-    pinFile: text({ example: '/etc/heliograph/hsm.pin' }, 'A file, readable by this process only, that holds the PIN.'),
+    pinFile: optional(text({ example: '/etc/heliograph/hsm.pin' }, 'A file, readable by this process only, that holds the PIN.')),
     keyLabel: text({ default: 'heliograph-ca', maxLength: 64 }, 'Label of the keys that are made in the HSM.'),
   },
   'An HSM that makes and keeps the keys of the authorities. It wants the package pkcs11js, which is not installed with Heliograph.',
@@ -67,7 +67,7 @@ export const pkiSection = section(
       },
       'What certificates hold, by whose they are.',
     ),
-    pkcs11: optional(pkcs11),
+    pkcs11,
   },
   'The built-in certificate authority.',
 );
