@@ -39,6 +39,8 @@ export const rooms: Readonly<Record<string, Room>> = {
       'src/message',
       ...contracts.security,
       ...contracts.registry,
+      // Files of devices go in and out over the API.
+      'src/registry/transfer',
       'src/security/audit/audit.ts',
       'src/security/pki/pki.ts',
       'src/broker/management.ts',
@@ -92,7 +94,13 @@ const reserved: readonly { readonly modules: RegExp; readonly rooms: readonly st
   { modules: /^@peculiar\//, rooms: ['src/security/pki'], instead: 'certificates are made by src/security/pki' },
   { modules: /^pino$/, rooms: ['src/cli'], instead: 'log through the Log that is handed in (src/base/log.ts)' },
   { modules: /^commander$/, rooms: ['src/cli', 'src/main'], instead: 'the command line is read in src/cli' },
-  { modules: /^(yaml|typebox)$/, rooms: ['src/config'], instead: 'configuration is read and checked by src/config' },
+  { modules: /^yaml$/, rooms: ['src/config'], instead: 'configuration is read and checked by src/config' },
+  {
+    modules: /^typebox(\/|$)/,
+    rooms: ['src/config', 'src/admin/api'],
+    instead: 'configuration is checked by src/config, requests by src/admin/api',
+  },
+  { modules: /^(@fastify\/|fastify$)/, rooms: ['src/admin/api'], instead: 'management is served by src/admin/api' },
 ];
 
 /** What pure rooms may not do by themselves. */

@@ -1,8 +1,10 @@
 // What the command line uses to ask a running node.
 
 import { request as httpRequest } from 'node:http';
-import type { IncomingMessage, RequestOptions } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage, RequestOptions } from 'node:http';
 import { request as httpsRequest } from 'node:https';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { rootCertificates } from 'node:tls';
 import { UserError } from '../base/user-error.ts';
 
@@ -48,23 +50,45 @@ export async function* getLines(access: AdminAccess, path: string, signal: Abort
 }
 
 async function open(access: AdminAccess, path: string, signal?: AbortSignal): Promise<IncomingMessage> {
+  const response = await ask(access, { method: 'GET', path, headers: {}, body: undefined }, signal);
+  if (response.statusCode === 200) return response;
+  throw await refusal(response, access.url);
+}
+
+export type AdminRequest = {
+  readonly method: string;
+  /** With the query. */
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string | AsyncIterable<Uint8Array> | undefined;
+};
+
+export type AdminAnswer = { readonly status: number; readonly headers: IncomingHttpHeaders; readonly body: Readable };
+
+/** Sends one request, and gives back what is answered, whatever it is. @throws UserError when the node cannot be reached */
+export async function sendRequest(access: AdminAccess, request: AdminRequest): Promise<AdminAnswer> {
+  const response = await ask(access, request);
+  return { status: response.statusCode!, headers: response.headers, body: response };
+}
+
+async function ask(access: AdminAccess, { method, path, headers, body }: AdminRequest, signal?: AbortSignal): Promise<IncomingMessage> {
   const url = URL.parse(path, access.url);
   if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
     throw new UserError(`"${access.url}" is not an address of a management interface.`, { fix: 'write it like http://127.0.0.1:8080' });
   }
-  const options: RequestOptions & { ca?: string[] } = { headers: {}, agent: false };
-  if (access.authorization !== undefined) options.headers = { authorization: access.authorization };
+  const options: RequestOptions & { ca?: string[] } = { method, headers: { ...headers }, agent: false };
+  if (access.authorization !== undefined) options.headers = { ...headers, authorization: access.authorization };
   if (access.authority !== undefined) options.ca = [...rootCertificates, access.authority];
   if (signal !== undefined) options.signal = signal;
-  const response = await new Promise<IncomingMessage>((resolve, reject) => {
+  return new Promise<IncomingMessage>((resolve, reject) => {
     const request = (url.protocol === 'https:' ? httpsRequest : httpRequest)(url, options, resolve);
     request.setTimeout(answerMs, () => request.destroy(new Error('it does not answer')));
     request.once('response', () => request.setTimeout(0));
     request.once('error', (error) => reject(unreachable(error, access.url)));
-    request.end();
+    if (body === undefined || typeof body === 'string') request.end(body);
+    // What goes wrong while it is sent, the answer or the error tells.
+    else pipeline(body, request).catch((error: unknown) => request.destroy(error as Error));
   });
-  if (response.statusCode === 200) return response;
-  throw await refusal(response, access.url);
 }
 
 function unreachable(error: NodeJS.ErrnoException, url: string): UserError {

@@ -354,7 +354,7 @@ test('over HTTPS the certificate is checked, and may be replaced while running',
   assert.equal(((await ask(first.certificatePem)) as Status).name, 'n1');
   await assert.rejects(ask(second.certificatePem), UserError);
   await assert.rejects(ask(undefined), UserError);
-  server.useTls(await second.issueServer(['127.0.0.1'], 1));
+  server.useTls('admin', await second.issueServer(['127.0.0.1'], 1));
   assert.equal(((await ask(second.certificatePem)) as Status).name, 'n1');
 });
 

@@ -1,18 +1,23 @@
 // The management interface over HTTP. Two questions are open to everyone who reaches the port: is the process alive, and is it ready.
-// Everything else wants credentials. Nothing here changes anything.
+// Everything else wants credentials. What changes something is below /api/v1 (api/), which is loaded when it is first asked.
 
 import { createServer as createHttpServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import { createServer as createHttpsServer, Server as HttpsServer } from 'node:https';
+import { createServer as createHttpsServer, Server as HttpsServer, type ServerOptions } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { MetricSource, Sample } from '../base/metrics.ts';
 import { UserError } from '../base/user-error.ts';
-import type { Security } from '../security/security.ts';
+import type { PeerCertificate, Security } from '../security/security.ts';
+import type { X509Certificate } from 'node:crypto';
+import type { Api, ApiOptions } from './api/api.ts';
+import type { Identification } from './api/caller.ts';
+import type { Permission } from './api/permission.ts';
 import { sendJson, sendProblem, sendText } from './answer.ts';
 import { FailureBrake } from './failure-brake.ts';
-import { Gatekeeper, visitorOf } from './gatekeeper.ts';
+import { Gatekeeper, visitorOf, type FindTokenOwner, type Visitor } from './gatekeeper.ts';
 import { ProcessMetrics } from './process-metrics.ts';
 import { prometheusContentType, renderMetrics } from './prometheus.ts';
 import { imbalanceOf } from './status.ts';
@@ -33,18 +38,33 @@ export type AdminSources = {
   readonly traces: TraceHub;
   /** Accepted as bearer token; undefined: none is. */
   readonly token: string | undefined;
+  /** Whose API token a bearer token is; absent: there are none. */
+  readonly tokenOwner?: FindTokenOwner;
+  /** Makes what answers below /api/v1; called at the first such request. */
+  readonly api?: (options: ApiOptions) => Promise<Api>;
 };
 
-/** PEM. */
-export type AdminTls = { readonly certificate: string; readonly privateKey: string; readonly minVersion?: '1.2' | '1.3' };
+export type AdminTls = {
+  /** PEM. */
+  readonly certificate: string;
+  readonly privateKey: string;
+  readonly minVersion?: '1.2' | '1.3';
+  /** Absent: clients are not asked for one. */
+  readonly clientCertificates?: {
+    readonly isRequired: boolean;
+    /** PEM. */
+    readonly authorities: readonly string[];
+    readonly describe: (certificate: X509Certificate) => PeerCertificate;
+  };
+};
 
 export type AdminListener = { readonly name: string; readonly host: string; readonly port: number; readonly tls?: AdminTls };
 
 export interface AdminServer extends MetricSource {
   /** Opens one more listener and returns the port, which the system chose if it was 0. @throws UserError when it cannot */
   listen(listener: AdminListener): Promise<number>;
-  /** New connections of the HTTPS listeners get this certificate. */
-  useTls(tls: AdminTls): void;
+  /** New connections of this HTTPS listener get this certificate. */
+  useTls(listener: string, tls: AdminTls): void;
   /** Ends what is open. May be called again. */
   close(): Promise<void>;
 }
@@ -56,14 +76,17 @@ export function createAdminServer(sources: AdminSources): AdminServer {
 const limits = {
   connections: 128,
   headersMs: 10_000,
+  /** Until a request is there with its body; a file that is taken may go on, as long as something comes. */
   requestMs: 10_000,
+  fileIdleMs: 60_000,
   keepAliveMs: 5_000,
   /** No request here needs a body. */
   bodyBytes: 16 * 1024,
 };
 
 type Route = {
-  readonly isOpen: boolean;
+  /** Undefined: everybody may ask. */
+  readonly permission: Permission | undefined;
   readonly answer: (response: ServerResponse, request: IncomingMessage, query: URLSearchParams) => void | Promise<void>;
 };
 
@@ -72,26 +95,34 @@ class HttpAdmin implements AdminServer {
   readonly #gatekeeper: Gatekeeper;
   readonly #process = new ProcessMetrics();
   readonly #streams: TraceStreams;
-  readonly #servers: Server[] = [];
+  readonly #servers = new Map<string, Server>();
+  readonly #visitors = new WeakMap<IncomingMessage, Visitor>();
+  /** Requests that must be complete in time, or end. */
+  readonly #unhurried = new WeakSet<IncomingMessage>();
+  /** By the name of the listener. */
+  readonly #tls = new Map<string, AdminTls>();
+  #api: Promise<Api> | undefined;
   readonly #counts = new Map<number, number>();
   readonly #routes: ReadonlyMap<string, Route>;
 
   constructor(sources: AdminSources) {
     this.#sources = sources;
-    this.#gatekeeper = new Gatekeeper(sources.security, new FailureBrake(sources.clock), sources.token);
+    this.#gatekeeper = new Gatekeeper(sources.security, new FailureBrake(sources.clock), sources.token, sources.tokenOwner);
     this.#streams = new TraceStreams(sources.traces);
     this.#routes = new Map<string, Route>([
-      ['/healthz', { isOpen: true, answer: (response) => sendJson(response, 200, { status: 'alive' }) }],
-      ['/readyz', { isOpen: true, answer: (response) => this.#sendReadiness(response) }],
-      ['/metrics', { isOpen: false, answer: (response) => this.#sendMetrics(response) }],
-      ['/api/status', { isOpen: false, answer: (response) => this.#sendStatus(response) }],
-      ['/api/trace', { isOpen: false, answer: (response, request, query) => this.#streams.serve(request, response, query) }],
+      ['/healthz', { permission: undefined, answer: (response) => sendJson(response, 200, { status: 'alive' }) }],
+      ['/readyz', { permission: undefined, answer: (response) => this.#sendReadiness(response) }],
+      ['/metrics', { permission: 'metrics:read', answer: (response) => this.#sendMetrics(response) }],
+      ['/api/status', { permission: 'status:read', answer: (response) => this.#sendStatus(response) }],
+      ['/api/trace', { permission: 'trace:read', answer: (response, request, query) => this.#streams.serve(request, response, query) }],
     ]);
     this.#process.start();
   }
 
   async listen({ name, host, port, tls }: AdminListener): Promise<number> {
-    const options = { headersTimeout: limits.headersMs, requestTimeout: limits.requestMs, keepAliveTimeout: limits.keepAliveMs };
+    // How long a request may take depends on what it is: #hurry sees to that.
+    const options = { headersTimeout: limits.headersMs, requestTimeout: 0, keepAliveTimeout: limits.keepAliveMs };
+    if (tls !== undefined) this.#tls.set(name, tls);
     const server = tls === undefined ? createHttpServer(options) : createHttpsServer({ ...options, ...contextOf(tls) });
     server.maxConnections = limits.connections;
     server.on('request', (request, response) => {
@@ -116,18 +147,21 @@ class HttpAdmin implements AdminServer {
     });
     // From now on an error is one connection that could not be taken (no file descriptor left…).
     server.on('error', (error) => this.#sources.log.warn('admin.accept.failed', { listener: name, error: error.message }));
-    this.#servers.push(server);
+    this.#servers.set(name, server);
     return (server.address() as AddressInfo).port;
   }
 
-  useTls(tls: AdminTls): void {
-    for (const server of this.#servers) if (server instanceof HttpsServer) server.setSecureContext(contextOf(tls));
+  useTls(listener: string, tls: AdminTls): void {
+    this.#tls.set(listener, tls);
+    const server = this.#servers.get(listener);
+    if (server instanceof HttpsServer) server.setSecureContext(contextOf(tls));
   }
 
   async close(): Promise<void> {
     this.#process.stop();
     this.#streams.close();
-    const servers = this.#servers.splice(0);
+    const servers = [...this.#servers.values()];
+    this.#servers.clear();
     await Promise.all(
       servers.map((server) => {
         const closed = new Promise<void>((resolve) => server.close(() => resolve()));
@@ -135,6 +169,8 @@ class HttpAdmin implements AdminServer {
         return closed;
       }),
     );
+    await (await this.#api?.catch(() => undefined))?.close();
+    this.#api = undefined;
   }
 
   *metrics(): Iterable<Sample> {
@@ -150,24 +186,66 @@ class HttpAdmin implements AdminServer {
     // Both ends report here when a peer goes away in the middle; there is nobody left to tell.
     request.on('error', () => {});
     response.on('error', () => {});
+    this.#hurry(request, response);
+    this.#visitors.set(request, visitorOf(request, listener, secure, this.#certificateOf(request, listener)));
+    if (request.url?.startsWith('/api/v1/') === true && this.#sources.api !== undefined) return void this.#askApi(request, response);
     if (!this.#takesBody(request, response)) return;
     const url = URL.parse(request.url ?? '', 'http://admin');
     if (url === null || !request.url!.startsWith('/')) return sendProblem(response, 400, 'The address cannot be read.');
     const route = this.#routes.get(url.pathname);
-    if (route === undefined) return sendProblem(response, 404, `There are: ${[...this.#routes.keys()].join(', ')}`);
+    if (route === undefined) return sendProblem(response, 404, `There are: ${[...this.#routes.keys()].join(', ')}, and /api/v1`);
     if (request.method !== 'GET' && request.method !== 'HEAD') {
       return sendProblem(response, 405, 'Only GET and HEAD are possible here.', { Allow: 'GET, HEAD' });
     }
-    if (route.isOpen) return this.#answer(route, request, response, url.searchParams);
-    this.#gatekeeper.admit(visitorOf(request, listener, secure), (admission) => {
-      if (response.destroyed) return;
-      if (admission.ok) return this.#answer(route, request, response, url.searchParams);
-      const { status, detail, retrySeconds } = admission;
+    const { permission } = route;
+    if (permission === undefined) return this.#answer(route, request, response, url.searchParams);
+    void this.#identify(request).then((found) => {
+      if (response.destroyed) return undefined;
+      if (found.ok && found.caller.may(permission)) return this.#answer(route, request, response, url.searchParams);
+      const { status, detail, retrySeconds } = found.ok ? mayNot : found;
       const headers: Record<string, string> = {};
       if (status === 401) headers['WWW-Authenticate'] = 'Basic realm="heliograph", charset="UTF-8"';
       if (retrySeconds !== undefined) headers['Retry-After'] = String(retrySeconds);
-      sendProblem(response, status, detail, headers);
+      return sendProblem(response, status, detail, headers);
     });
+  }
+
+  #identify(request: IncomingMessage): Promise<Identification> {
+    return new Promise((resolve) => this.#gatekeeper.identify(this.#visitors.get(request)!, resolve));
+  }
+
+  async #askApi(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    try {
+      this.#api ??= this.#sources.api!({
+        identify: (asked) => this.#identify(asked),
+        describe: true,
+        takesFile: (asked) => {
+          this.#unhurried.add(asked);
+          asked.setTimeout(limits.fileIdleMs, () => asked.destroy());
+        },
+      });
+      (await this.#api).handle(request, response);
+    } catch (error) {
+      this.#api = undefined;
+      this.#sources.log.error('admin.api.failed', { error: (error as Error).stack });
+      sendProblem(response, 500, 'This should not have happened; the log says more.');
+    }
+  }
+
+  /** Who sends a request slower than anybody would must not keep the connection. */
+  #hurry(request: IncomingMessage, response: ServerResponse): void {
+    const timer = setTimeout(() => {
+      if (!request.complete && !this.#unhurried.has(request)) request.destroy();
+    }, limits.requestMs).unref();
+    response.once('close', () => clearTimeout(timer));
+  }
+
+  /** What the client has shown in the handshake, if the listener trusts who issued it. */
+  #certificateOf({ socket }: IncomingMessage, listener: string): PeerCertificate | undefined {
+    const wanted = this.#tls.get(listener)?.clientCertificates;
+    if (wanted === undefined || !(socket instanceof TLSSocket) || !socket.authorized) return undefined;
+    const certificate = socket.getPeerX509Certificate();
+    return certificate && wanted.describe(certificate);
   }
 
   /** A body means nothing here: a small one is read over, a large one ends the connection. */
@@ -219,6 +297,12 @@ class HttpAdmin implements AdminServer {
   }
 }
 
-function contextOf({ certificate, privateKey, minVersion = '1.2' }: AdminTls): object {
-  return { cert: certificate, key: privateKey, minVersion: `TLSv${minVersion}` };
+const mayNot: Extract<Identification, { ok: false }> = { ok: false, status: 403, detail: 'This user may not manage the node.' };
+
+function contextOf({ certificate, privateKey, minVersion = '1.2', clientCertificates }: AdminTls): ServerOptions {
+  const own = { cert: certificate, key: privateKey, minVersion: `TLSv${minVersion}` } as const;
+  if (clientCertificates === undefined) return own;
+  const { isRequired, authorities } = clientCertificates;
+  // Without a list of its own Node would trust every public authority to name our administrators.
+  return { ...own, ca: [...authorities], requestCert: true, rejectUnauthorized: isRequired };
 }

@@ -1,20 +1,14 @@
-// Decides whether a request may see the node's inside: the token of this start (for who can read the data directory), or the
-// user name and password of a principal that may `manage` `$admin`.
+// Finds out who asks the management interface: the token of this start (for who can read the data directory), a user name and
+// password, an API token, a JWT, or the certificate of the connection. What whoever it is may do is decided elsewhere (caller.ts).
 
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
-import type { Security } from '../security/security.ts';
+import type { PeerCertificate, Principal, Security } from '../security/security.ts';
+import { callerOf, localCaller, type Caller, type Identification } from './api/caller.ts';
 import type { FailureBrake } from './failure-brake.ts';
 
-/** What rules of access call the management interface. */
-const managedTopic = '$admin';
-const maxHeaderLength = 4096;
-
-export type Admission =
-  | { readonly ok: true }
-  /** 401: no or wrong credentials; 403: right ones that do not suffice; 429 and 503: later. */
-  | { readonly ok: false; readonly status: 401 | 403 | 429 | 503; readonly detail: string; readonly retrySeconds?: number };
+const maxHeaderLength = 16 * 1024;
 
 export type Visitor = {
   readonly listener: string;
@@ -23,71 +17,102 @@ export type Visitor = {
   readonly authorization: string | undefined;
   /** The request's Host: by which name it believes to have come here. */
   readonly host: string | undefined;
+  /** Of the connection, and one that the listener trusts. */
+  readonly certificate?: PeerCertificate | undefined;
 };
 
-export function visitorOf(request: IncomingMessage, listener: string, secure: boolean): Visitor {
+export function visitorOf(request: IncomingMessage, listener: string, secure: boolean, certificate?: PeerCertificate): Visitor {
   return {
     listener,
     secure,
     remoteAddress: request.socket.remoteAddress ?? '',
     authorization: request.headers.authorization,
     host: request.headers.host,
+    certificate,
   };
 }
 
-const refused: Admission = { ok: false, status: 401, detail: 'The credentials are missing or wrong.' };
+/** Whose API token this is; undefined: nobody's. */
+export type FindTokenOwner = (token: string, visitor: Visitor) => Promise<Principal | undefined | 'unavailable'>;
+
+const refused: Identification = { ok: false, status: 401, detail: 'The credentials are missing or wrong.' };
+const overloaded: Identification = { ok: false, status: 503, detail: 'Too many sign in right now.', retrySeconds: 1 };
+
+/** RFC 7519 §3: three parts in base64url, the first of them a JSON object. */
+const jwtShape = /^eyJ[\w-]*\.[\w-]+\.[\w-]*$/;
 
 export class Gatekeeper {
   readonly #security: Security;
   readonly #brake: FailureBrake;
   readonly #tokenHash: Uint8Array | undefined;
+  readonly #findTokenOwner: FindTokenOwner | undefined;
 
-  constructor(security: Security, brake: FailureBrake, token: string | undefined) {
+  constructor(security: Security, brake: FailureBrake, token: string | undefined, findTokenOwner?: FindTokenOwner) {
     this.#security = security;
     this.#brake = brake;
     this.#tokenHash = token === undefined ? undefined : digest(token);
+    this.#findTokenOwner = findTokenOwner;
   }
 
-  admit(visitor: Visitor, answer: (admission: Admission) => void): void {
+  identify(visitor: Visitor, answer: (found: Identification) => void): void {
     const retrySeconds = this.#brake.waitSeconds(visitor.remoteAddress);
     if (retrySeconds > 0) return answer({ ok: false, status: 429, detail: 'Too many wrong credentials.', retrySeconds });
     const { authorization = '' } = visitor;
-    const [, scheme = '', value = ''] = /^([a-z]+) +(\S+)$/i.exec(authorization.slice(0, maxHeaderLength)) ?? [];
-    const isTooLong = authorization.length > maxHeaderLength;
     if (authorization === '') {
       // Where everybody may come in, a web page in the operator's browser must not: it cannot come under an address or `localhost`,
       // only under a name of its own that was made to point here.
-      return isOwnName(visitor.host) ? this.#ask(visitor, undefined, undefined, answer) : answer(refused);
+      const mayAsk = visitor.certificate !== undefined || isOwnName(visitor.host);
+      return mayAsk ? this.#ask(visitor, undefined, undefined, answer) : answer(refused);
     }
-    if (!isTooLong && scheme.toLowerCase() === 'bearer' && this.#isToken(value)) return answer({ ok: true });
+    const [, scheme = '', value = ''] = /^([a-z]+) +(\S+)$/i.exec(authorization.slice(0, maxHeaderLength + 1)) ?? [];
+    const isTooLong = authorization.length > maxHeaderLength;
+    if (!isTooLong && scheme.toLowerCase() === 'bearer') return this.#bearer(visitor, value, answer);
     if (!isTooLong && scheme.toLowerCase() === 'basic') {
       const pair = Buffer.from(value, 'base64');
       const colon = pair.indexOf(58);
       if (colon > 0) return this.#ask(visitor, pair.toString('utf8', 0, colon), pair.subarray(colon + 1), answer);
     }
-    this.#brake.failed(visitor.remoteAddress);
+    this.#refuse(visitor, answer);
+  }
+
+  #bearer(visitor: Visitor, value: string, answer: (found: Identification) => void): void {
+    if (this.#isLocalToken(value)) return answer({ ok: true, caller: localCaller });
+    // The chain of authenticators knows a JWT as a password that needs no name.
+    if (jwtShape.test(value)) return this.#ask({ ...visitor, certificate: undefined }, undefined, Buffer.from(value), answer);
+    if (this.#findTokenOwner === undefined) return this.#refuse(visitor, answer);
+    void this.#findTokenOwner(value, visitor).then((owner) => {
+      if (owner === undefined) return this.#refuse(visitor, answer);
+      answer(owner === 'unavailable' ? overloaded : { ok: true, caller: this.#callerOf(owner) });
+    });
+  }
+
+  #refuse({ remoteAddress }: Visitor, answer: (found: Identification) => void): void {
+    this.#brake.failed(remoteAddress);
     answer(refused);
   }
 
-  #ask(visitor: Visitor, username: string | undefined, password: Uint8Array | undefined, answer: (admission: Admission) => void): void {
+  #ask(visitor: Visitor, username: string | undefined, password: Uint8Array | undefined, answer: (found: Identification) => void): void {
     const { listener, secure, remoteAddress } = visitor;
+    // Who gives a name means that one, whatever certificate the connection has.
+    const certificate = username === undefined ? visitor.certificate : undefined;
     // Rules that tie a client id to its user are meant for messaging: here everyone comes under the own name.
     const clientId = username ?? '';
-    this.#security.authenticate({ listener, remoteAddress, secure, clientId, username, password, certificate: undefined }, (result) => {
-      if (result.ok) {
-        const mayManage = this.#security.allows(result.principal, 'manage', managedTopic);
-        return answer(mayManage ? { ok: true } : { ok: false, status: 403, detail: 'This user may not manage the node.' });
-      }
-      if (result.reason === 'overloaded') return answer({ ok: false, status: 503, detail: 'Too many sign in right now.', retrySeconds: 1 });
+    this.#security.authenticate({ listener, remoteAddress, secure, clientId, username, password, certificate }, (result) => {
+      if (result.ok) return answer({ ok: true, caller: this.#callerOf(result.principal) });
+      if (result.reason === 'overloaded') return answer(overloaded);
       // Who shows nothing has not guessed either.
-      if (username !== undefined) this.#brake.failed(remoteAddress);
+      if (username !== undefined || password !== undefined) this.#brake.failed(remoteAddress);
       if (result.reason === 'banned') return answer({ ok: false, status: 429, detail: 'Locked out for a while.', retrySeconds: 30 });
       answer(refused);
     });
   }
 
+  #callerOf(principal: Principal): Caller {
+    return callerOf(principal, this.#security);
+  }
+
   /** Compares hashes, so that the time tells nothing of the token, its length included. */
-  #isToken(value: string): boolean {
+  #isLocalToken(value: string): boolean {
     return this.#tokenHash !== undefined && timingSafeEqual(digest(value), this.#tokenHash);
   }
 }

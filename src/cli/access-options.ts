@@ -11,7 +11,10 @@ export type AccessOptions = {
 };
 
 export const passwordVariable = 'HELIOGRAPH_PASSWORD';
+/** An API token, for scripts. */
+export const tokenVariable = 'HELIOGRAPH_TOKEN';
 
+/** An API token comes from the environment (`tokenVariable`), never from an argument, which every user of the machine could read. */
 export function withAccessOptions(command: Command): Command {
   return command
     .option('-c, --config <file>', 'configuration that names the data directory')

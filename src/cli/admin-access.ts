@@ -8,7 +8,7 @@ import type { AdminAccess } from '../admin/admin-client.ts';
 import { findLocalAccess } from '../admin/local-access.ts';
 import { UserError } from '../base/user-error.ts';
 import { pkiPath } from '../node/paths.ts';
-import { passwordVariable, type AccessOptions } from './access-options.ts';
+import { passwordVariable, tokenVariable, type AccessOptions } from './access-options.ts';
 import { configOf } from './config-of.ts';
 
 /** @throws UserError when there is nothing to ask, or a file cannot be read */
@@ -37,6 +37,8 @@ function authorizationOf(
       throw new UserError('There is no password for --user.', { fix: `put it into the environment as ${passwordVariable}` });
     return basic(options.user, password);
   }
+  const token = environment[tokenVariable];
+  if (token !== undefined && token !== '') return `Bearer ${token}`;
   const isSame = local !== undefined && URL.parse(local.url)?.origin === URL.parse(url)?.origin;
   return isSame ? `Bearer ${local.token}` : undefined;
 }

@@ -1,10 +1,13 @@
 import { resolve } from 'node:path';
 import { createAdminServer, type AdminServer, type AdminTls } from '../admin/admin-server.ts';
 import { newAdminToken, publishLocalAccess, withdrawLocalAccess } from '../admin/local-access.ts';
+import { tokenOwner } from '../admin/api/token-owner.ts';
 import { BrokerMetrics } from '../broker/broker-metrics.ts';
-import type { Config } from '../config.ts';
+import type { Config, ListenerConfig } from '../config.ts';
 import { isLoopback } from '../config/relations.ts';
 import { hostAndPort } from '../net/address.ts';
+import { describeCertificate } from '../security/peer-certificate.ts';
+import { apiServicesOf } from './api-services.ts';
 import type { ListenersPart, OpenListener } from './listeners-part.ts';
 import type { Part } from './part.ts';
 import type { Rooms } from './rooms.ts';
@@ -45,11 +48,17 @@ export class AdminPart implements Part {
       notReady: () => notReady(this.#rooms),
       traces,
       token,
+      tokenOwner: (text) => tokenOwner(text, { registry: this.#rooms.lookUps, clock }),
+      api: async (options) => {
+        const { createApi } = await import('../admin/api/api.ts');
+        return createApi(apiServicesOf(this.#rooms, () => this.#config, status), options);
+      },
     });
     this.#server = server;
     try {
-      for (const [name, { kind, host, port }] of wanted) {
-        const bound = await server.listen({ name, host, port, ...(kind === 'https' ? { tls: this.#tls() } : {}) });
+      for (const [name, settings] of wanted) {
+        const { kind, host, port } = settings;
+        const bound = await server.listen({ name, host, port, ...(kind === 'https' ? { tls: this.#tls(settings) } : {}) });
         this.#open.push({ name, kind, host, port: bound });
       }
       await this.#publish(token);
@@ -71,12 +80,19 @@ export class AdminPart implements Part {
 
   /** Later handshakes use the certificate that the keystore holds now. */
   refreshTls(): void {
-    if (this.#open.some(({ kind }) => kind === 'https')) this.#server?.useTls(this.#tls());
+    for (const { name, kind } of this.#open) {
+      if (kind === 'https') this.#server?.useTls(name, this.#tls(this.#config.listeners[name]!));
+    }
   }
 
-  #tls(): AdminTls {
-    const { certificate, privateKey } = this.#rooms.keystore.material.servers[0]!;
-    return { certificate, privateKey, minVersion: this.#config.tls.minVersion };
+  #tls(listener: ListenerConfig): AdminTls {
+    const { material } = this.#rooms.keystore;
+    const { certificate, privateKey } = material.servers[0]!;
+    const { minVersion, clientCertificate } = this.#config.tls;
+    const wanted = listener.clientCertificate ?? clientCertificate;
+    if (wanted === 'none') return { certificate, privateKey, minVersion };
+    const clientCertificates = { isRequired: wanted === 'require', authorities: [material.clientAuthorities], describe: describeCertificate };
+    return { certificate, privateKey, minVersion, clientCertificates };
   }
 
   async #publish(token: string | undefined): Promise<void> {

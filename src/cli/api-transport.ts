@@ -1,0 +1,65 @@
+// The two ways to the management API: over HTTP to the node that the options name, or to the same application in this process when no
+// node runs on the data directory.
+
+import { Readable } from 'node:stream';
+import type { Api } from '../admin/api/api.ts';
+import { findLocalAccess } from '../admin/local-access.ts';
+import { sendRequest, type AdminAccess } from '../admin/admin-client.ts';
+import type { AccessOptions } from './access-options.ts';
+import { accessOf } from './admin-access.ts';
+import type { Transport } from './api-client.ts';
+import { configOf } from './config-of.ts';
+
+/** @throws UserError when there is nothing to ask */
+export async function transportOf(options: AccessOptions, environment: NodeJS.ProcessEnv): Promise<Transport> {
+  const isElsewhere = options.url !== undefined;
+  const config = configOf(options);
+  if (isElsewhere || (await findLocalAccess(config.node.dataDir)) !== undefined) {
+    const access = await accessOf(options, environment);
+    const live = overHttp(access);
+    if (isElsewhere || (await answers(access))) return live;
+  }
+  const { openOfflineApi } = await import('../node/offline-api.ts');
+  return inProcess(await openOfflineApi(config), config.node.dataDir);
+}
+
+/** A node that was killed leaves its address behind; one that is slow or busy is there all the same. */
+async function answers(access: AdminAccess): Promise<boolean> {
+  try {
+    const stranger = { ...access, authorization: undefined };
+    const { body } = await sendRequest(stranger, { method: 'GET', path: '/healthz', headers: {}, body: undefined });
+    body.destroy();
+    return true;
+  } catch (error) {
+    if (((error as Error).cause as NodeJS.ErrnoException | undefined)?.code === 'ECONNREFUSED') return false;
+    throw error;
+  }
+}
+
+function overHttp(access: AdminAccess): Transport {
+  return {
+    isLive: true,
+    where: access.url,
+    send: ({ method, url, headers, body }) => sendRequest(access, { method, path: url, headers, body }),
+    close: async () => {},
+  };
+}
+
+function inProcess(api: Api, where: string): Transport {
+  return {
+    isLive: false,
+    where,
+    async send({ method, url, headers, body }) {
+      const payload = body === undefined || typeof body === 'string' ? body : Readable.from(body);
+      const response = await api.inject({
+        method,
+        url,
+        headers: { ...headers },
+        payloadAsStream: true,
+        ...(payload !== undefined && { payload }),
+      });
+      return { status: response.statusCode, headers: response.headers, body: response.stream() };
+    },
+    close: () => api.close(),
+  };
+}
