@@ -40,7 +40,7 @@ export async function writePrivateFile(path: string, content: string | Uint8Arra
 }
 
 /** Without this the rename itself may be lost with the power. Not possible on Windows, where opening a directory fails. */
-async function syncDirectory(directory: string): Promise<void> {
+export async function syncDirectory(directory: string): Promise<void> {
   if (process.platform === 'win32') return;
   const handle = await open(directory, 'r');
   try {

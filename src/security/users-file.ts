@@ -2,10 +2,10 @@
 // while the broker runs; the broker reads it. Passwords are in it as hashes only.
 
 import { readFileSync } from 'node:fs';
-import { open, readFile, rm, stat } from 'node:fs/promises';
+import { open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isReadableByOthers, makePrivateDirectory, writePrivateFile } from '../base/private-file.ts';
+import { isReadableByOthers, makePrivateDirectory, syncDirectory, writePrivateFile } from '../base/private-file.ts';
 import type { Random } from '../base/random.ts';
 import { UserError } from '../base/user-error.ts';
 import { adminRole } from './access-rules.ts';
@@ -195,6 +195,26 @@ export class UsersFile {
     } finally {
       await unlock();
     }
+  }
+}
+
+/**
+ * Gives the users of the file away, once: when `take` is done the file is `<path>.imported` (or `.imported.2`, when there is one).
+ * A crash before that leads to the same call again. False: there is no file. @throws UserError, and what `take` throws
+ */
+export async function handOverUsers(path: string, take: (users: readonly User[]) => Promise<void>): Promise<boolean> {
+  if (!(await exists(path))) return false;
+  const unlock = await lock(`${path}.lock`);
+  try {
+    if (!(await exists(path))) return false;
+    await take(await readUsers(path));
+    let target = `${path}.imported`;
+    for (let n = 2; await exists(target); n++) target = `${path}.imported.${n}`;
+    await rename(path, target);
+    await syncDirectory(dirname(path));
+    return true;
+  } finally {
+    await unlock();
   }
 }
 

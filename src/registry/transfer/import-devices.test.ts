@@ -46,6 +46,16 @@ async function exportText(registry: Registry, format: FileFormat): Promise<strin
   return text;
 }
 
+test('a row whose id an application or user has is refused, whether rows may change what is there or not', async (t) => {
+  const registry = open(t);
+  good(await registry.create('user', 'main', 'ann', {}));
+  for (const existing of ['refuse', 'change'] as const) {
+    const { accepted, rowsRefused } = await importText(registry, 'id\nann\n', { existing });
+    assert.equal(accepted, 0);
+    assert.deepEqual(rowsRefused, [{ line: 2, id: 'ann', why: 'there is a user main/ann already: a name stands for one' }]);
+  }
+});
+
 test('rows are taken, and those that cannot be are told with line and reason', async (t) => {
   const registry = open(t);
   good(await registry.create('device', 'main', 'there', {}));
