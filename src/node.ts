@@ -10,6 +10,7 @@ import { dataDirectoryPart } from './node/data-directory-part.ts';
 import { keystorePart } from './node/keystore-part.ts';
 import { Lifecycle } from './node/lifecycle.ts';
 import { ListenersPart, type OpenListener } from './node/listeners-part.ts';
+import { liveCutPart } from './node/live-cut-part.ts';
 import { loopPart } from './node/loop-part.ts';
 import { mqttPart } from './node/mqtt-part.ts';
 import { registryPart } from './node/registry-part.ts';
@@ -53,6 +54,7 @@ export class HeliographNode {
       securityPart(rooms),
       loopPart(rooms),
       brokerPart(rooms),
+      liveCutPart(rooms),
       mqttPart(rooms),
       systemTopicsPart(rooms, listeners),
       admin,

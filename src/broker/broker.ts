@@ -271,7 +271,7 @@ export class Broker implements BrokerPort {
     new Review(this.#context, concernedSessions(this.spaces, concerned), reassess, counted).run();
   }
 
-  /** Quotas of tenants have changed; those of principals are asked for when they connect, or are reviewed. */
+  /** Quotas have changed: those of tenants, and those of principals that are connected. Others' are asked for when they connect. */
   refreshQuotas(): void {
     for (const space of this.spaces.values()) space.usages.refresh();
   }

@@ -29,6 +29,13 @@ export class PrincipalIndex {
     }
   }
 
+  *all(): Generator<ClientSession, void, undefined> {
+    for (const found of this.#sessions.values()) {
+      if (found instanceof Several) yield* found.items;
+      else yield found;
+    }
+  }
+
   has(principalId: string): boolean {
     return this.#sessions.has(principalId);
   }

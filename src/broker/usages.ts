@@ -55,6 +55,7 @@ export class Usages {
   /** Quotas have changed. */
   refresh(): void {
     this.tenant.quotas = this.#source.ofTenant(this.#name);
+    for (const session of this.#sessions.all()) if (session.attachment !== undefined) this.of(session.principal);
     for (const usage of this.#principals.values()) usage.quotas = { ...usage.quotas };
   }
 }

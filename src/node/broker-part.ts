@@ -8,18 +8,23 @@ import { MemoryJournal } from '../store/memory/memory-journal.ts';
 import { SqliteJournal } from '../store/sqlite/sqlite-journal.ts';
 import { changeInPlace } from './change-in-place.ts';
 import { LoopTimers } from './loop-timers.ts';
+import type { RegistryError } from '../registry/registry.ts';
 import { brokerLimits } from './options.ts';
 import type { Part } from './part.ts';
+import { RegistryQuotas } from './registry-quotas.ts';
 import type { Rooms } from './rooms.ts';
 
 /** The journals and the broker on them. Stopping writes what is left and lets go of the files. */
 export function brokerPart(rooms: Rooms): Part {
   const limits = brokerLimits(rooms.config);
+  let unsubscribe = (): void => {};
   return {
     name: 'broker',
     async start() {
       const { config, clock, log, loop, security } = rooms;
       if (config.store.kind === 'memory') log.warn('store.kind is memory: nothing survives the end of this process');
+      const quotas = quotasOf(rooms);
+      await quotas.load();
       const journals = Array.from({ length: config.store.shards }, (_, shard) => journal(rooms, shard));
       rooms.journals = journals;
       rooms.broker = new Broker({
@@ -29,6 +34,7 @@ export function brokerPart(rooms: Rooms): Part {
         log,
         security,
         limits,
+        quotas,
         journals,
         onFailed: (error) => rooms.fatal(error),
       });
@@ -39,12 +45,28 @@ export function brokerPart(rooms: Rooms): Part {
         await Promise.allSettled(journals.map((each) => each.close()));
         throw error instanceof JournalError ? inWords(error) : error;
       }
+      unsubscribe = rooms.registry.subscribe((changes) => quotas.changed(changes));
+      // What changed since they were read.
+      void quotas.load();
       const rows = journals.reduce((sum, each) => sum + each.stats().rows, 0);
       log.info('recovered', { rows, sessions: rooms.broker.sessionCount, ms: Math.round(performance.now() - beganMs) });
     },
-    stop: () => rooms.broker.stop(),
+    stop() {
+      unsubscribe();
+      return rooms.broker.stop();
+    },
     reload: (config) => changeInPlace(limits, brokerLimits(config)),
   };
+}
+
+function quotasOf(rooms: Rooms): RegistryQuotas {
+  const refresh = (): void => {
+    if (rooms.broker?.state !== 'serving') return;
+    rooms.loop.enterTurn();
+    rooms.broker.refreshQuotas();
+  };
+  const failed = ({ code, message }: RegistryError): void => rooms.log.warn('quotas cannot be read', { code, reason: message });
+  return new RegistryQuotas(rooms.registry, refresh, failed);
 }
 
 function journal({ config }: Rooms, shard: number): Journal & MetricSource {

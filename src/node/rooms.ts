@@ -36,6 +36,7 @@ export class Rooms {
   readonly traces: TraceHub;
   readonly startedAtMs = Date.now();
   broker!: Broker;
+  liveCut: MetricSource | undefined;
   journals: readonly (Journal & MetricSource)[] = [];
   mqtt!: MqttProtocol;
   /** Made at the first start, kept nowhere: to be shown once. */

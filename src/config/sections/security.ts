@@ -72,6 +72,10 @@ export const securitySection = section(
       },
       'Peers with a client certificate.',
     ),
+    reviewEveryMs: milliseconds(
+      { default: 300_000, min: 0, max: 86_400_000, live: true },
+      'Changes hold for connected sessions at once. Besides, all of them are looked at this often, in case a change went unnoticed. 0: never.',
+    ),
     limits: section(
       {
         checksRunning: count(

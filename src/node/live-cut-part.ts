@@ -1,0 +1,61 @@
+import type { Config } from '../config.ts';
+import type { Reassess } from '../broker/review.ts';
+import { LiveCut } from './live-cut.ts';
+import type { Part } from './part.ts';
+import type { Rooms } from './rooms.ts';
+import { standingIn } from './standing.ts';
+
+/** How long changes are gathered. Of the two seconds in which a revocation must hold, this is the smallest part. */
+const gatherMs = 100;
+
+/** What changes in the registry and in the policies holds for who is connected already. */
+export function liveCutPart(rooms: Rooms): Part {
+  let everyMs = 0;
+  let interval: NodeJS.Timeout | undefined;
+  const stops: (() => void)[] = [];
+  return {
+    name: 'live cut',
+    start() {
+      const { broker, registry, clock, audit, security, loop, config } = rooms;
+      everyMs = config.security.reviewEveryMs;
+      const cut = new LiveCut({
+        clock,
+        audit,
+        registry,
+        version: () => security.version,
+        reassess: reassessIn(rooms),
+        review: (concerned, reassess, done) => broker.review(concerned, reassess, done),
+      });
+      rooms.liveCut = cut;
+      stops.push(registry.subscribe((changes) => cut.changed(changes)));
+      interval = setInterval(() => {
+        loop.enterTurn();
+        cut.tick(everyMs);
+      }, gatherMs).unref();
+    },
+    stop() {
+      clearInterval(interval);
+      for (const stop of stops.splice(0)) stop();
+    },
+    reload(config: Config) {
+      everyMs = config.security.reviewEveryMs;
+    },
+  };
+}
+
+/** An answer that comes later comes from outside the event loop's turns. */
+function reassessIn({ security, lookUps, loop }: Rooms): Reassess {
+  const standing = standingIn(lookUps);
+  return (principal, answer) => {
+    const inTurn: typeof answer = (result) => {
+      loop.enterTurn();
+      answer(result);
+    };
+    if (security.reassess !== undefined) return security.reassess(principal, inTurn);
+    const found = standing(principal, principal.access?.certificate);
+    const judged = (each: Awaited<typeof found>): void =>
+      inTurn(each === 'barred' ? { standing: 'barred' } : { standing: 'good', principal });
+    if (found instanceof Promise) void found.then(judged, () => judged('unknown'));
+    else judged(found);
+  };
+}
