@@ -165,8 +165,8 @@ function stepFault(kind: Kind, old: Plain, fields: Plain): Step | undefined {
     // Whoever relied on the revocation must be able to go on doing so (RFC 5280 §5.3.1: only a hold is lifted).
     return { field: 'status', why: 'a revocation is final, except certificateHold' };
   }
-  // Otherwise a token that is used up would be good again.
-  if (kind === 'enrolment' && Number(fields['uses']) < Number(old['uses'])) return { field: 'uses', why: 'it never falls' };
+  // A use for which nothing could be given is given back; otherwise a token that is used up would be good again.
+  if (kind === 'enrolment' && Number(old['uses']) - Number(fields['uses']) > 1) return { field: 'uses', why: 'it falls by one at most' };
   if (kind === 'approval' && old['status'] !== 'pending') {
     const changed = ['status', 'decidedBy'].find((field) => fields[field] !== old[field]);
     if (changed !== undefined) return { field: changed, why: 'what is decided stays decided' };
