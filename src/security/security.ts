@@ -1,5 +1,7 @@
 // Who a peer is, and what it may do. The broker and the protocols know only this contract.
 
+import type { X509Certificate } from 'node:crypto';
+
 /** By what a peer has proved who it is. */
 export type Method = 'certificate' | 'password' | 'scram-sha-256' | 'jwt' | 'psk' | 'webhook' | 'anonymous';
 
@@ -43,6 +45,47 @@ export type PeerCertificate = {
    */
   readonly issuers?: readonly string[];
 };
+
+/** Why a certificate is not taken at the handshake. */
+export const certificateFaults = [
+  /** Every client needs one here. */
+  'missing',
+  'malformed',
+  'bad-signature',
+  'expired',
+  'not-yet-valid',
+  /** Its issuer, or one above that, is not trusted here. */
+  'unknown-authority',
+  /** It is not for TLS clients. */
+  'wrong-usage',
+  'path-too-long',
+  /** A name that an authority above it may not certify. */
+  'name-not-permitted',
+  'revoked',
+  /** An authority above it is retired or revoked. */
+  'authority-retired',
+  /** The device, application or user that it was issued to, or its tenant. */
+  'owner-disabled',
+  /** Whether it is revoked cannot be found out, and its authority demands it. */
+  'undetermined',
+  'other',
+] as const;
+export type CertificateFault = (typeof certificateFaults)[number];
+
+export type HandshakeVerdict =
+  | { readonly ok: true; readonly certificate: PeerCertificate }
+  | { readonly ok: false; readonly fault: CertificateFault };
+
+/** What a TLS listener asks at the end of each handshake, before a protocol sees the connection. */
+export interface HandshakeGuard {
+  /** `certificate` has been verified by TLS, now or when the session that is resumed began. Never throws or rejects. */
+  admit(certificate: X509Certificate, from: HandshakeOrigin): HandshakeVerdict | Promise<HandshakeVerdict>;
+  /** TLS itself has refused it. */
+  refused(fault: CertificateFault, certificate: X509Certificate | undefined, from: HandshakeOrigin): void;
+}
+
+/** `remoteAddress`: empty when the peer has gone already. */
+export type HandshakeOrigin = { readonly listener: string; readonly remoteAddress: string };
 
 export type Action = 'connect' | 'publish' | 'subscribe' | 'consume' | 'retain' | 'manage';
 
