@@ -33,7 +33,7 @@ export type SqliteRegistryOptions = {
   readonly path: string;
   readonly clock: Clock;
   readonly log?: Log;
-  /** False: everything is done at once in this thread, as the command line wants it. */
+  /** False: everything is done at once in this thread, as the command line wants it, and nothing is checked when it is opened. */
   readonly thread?: boolean;
   /** How often it is looked for changes by other processes. */
   readonly pollMs?: number;
@@ -212,7 +212,7 @@ type OpenedFile = { readonly file: RegistryFile; readonly alone: boolean };
 /** A broker must come up on a full disk too, where consumers make room: then it is the only one that can use the registry. */
 function openFile({ path, thread, writeWaitMs, log }: SqliteRegistryOptions): OpenedFile {
   try {
-    return { file: RegistryFile.open(path, writeWaitMs), alone: false };
+    return { file: RegistryFile.open(path, { writeWaitMs, check: thread !== false }), alone: false };
   } catch (error) {
     if (thread === false || !(error instanceof RegistryFailure) || !['full', 'unavailable'].includes(error.code)) throw error;
     const file = openAlone(path, writeWaitMs) ?? fail(error);
@@ -223,7 +223,7 @@ function openFile({ path, thread, writeWaitMs, log }: SqliteRegistryOptions): Op
 
 function openAlone(path: string, writeWaitMs: number | undefined): RegistryFile | undefined {
   try {
-    return RegistryFile.open(path, writeWaitMs, true);
+    return RegistryFile.open(path, { writeWaitMs, alone: true, check: true });
   } catch {
     // What was wrong at first is what its reader can do something about.
     return undefined;

@@ -20,7 +20,7 @@ port.on('message', (message: ToThread) => {
 
 function answer({ id, call }: Exclude<ToThread, 'close'>): FromThread {
   try {
-    file ??= RegistryFile.open(path, writeWaitMs);
+    file ??= RegistryFile.open(path, { writeWaitMs });
     return { id, result: perform(file, call) };
   } catch (error) {
     try {
