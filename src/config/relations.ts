@@ -1,6 +1,6 @@
 // What must hold between settings. Each relation names the setting to point at.
 
-import { ruleFaults } from '../security/access-rules.ts';
+import { ruleFaults } from '../security/policy/rules.ts';
 import { userFaults } from '../security/user-directory.ts';
 import type { Config, ListenerConfig } from './schema.ts';
 

@@ -7,7 +7,7 @@ import type { TlsSettings } from '../net/tls.ts';
 import { localOrigins } from '../net/web-origin.ts';
 import { defaultWebSocketSettings, type WebSocketSettings } from '../net/websocket.ts';
 import type { MqttOptions } from '../protocols/mqtt/options.ts';
-import { adminRole } from '../security/access-rules.ts';
+import { adminRole } from '../security/policy/management-resources.ts';
 import type { SecurityPolicy } from '../security/create-security.ts';
 import { describeCertificate } from '../security/peer-certificate.ts';
 import type { TlsMaterial } from '../security/pki/keystore.ts';

@@ -4,8 +4,8 @@
 // Default deny, and a deny rule wins over every allow rule.
 
 import type { Action, Principal } from './security.ts';
-import { compilePattern, coversFilter, matchesTopic, patternFault, touchesFilter } from './topic-pattern.ts';
-import type { TopicPattern } from './topic-pattern.ts';
+import { compilePattern, coversFilter, matchesTopic, patternFault, touchesFilter } from './policy/topic-pattern.ts';
+import type { TopicPattern } from './policy/topic-pattern.ts';
 
 export const actions: readonly Action[] = ['connect', 'publish', 'subscribe', 'consume', 'retain', 'manage'];
 

@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isReadableByOthers, makePrivateDirectory, syncDirectory, writePrivateFile } from '../base/private-file.ts';
 import type { Random } from '../base/random.ts';
 import { UserError } from '../base/user-error.ts';
-import { adminRole } from './access-rules.ts';
+import { adminRole } from './policy/management-resources.ts';
 import { generatePassword } from './generate-password.ts';
 import { accountKey, nameFault } from '../message/names.ts';
 import { hashPassword, maxPasswordBytes, parsePasswordHash } from './password-hash.ts';

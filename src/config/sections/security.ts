@@ -1,4 +1,5 @@
-import { actions, defaultRules } from '../../security/access-rules.ts';
+import { actions } from '../../security/policy/policy-document.ts';
+import { defaultRules } from '../../security/policy/rules.ts';
 import { defaultCertificatePolicy, defaultSecurityLimits } from '../../security/create-security.ts';
 import { defaultTenant } from '../../message/names.ts';
 import { choice, count, flag, list, milliseconds, optional, section, text } from '../fields.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { Principal } from './security.ts';
+import type { Principal } from '../security.ts';
 import { compilePattern, coversFilter, matchesTopic, patternFault, touchesFilter } from './topic-pattern.ts';
 
 const pump: Principal = { tenant: 'acme', id: 'pump', kind: 'device', roles: [] };

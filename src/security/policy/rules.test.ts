@@ -1,14 +1,19 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { AccessRules, defaultRules, ruleFaults } from './access-rules.ts';
-import type { Rule } from './access-rules.ts';
-import type { Action, Principal } from './security.ts';
+import { ManualClock } from '../../base/clock.ts';
+import { silentLog } from '../../base/log.ts';
+import type { Action, Principal } from '../security.ts';
+import { createAuthorization } from './authorization.ts';
+import { defaultRules, ruleFaults } from './rules.ts';
+import type { Rule } from './rules.ts';
+
+const rulesOf = (rules: readonly Rule[]) => createAuthorization({ rules }, { clock: new ManualClock(), log: silentLog });
 
 const principal = (id: string, roles: string[] = [], tenant = 'main'): Principal => ({ tenant, id, kind: 'application', roles });
 
 test('nothing is allowed without a rule, except to connect', () => {
-  const rules = new AccessRules([]);
+  const rules = rulesOf([]);
   for (const action of ['publish', 'subscribe', 'consume', 'retain', 'manage'] as const) {
     assert.equal(rules.allows(principal('a'), action, 'x'), false, action);
   }
@@ -22,7 +27,7 @@ test('a deny rule wins, wherever it stands', () => {
     [allow, deny],
     [deny, allow],
   ]) {
-    const rules = new AccessRules(list);
+    const rules = rulesOf(list);
     assert.equal(rules.allows(principal('p'), 'publish', 'a/b'), true);
     assert.equal(rules.allows(principal('p'), 'publish', 'a/secret'), false);
     assert.equal(rules.allows(principal('p'), 'publish', 'a/secret/x'), false);
@@ -35,7 +40,7 @@ test('a deny rule wins, wherever it stands', () => {
 });
 
 test('rules bind by user or role, within tenants', () => {
-  const rules = new AccessRules([
+  const rules = rulesOf([
     { allow: ['publish'], topics: ['u'], users: ['ann'] },
     { allow: ['publish'], topics: ['r'], roles: ['writer'], tenants: ['acme'] },
     { allow: ['publish'], topics: ['b'], users: ['ann'], roles: ['writer'] },
@@ -56,7 +61,7 @@ test('rules bind by user or role, within tenants', () => {
 });
 
 test('shared subscriptions are decided by the filter behind the group, queues by their own name', () => {
-  const rules = new AccessRules([{ allow: ['consume'], topics: ['jobs/#', '$queue/orders'] }]);
+  const rules = rulesOf([{ allow: ['consume'], topics: ['jobs/#', '$queue/orders'] }]);
   const may = (filter: string): boolean => rules.allows(principal('p'), 'consume', filter);
   assert.equal(may('$share/g/jobs/+'), true);
   assert.equal(may('$share/jobs/other'), false);
@@ -68,7 +73,7 @@ test('shared subscriptions are decided by the filter behind the group, queues by
 });
 
 test('an administrator may do everything but speak as the broker, and what a deny rule says', () => {
-  const rules = new AccessRules([{ deny: ['publish'], topics: ['sealed/#'] }]);
+  const rules = rulesOf([{ deny: ['publish'], topics: ['sealed/#'] }]);
   const admin = principal('admin', ['admin']);
   assert.equal(rules.allows(admin, 'manage', '$admin'), true);
   for (const filter of ['#', '$SYS/#', '$queue/x']) assert.equal(rules.allows(admin, 'subscribe', filter), true, filter);
@@ -82,25 +87,25 @@ test('an administrator may do everything but speak as the broker, and what a den
 });
 
 test('a wildcard at the front of a pattern does not reach $-topics', () => {
-  const rules = new AccessRules([{ allow: ['subscribe', 'publish'], topics: ['#', '+/x'] }]);
+  const rules = rulesOf([{ allow: ['subscribe', 'publish'], topics: ['#', '+/x'] }]);
   assert.equal(rules.allows(principal('p'), 'subscribe', '#'), true);
   assert.equal(rules.allows(principal('p'), 'subscribe', '$SYS/#'), false);
   assert.equal(rules.allows(principal('p'), 'publish', '$queue/x'), false);
 });
 
 test('connecting can be limited to some and to client ids, which are plain text', () => {
-  const listed = new AccessRules([{ allow: ['connect'], topics: ['${id}', '${id}/+'] }]);
+  const listed = rulesOf([{ allow: ['connect'], topics: ['${id}', '${id}/+'] }]);
   assert.equal(listed.allows(principal('p'), 'connect', 'p'), true);
   assert.equal(listed.allows(principal('p'), 'connect', 'p/2'), true);
   assert.equal(listed.allows(principal('p'), 'connect', 'q'), false);
   assert.equal(listed.allows(principal('p'), 'connect', '#'), false);
-  const denied = new AccessRules([{ deny: ['connect'], users: ['bad'] }]);
+  const denied = rulesOf([{ deny: ['connect'], users: ['bad'] }]);
   assert.equal(denied.allows(principal('bad'), 'connect', 'x'), false);
   assert.equal(denied.allows(principal('good'), 'connect', 'x'), true);
 });
 
 test('the default rules keep a device in its branch', () => {
-  const rules = new AccessRules(defaultRules);
+  const rules = rulesOf(defaultRules);
   const pump = principal('pump', ['device']);
   assert.equal(rules.allows(pump, 'publish', 'dev/pump/temperature'), true);
   assert.equal(rules.allows(pump, 'subscribe', 'dev/pump/#'), true);
@@ -130,10 +135,10 @@ test('an allowed filter matches only allowed topics', () => {
   fc.assert(
     fc.property(fc.array(ruleOf, { maxLength: 4 }), filterOf, (list, filter) => {
       const names: Action[] = ['publish', 'subscribe'];
-      const rules = new AccessRules(list.map(({ yes, topics }) => (yes ? { allow: names, topics } : { deny: names, topics })));
+      const rules = rulesOf(list.map(({ yes, topics }) => (yes ? { allow: names, topics } : { deny: names, topics })));
       const allowed = rules.allows(principal('p'), 'subscribe', filter);
       allowed ? seen.yes++ : seen.no++;
-      const asRule = new AccessRules([{ allow: ['publish'], topics: [filter] }]);
+      const asRule = rulesOf([{ allow: ['publish'], topics: [filter] }]);
       for (const topic of all) {
         if (!asRule.allows(principal('p'), 'publish', topic)) continue;
         if (allowed) assert.equal(rules.allows(principal('p'), 'publish', topic), true, `${filter} delivers ${topic}`);
@@ -159,5 +164,5 @@ test('faults of rules name their place', () => {
     faults.map(({ at }) => at),
     ['rules[0]', 'rules[1]', 'rules[2]', 'rules[4].topics[1]', 'rules[5]', 'rules[5].topics', 'rules[6]'],
   );
-  assert.throws(() => new AccessRules([{}]), /rules\[0\]/);
+  assert.throws(() => rulesOf([{}]), { name: 'UserError', where: 'rules[0]' });
 });
