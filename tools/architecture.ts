@@ -43,6 +43,7 @@ export const rooms: Readonly<Record<string, Room>> = {
       'src/registry/transfer',
       'src/security/audit/audit.ts',
       'src/security/pki/pki.ts',
+      'src/security/pki/ca-management.ts',
       'src/broker/management.ts',
     ],
   },
