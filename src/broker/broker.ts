@@ -357,7 +357,7 @@ export class Broker implements BrokerPort {
         if (queue !== undefined) filled.push(() => fillQueue(queue, found, messages, sessionOf, orphans));
       }
       for (const [tenant, topics] of recovery.retained) {
-        for (const [topic, reference] of topics) this.space(tenant).retained.set(topic, messages.at(reference));
+        for (const [topic, { stored, owner }] of topics) this.space(tenant).retained.set(topic, messages.at(stored), owner);
       }
     });
     for (const recovery of recoveries) this.#recoverSubscriptions(recovery, sessions);

@@ -106,11 +106,16 @@ export class Checkpointer {
       yield* this.#writeEntries(queue);
     }
     for (const space of this.#spaces.values()) {
-      for (const [topic, { shard: home, stored }] of space.retained.entries()) {
+      for (const [topic, { shard: home, stored, owner }] of space.retained.entries()) {
         if (home !== shard || stored.home === undefined || space.retained.get(topic)?.stored !== stored) continue;
         shard.touch();
         const { index, bytes, expiresAtMs } = stored;
-        writeRetained(shard.writer, { tenant: space.tenant, topic, stored: { row: stored.home.row, index, bytes, expiresAtMs } });
+        writeRetained(shard.writer, {
+          tenant: space.tenant,
+          topic,
+          stored: { row: stored.home.row, index, bytes, expiresAtMs },
+          owner: owner.name,
+        });
         yield;
       }
     }

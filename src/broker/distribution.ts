@@ -12,6 +12,7 @@ import { Ticket } from './shard.ts';
 import type { Shard } from './shard.ts';
 import { KeptOnce, storedBytes } from './stored.ts';
 import type { TopicSpace } from './topic-space.ts';
+import type { Usage } from './usage.ts';
 
 /** Who published, for no-local and exactly-once; absent for wills and for what the node itself says. */
 export type Publisher = {
@@ -57,7 +58,7 @@ export function distribute(
   const refused = refusal(context, space, route, message, publisher);
   if (refused !== undefined) return refused;
   const batch = new Batch(context);
-  if (message.retain && !has(publisher, space.retained.shardFor(message.topic))) retain(context, space, message, batch);
+  if (message.retain && !has(publisher, space.retained.shardFor(message.topic))) retain(context, space, message, publisher, batch);
   const kept = new KeptOnce(message);
   for (const target of route.targets) toTarget(target, kept, publisher, batch);
   for (const competing of route.competing) toCompeting(context, competing, kept, publisher, batch);
@@ -78,24 +79,32 @@ function refusal(
   const bytes = storedBytes(message);
   if (route.full) return full(context);
   if (message.retain && !has(publisher, space.retained.shardFor(message.topic))) {
-    if (message.end > message.start && publisher !== undefined && !space.retained.admits(message)) {
+    if (message.end > message.start && publisher !== undefined && !space.retained.admits(message, usageOf(space, publisher))) {
       context.counters.retainedRefused++;
       return refusedFull;
     }
     if (space.retained.shardFor(message.topic).stall !== undefined) return stalled(context);
   }
+  let copies = 0;
   for (const target of route.targets) {
     if (Math.min(message.guarantee, target.guarantee) === 0) continue;
     if (target.noLocal && target.session === publisher?.session && target.forOwnMessage() === undefined) continue;
     const refused = refusalOf(context, target.session.inbox, bytes, nowMs, publisher);
     if (refused !== undefined) return refused;
+    if (target.session.durable) copies++;
   }
   for (const competing of route.competing) {
     if (message.guarantee === 0 && competing.queue.kind === 'shared') continue;
     const refused = refusalOf(context, competing.queue, bytes, nowMs, publisher);
     if (refused !== undefined) return refused;
+    copies++;
   }
-  return undefined;
+  if (publisher === undefined || copies < 2) return undefined;
+  // Each of them has room; whether all of them together have it, only their tenant's quota bounds.
+  const { tenant } = space.usages;
+  if (!tenant.queueBounded || publisher.skip !== undefined || tenant.admitsQueued(copies, copies * bytes)) return undefined;
+  tenant.refuse('queue');
+  return full(context);
 }
 
 function refusalOf(
@@ -110,6 +119,8 @@ function refusalOf(
   // Nobody to refuse: who has room gets it.
   if (publisher === undefined) return undefined;
   if (queue.limits.onFull !== 'reject-new' || queue.admission(bytes, nowMs) !== 'refuse') return undefined;
+  const { usage } = queue;
+  if (usage?.queueBounded && !usage.admitsQueued(1, bytes)) usage.refuse('queue');
   return full(context);
 }
 
@@ -128,9 +139,13 @@ function stalled(context: BrokerContext): Distributed {
   return refusedStore;
 }
 
-function retain(context: BrokerContext, space: TopicSpace, message: Message, batch: Batch): void {
+function usageOf(space: TopicSpace, publisher: Publisher | undefined): Usage {
+  return publisher?.session.inbox.usage ?? space.usages.tenant;
+}
+
+function retain(context: BrokerContext, space: TopicSpace, message: Message, publisher: Publisher | undefined, batch: Batch): void {
   if (message.end > message.start) {
-    if (space.retained.admits(message)) batch.retainIn(space);
+    if (space.retained.admits(message, usageOf(space, publisher))) batch.retainIn(space);
     else context.counters.retainedRefused++;
     return;
   }
@@ -246,7 +261,7 @@ class Batch {
         continue;
       }
       const stored = shard.store(message, setsRetained ? tenant : undefined, publisher?.origin ?? 0, publisher?.token ?? 0, entries);
-      if (setsRetained) space!.retained.set(message.topic, stored);
+      if (setsRetained) space!.retained.set(message.topic, stored, message.sender);
       for (const entry of entries) {
         entry.queue.enqueue(entry);
         shard.pumpWhenDurable(entry.queue);

@@ -9,6 +9,8 @@ export class RecordReader {
   bytes: Uint8Array;
   at: number;
   end: number;
+  /** Of the record, once it is known. */
+  version = 0;
 
   constructor(bytes: Uint8Array, start: number, end: number) {
     this.bytes = bytes;
@@ -77,6 +79,6 @@ export class RecordReader {
   }
 
   #need(length: number): void {
-    if (this.end - this.at < length) throw new RowError(`a record of version 1 ends within a field`);
+    if (this.end - this.at < length) throw new RowError(`a record of version ${this.version} ends within a field`);
   }
 }

@@ -40,8 +40,10 @@ export const RecordKind = {
   counters: 15,
 } as const;
 
-/** Version of every record that is written. */
-export const recordVersion = 1;
+/**
+ * Version of every record that is written; earlier ones are read for ever. 2: `retained` names who published it.
+ */
+export const recordVersion = 2;
 const never = Number.MAX_SAFE_INTEGER;
 const noEntries: readonly EntryFields[] = [];
 
@@ -407,14 +409,23 @@ function readReference(reader: RecordReader): StoredReference {
   return { row: reader.varint(), index: reader.varint(), bytes: reader.varint(), expiresAtMs: reader.u64() };
 }
 
-export type RetainedRecord = { readonly tenant: string; readonly topic: string; readonly stored: StoredReference | undefined };
+export type RetainedRecord = {
+  readonly tenant: string;
+  readonly topic: string;
+  readonly stored: StoredReference | undefined;
+  /** The principal that published it; empty: not known, or nothing is stored. */
+  readonly owner: string;
+};
 
 /** `stored` undefined: cleared. */
 export function writeRetained(writer: RowWriter, retained: RetainedRecord): void {
   begin(writer, retained.stored === undefined ? RecordKind.retainedCleared : RecordKind.retained);
   writer.string(retained.tenant);
   writer.string(retained.topic);
-  if (retained.stored !== undefined) writeReference(writer, retained.stored);
+  if (retained.stored !== undefined) {
+    writeReference(writer, retained.stored);
+    writer.string(retained.owner);
+  }
   writer.end();
 }
 
@@ -422,7 +433,8 @@ export function readRetained(kind: number, bytes: Uint8Array, start: number, end
   const reader = open(bytes, start, end);
   const tenant = reader.string();
   const topic = reader.string();
-  return { tenant, topic, stored: kind === RecordKind.retained ? readReference(reader) : undefined };
+  if (kind !== RecordKind.retained) return { tenant, topic, stored: undefined, owner: '' };
+  return { tenant, topic, stored: readReference(reader), owner: reader.version < 2 ? '' : reader.string() };
 }
 
 export type CheckpointedEntry = EntryFields & {
@@ -471,7 +483,9 @@ function begin(writer: RowWriter, kind: number): void {
 
 function open(bytes: Uint8Array, start: number, end: number): RecordReader {
   const reader = new RecordReader(bytes, start, end);
-  const found = reader.u8();
-  if (found !== recordVersion) throw new RowError(`a record of version ${found}; this program reads version ${recordVersion}`);
+  reader.version = reader.u8();
+  if (reader.version < 1 || reader.version > recordVersion) {
+    throw new RowError(`a record of version ${reader.version}; this program reads versions 1 to ${recordVersion}`);
+  }
   return reader;
 }

@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import type { Broker } from './broker.ts';
 import type { Guarantee } from '../message/message.ts';
 import { assertInvariants, whatSurvives } from './testing/described-state.ts';
 import { TestBroker, message } from './testing/test-broker.ts';
@@ -154,11 +155,19 @@ async function run(steps: readonly Step[], options: TestBrokerOptions): Promise<
   assert.equal(world.t.failed, undefined);
 }
 
+/** What counts against quotas and must be counted anew. Wills are published, and queues that are gone are not, in between. */
+function whatIsUsed(broker: Broker): unknown {
+  const space = broker.space('main');
+  return { retained: space.retained.count, byTester: space.retained.ownedBy('tester') };
+}
+
 async function compare(world: World, options: TestBrokerOptions): Promise<void> {
   world.t.settle();
   const before = whatSurvives(world.t.broker);
+  const used = whatIsUsed(world.t.broker);
   await restarted(world, options);
   assert.deepEqual(whatSurvives(world.t.broker), before);
+  assert.deepEqual(whatIsUsed(world.t.broker), used);
 }
 
 const steps = fc.array(

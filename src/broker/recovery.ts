@@ -51,11 +51,13 @@ export type RecoveredQueue = {
   nextPosition: number;
 };
 
+export type RecoveredRetained = { readonly stored: StoredReference; readonly owner: string };
+
 /** What one shard's journal says. */
 export class ShardRecovery {
   readonly queues = new Map<number, RecoveredQueue>();
   /** By tenant and topic. */
-  readonly retained = new Map<string, Map<string, StoredReference>>();
+  readonly retained = new Map<string, Map<string, RecoveredRetained>>();
   readonly origins = new Map<number, Set<number>>();
   /** Sessions that are named, here or in other shards; they need not have a record of their own. */
   readonly sessionKeys = new Set<number>();
@@ -115,9 +117,9 @@ export class ShardRecovery {
         return;
       case RecordKind.retained:
       case RecordKind.retainedCleared: {
-        const { tenant, topic, stored } = readRetained(kind, bytes, start, end);
+        const { tenant, topic, stored, owner } = readRetained(kind, bytes, start, end);
         if (stored === undefined) this.retained.get(tenant)?.delete(topic);
-        else this.#retainedOf(tenant).set(topic, stored);
+        else this.#retainedOf(tenant).set(topic, { stored, owner });
         return;
       }
       case RecordKind.entries:
@@ -137,7 +139,7 @@ export class ShardRecovery {
     const stored = { row, index, bytes: storedBytes(message), expiresAtMs: message.expiresAtMs };
     for (const fields of record.entries) this.#add({ fields, state: 'ready', session: 0, deliveryId: 0, stored });
     if (record.originSession !== 0) this.#originsOf(record.originSession).add(record.originId);
-    if (record.retainedIn !== undefined) this.#retainedOf(record.retainedIn).set(message.topic, stored);
+    if (record.retainedIn !== undefined) this.#retainedOf(record.retainedIn).set(message.topic, { stored, owner: message.sender });
   }
 
   #entry({ state, session, deliveryId, stored, ...fields }: CheckpointedEntry): void {
@@ -191,7 +193,7 @@ export class ShardRecovery {
     return ids;
   }
 
-  #retainedOf(tenant: string): Map<string, StoredReference> {
+  #retainedOf(tenant: string): Map<string, RecoveredRetained> {
     let topics = this.retained.get(tenant);
     if (topics === undefined) this.retained.set(tenant, (topics = new Map()));
     return topics;

@@ -8,6 +8,8 @@ import type { Quotas } from './quotas.ts';
 export const quotaNames = ['connections', 'rate', 'queue', 'subscriptions', 'retained'] as const;
 export type QuotaName = (typeof quotaNames)[number];
 
+type RetainedUse = { readonly messages: number; readonly bytes: number };
+
 export class Usage {
   /** The tenant's; undefined: this is the tenant's. */
   readonly parent: Usage | undefined;
@@ -85,6 +87,13 @@ export class Usage {
 
   admitsSubscription(): boolean {
     return this.subscriptions < (this.#quotas.subscriptions ?? Infinity) && (this.parent?.admitsSubscription() ?? true);
+  }
+
+  /** What there would be of retained messages, of all and of this principal, is within the quotas. */
+  admitsRetained(all: RetainedUse, own: RetainedUse): boolean {
+    const { retainedMessages = Infinity, retainedBytes = Infinity } = this.#quotas;
+    const { messages, bytes } = this.parent === undefined ? all : own;
+    return messages <= retainedMessages && bytes <= retainedBytes && (this.parent?.admitsRetained(all, own) ?? true);
   }
 
   /** There is room for so many more waiting messages of together so many bytes. */

@@ -14,6 +14,7 @@ import { shardOf } from '../context.ts';
 import type { BrokerLimits } from '../limits.ts';
 import { Outcome } from '../port.ts';
 import type { AttachRequest, CloseReason, Consumer, Session, SubscribeRequest, SubscribeResult } from '../port.ts';
+import type { QuotaSource } from '../quotas.ts';
 import type { Turn } from '../turn.ts';
 
 export const testLimits: BrokerLimits = {
@@ -78,6 +79,7 @@ export type TestBrokerOptions = {
   readonly limits?: Partial<BrokerLimits>;
   readonly shards?: number;
   readonly security?: Security;
+  readonly quotas?: QuotaSource;
   /** What an earlier broker left behind. */
   readonly contents?: readonly MemoryContents[];
   readonly clock?: ManualClock;
@@ -102,6 +104,7 @@ export class TestBroker {
       log: silentLog,
       security: options.security ?? allowAll,
       limits: { ...testLimits, ...options.limits },
+      ...(options.quotas && { quotas: options.quotas }),
       journals: this.contents.map(
         (contents, shard) => new MemoryJournal({ contents, shard, schedule: (task) => this.#commits.push({ shard, task }) }),
       ),
