@@ -11,14 +11,17 @@ import { asUserError } from './tool-error.ts';
 
 export type BackupReport = { readonly shards: number; readonly rows: number; readonly bytes: number };
 
+/** What else goes into the copy, before it is called a data directory. */
+export type CopyMore = (target: string) => Promise<void>;
+
 /**
  * Copies every shard of `directory`, which no process may have open, into the new directory `target`. Each file is verified
  * while it is read. The directory's description is written last: without it the copy is no data directory.
  * @throws UserError when a broker uses it, when `target` exists and is not empty, when the source is damaged
  */
-export async function backupData(directory: string, target: string): Promise<BackupReport> {
+export async function backupData(directory: string, target: string, more: CopyMore = async () => {}): Promise<BackupReport> {
   const source = await readDataDirectory(directory);
-  await makeTarget(target);
+  await makeBackupTarget(target);
   let rows = 0;
   let bytes = 0;
   try {
@@ -36,11 +39,13 @@ export async function backupData(directory: string, target: string): Promise<Bac
   } catch (error) {
     throw asUserError(error);
   }
+  await more(target);
   await copyDescription(source, target);
   return { shards: source.shards, rows, bytes };
 }
 
-async function makeTarget(target: string): Promise<void> {
+/** @throws UserError when it holds something, or cannot be made */
+export async function makeBackupTarget(target: string): Promise<void> {
   try {
     await makePrivateDirectory(target);
     const [name] = await fs.readdir(target);
