@@ -1,6 +1,7 @@
 // What one listener has seen. Hot code adds to the plain fields.
 
 import type { Labels, Sample } from '../base/metrics.ts';
+import { certificateFaults, type CertificateFault } from '../security/security.ts';
 
 /** Why a connection was not taken. */
 export const refusalReasons = [
@@ -65,6 +66,8 @@ export class NetCounters {
     protocol: 0,
     upgrade: 0,
   };
+  /** Why client certificates were not taken; each is a failed handshake, too. */
+  readonly refusedCertificates = Object.fromEntries(certificateFaults.map((fault) => [fault, 0])) as Record<CertificateFault, number>;
 
   constructor(listener: string) {
     this.listener = listener;
@@ -104,6 +107,12 @@ export class NetCounters {
       yield {
         ...counter('failed_handshakes', 'Handshakes that failed, by kind.', this.failedHandshakes[kind]),
         labels: { ...labels, kind },
+      };
+    }
+    for (const fault of certificateFaults) {
+      yield {
+        ...counter('refused_certificates', 'Client certificates not taken at the handshake, by reason.', this.refusedCertificates[fault]),
+        labels: { ...labels, reason: fault },
       };
     }
   }

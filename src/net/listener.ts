@@ -304,7 +304,10 @@ export class Listener {
         this.#handshakes.succeeded(peerOf(socket));
         this.#open(new SocketWire(this.#loop, this.#home, this.#factsOf(socket), socket));
       },
-      failed: (socket, kind) => this.#handshakes.failed(peerOf(socket), kind),
+      failed: (socket, kind, fault) => {
+        if (fault !== undefined) this.counters.refusedCertificates[fault]++;
+        this.#handshakes.failed(peerOf(socket), kind);
+      },
     };
   }
 

@@ -4,7 +4,8 @@ import { X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { createSecureContext, createServer, type SecureContext, type Server, type TLSSocket } from 'node:tls';
 import { UserError } from '../base/user-error.ts';
-import type { PeerCertificate } from '../security/security.ts';
+import type { CertificateFault, HandshakeGuard, HandshakeVerdict, PeerCertificate } from '../security/security.ts';
+import { plainAddress } from './address.ts';
 import type { HandshakeFailure } from './counters.ts';
 
 export type TlsCertificate = {
@@ -27,13 +28,15 @@ export type TlsSettings = {
   readonly clientCas: readonly string[];
   /** Reads what a verified certificate says; from `security`, which decides what counts. */
   readonly describeCertificate: (certificate: X509Certificate) => PeerCertificate;
+  /** Decides on certificates that TLS has verified; absent: they are taken. */
+  readonly guard?: HandshakeGuard;
 };
 
 export type TlsEvents = {
   /** A handshake is done. */
   secured(socket: TLSSocket, peer: PeerCertificate | undefined): void;
-  /** A handshake failed; its socket is destroyed when this returns. */
-  failed(socket: TLSSocket, kind: HandshakeFailure): void;
+  /** A handshake failed; its socket is destroyed when this returns. `fault`: of the client's certificate. */
+  failed(socket: TLSSocket, kind: HandshakeFailure, fault?: CertificateFault): void;
 };
 
 export type TlsDoorOptions = {
@@ -84,8 +87,8 @@ export class TlsDoor {
     });
     server.on('secureConnection', (socket) => this.#secured(socket, settings));
     server.on('tlsClientError', (error, socket) => {
-      this.#events.failed(socket, failureOf(error, socket));
-      socket.destroy();
+      const kind = failureOf(error, socket);
+      this.#failed(socket, kind, kind === 'certificate' ? faultOf(socket, error) : undefined, settings);
     });
     return server;
   }
@@ -96,14 +99,59 @@ export class TlsDoor {
       return;
     }
     const certificate = socket.getPeerX509Certificate();
-    if (certificate !== undefined && !socket.authorized) {
-      // From here on errors are ours; nobody listens to this socket any more.
-      socket.on('error', () => {});
-      this.#events.failed(socket, 'certificate');
-      socket.destroy();
+    if (certificate === undefined) {
+      this.#events.secured(socket, undefined);
       return;
     }
-    this.#events.secured(socket, certificate && settings.describeCertificate(certificate));
+    if (!socket.authorized) {
+      this.#failed(socket, 'certificate', faultOf(socket), settings, certificate);
+      return;
+    }
+    const { guard } = settings;
+    if (guard === undefined) {
+      this.#events.secured(socket, settings.describeCertificate(certificate));
+      return;
+    }
+    const verdict = guard.admit(certificate, this.#origin(socket));
+    if (!(verdict instanceof Promise)) {
+      this.#decided(socket, verdict);
+      return;
+    }
+    const ignore = (): void => {};
+    socket.on('error', ignore);
+    void verdict.then((found) => {
+      socket.off('error', ignore);
+      // The peer may have gone, or the time for handshakes be over.
+      if (!socket.destroyed) this.#decided(socket, found);
+    });
+  }
+
+  #decided(socket: TLSSocket, verdict: HandshakeVerdict): void {
+    if (verdict.ok) this.#events.secured(socket, verdict.certificate);
+    else this.#refuse(socket, 'certificate', verdict.fault);
+  }
+
+  /** `fault`: TLS has refused the certificate. The guard keeps the record. */
+  #failed(
+    socket: TLSSocket,
+    kind: HandshakeFailure,
+    fault: CertificateFault | undefined,
+    { guard }: TlsSettings,
+    certificate?: X509Certificate,
+  ): void {
+    if (fault !== undefined) guard?.refused(fault, certificate, this.#origin(socket));
+    this.#refuse(socket, kind, fault);
+  }
+
+  #refuse(socket: TLSSocket, kind: HandshakeFailure, fault: CertificateFault | undefined): void {
+    // From here on errors are ours; nobody listens to this socket any more.
+    socket.on('error', () => {});
+    this.#events.failed(socket, kind, fault);
+    socket.destroy();
+  }
+
+  #origin(socket: TLSSocket) {
+    return { listener: this.#options.listener, remoteAddress: plainAddress(socket.remoteAddress ?? '') };
   }
 }
 
@@ -162,4 +210,32 @@ function failureOf(error: Error, socket: TLSSocket): HandshakeFailure {
   if (code.includes('CERTIFICATE')) return 'certificate';
   if (parameterProblems.test(code)) return 'parameters';
   return 'protocol';
+}
+
+/** Node's names for what OpenSSL found wrong with a client's certificate. */
+const faults: Readonly<Record<string, CertificateFault>> = {
+  CERT_HAS_EXPIRED: 'expired',
+  CERT_NOT_YET_VALID: 'not-yet-valid',
+  CERT_SIGNATURE_FAILURE: 'bad-signature',
+  UNABLE_TO_GET_ISSUER_CERT: 'unknown-authority',
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'unknown-authority',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'unknown-authority',
+  SELF_SIGNED_CERT_IN_CHAIN: 'unknown-authority',
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'unknown-authority',
+  CERT_UNTRUSTED: 'unknown-authority',
+  INVALID_CA: 'unknown-authority',
+  INVALID_PURPOSE: 'wrong-usage',
+  PATH_LENGTH_EXCEEDED: 'path-too-long',
+  CERT_CHAIN_TOO_LONG: 'path-too-long',
+  CERT_REVOKED: 'revoked',
+};
+
+function faultOf(socket: TLSSocket, error?: Error): CertificateFault {
+  const { code = '' } = (error ?? {}) as NodeJS.ErrnoException;
+  if (code.includes('PEER_DID_NOT_RETURN_A_CERTIFICATE')) return 'missing';
+  const known = faults[String(socket.authorizationError)];
+  if (known !== undefined) return known;
+  // Node has no name for it, but OpenSSL's words: "permitted subtree violation". Undocumented, so it may be gone one day.
+  const handle = (socket as { readonly _handle?: { verifyError?(): Error | null } | null })._handle;
+  return /subtree violation/.test(handle?.verifyError?.()?.message ?? '') ? 'name-not-permitted' : 'other';
 }

@@ -1,0 +1,141 @@
+// Which authorities stand above a certificate, among those that this node knows. TLS has verified the path when the session began;
+// here it is found again, because a resumed session is not verified again, and because TLS does not say which path it took.
+
+import type { X509Certificate } from 'node:crypto';
+import type { AuthorityRole, AuthorityStatus } from '../../../registry/entries.ts';
+import { certificateFacts, type CertificateFacts } from '../certificate-facts.ts';
+
+export type TrustedAuthority = {
+  readonly id: string;
+  readonly certificate: X509Certificate;
+  readonly facts: CertificateFacts;
+  /** Of the certificate. */
+  readonly fingerprint: string;
+  readonly tenant: string;
+  /** 'operator': of a file that the configuration names; the registry knows nothing of it. */
+  readonly role: AuthorityRole | 'operator';
+  readonly status: AuthorityStatus;
+};
+
+/** A certificate, and who has signed it. */
+export type TrustLink = {
+  readonly below: CertificateFacts;
+  readonly issuer: CertificateFacts;
+  /** Undefined: the peer has sent it, and somebody above is known. */
+  readonly authority: TrustedAuthority | undefined;
+};
+
+export type TrustPath = {
+  readonly facts: CertificateFacts;
+  /** Ids, nearest first. */
+  readonly issuers: readonly string[];
+  /** Nearest first; the last one's authority is known. At least one. */
+  readonly links: readonly TrustLink[];
+};
+
+/** As many authorities above a certificate as can be meant. */
+const maxDepth = 8;
+
+export class TrustPaths {
+  readonly #cacheEntries: number;
+  readonly #bySubject = new Map<string, TrustedAuthority[]>();
+  /** By fingerprint, in the order of use. */
+  #found = new Map<string, TrustPath>();
+
+  constructor(cacheEntries: number) {
+    this.#cacheEntries = cacheEntries;
+  }
+
+  /** From now on these, retired ones too. */
+  use(authorities: readonly TrustedAuthority[]): void {
+    this.#bySubject.clear();
+    this.#found.clear();
+    for (const authority of authorities) {
+      const name = nameKey(authority.facts.subjectName);
+      const others = this.#bySubject.get(name) ?? [];
+      // An authority can stand there twice, from the registry and from a file: what the registry says counts.
+      if (others.some(({ fingerprint }) => fingerprint === authority.fingerprint)) continue;
+      this.#bySubject.set(name, [...others, authority]);
+    }
+  }
+
+  get size(): number {
+    return this.#found.size;
+  }
+
+  /** `fingerprint`: of `certificate`. 'unknown': no path to any authority that is known here. */
+  of(certificate: X509Certificate, fingerprint: string): TrustPath | 'unknown' | 'malformed' {
+    const kept = this.#found.get(fingerprint);
+    if (kept !== undefined) {
+      this.#found.delete(fingerprint);
+      this.#found.set(fingerprint, kept);
+      return kept;
+    }
+    const facts = certificateFacts(certificate.raw);
+    if (facts === undefined) return 'malformed';
+    const path = this.#build(certificate, facts);
+    if (path === undefined) return 'unknown';
+    if (this.#cacheEntries > 0) {
+      for (const oldest of this.#found.keys()) {
+        if (this.#found.size < this.#cacheEntries) break;
+        this.#found.delete(oldest);
+      }
+      this.#found.set(fingerprint, path);
+    }
+    return path;
+  }
+
+  #build(certificate: X509Certificate, facts: CertificateFacts): TrustPath | undefined {
+    const links: TrustLink[] = [];
+    let current: Pair = { certificate, facts };
+    let sent = certificate.issuerCertificate;
+    while (links.length < maxDepth) {
+      const { facts: below } = current;
+      const name = nameKey(below.issuerName);
+      if (links.length > 0 && name === nameKey(below.subjectName)) break;
+      const authority = this.#bySubject.get(name)?.find((one) => hasIssued(one, current));
+      if (authority !== undefined) {
+        links.push({ below, issuer: authority.facts, authority });
+        current = authority;
+        continue;
+      }
+      // What the peer has sent along.
+      const next = sent;
+      const issuer = next && certificateFacts(next.raw);
+      if (next === undefined || issuer === undefined || !hasIssued({ certificate: next, facts: issuer }, current)) break;
+      links.push({ below, issuer, authority: undefined });
+      current = { certificate: next, facts: issuer };
+      sent = next.issuerCertificate;
+    }
+    while (links.length > 0 && links.at(-1)!.authority === undefined) links.pop();
+    return links.length === 0 ? undefined : { facts, issuers: links.map(({ issuer }) => issuer.keyId), links };
+  }
+}
+
+type Pair = Pick<TrustedAuthority, 'certificate' | 'facts'>;
+
+function hasIssued(issuer: Pair, { certificate, facts }: Pair): boolean {
+  const wanted = facts.authorityKeyId;
+  const own = issuer.facts.subjectKeyId;
+  if (!issuer.facts.isAuthority || (wanted !== undefined && own !== undefined && Buffer.compare(wanted, own) !== 0)) return false;
+  try {
+    return certificate.verify(issuer.certificate.publicKey);
+  } catch {
+    return false;
+  }
+}
+
+function nameKey(name: Uint8Array): string {
+  return Buffer.from(name.buffer, name.byteOffset, name.length).toString('latin1');
+}
+
+/** Undefined: the bytes are no certificate that could be used here. */
+export function trustedAuthority(
+  certificate: X509Certificate,
+  more: Pick<TrustedAuthority, 'tenant' | 'role' | 'status'>,
+): TrustedAuthority | undefined {
+  const facts = certificateFacts(certificate.raw);
+  if (facts === undefined) return undefined;
+  const fingerprint = certificate.fingerprint256.replaceAll(':', '').toLowerCase();
+  return { id: facts.keyId, certificate, facts, fingerprint, ...more };
+}
