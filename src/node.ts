@@ -7,6 +7,7 @@ import { AdminPart } from './node/admin-part.ts';
 import { auditPart } from './node/audit-part.ts';
 import { brokerPart } from './node/broker-part.ts';
 import { dataDirectoryPart } from './node/data-directory-part.ts';
+import { enrolmentPart } from './node/enrolment-part.ts';
 import { keystorePart } from './node/keystore-part.ts';
 import { Lifecycle } from './node/lifecycle.ts';
 import { ListenersPart, type OpenListener } from './node/listeners-part.ts';
@@ -56,6 +57,7 @@ export class HeliographNode {
       brokerPart(rooms),
       liveCutPart(rooms),
       mqttPart(rooms),
+      enrolmentPart(rooms),
       systemTopicsPart(rooms, listeners),
       admin,
       listeners,

@@ -2,7 +2,7 @@
 // service is handed to its handler, and the answer goes to sessions of the same principal alone, whoever else may listen there.
 
 import type { Clock } from '../base/clock.ts';
-import type { MessageId } from '../message/attributes.ts';
+import type { Attributes, MessageId } from '../message/attributes.ts';
 import { Message, defaultPriority } from '../message/message.ts';
 import type { Principal } from '../security/security.ts';
 import type { ClientSession } from './client-session.ts';
@@ -112,8 +112,12 @@ export class ServiceTopics {
    * Sends an answer, at most once and never kept, to the connected sessions of `principal` that subscribe to `topic`. Returns to
    * how many it went.
    */
-  answer(principal: { readonly tenant: string; readonly id: string }, topic: string, payload: Uint8Array, correlation?: MessageId): number {
-    const attributes = correlation === undefined ? undefined : { correlation };
+  answer(
+    principal: { readonly tenant: string; readonly id: string },
+    topic: string,
+    payload: Uint8Array,
+    attributes?: Pick<Attributes, 'correlation' | 'contentType'>,
+  ): number {
     const nowMs = this.#clock.wallMs();
     const bytes = text.encode(topic);
     const message = new Message(topic, bytes, payload, 0, payload.length, 0, false, defaultPriority, 0, nowMs, '$SYS', attributes);

@@ -6,6 +6,7 @@ import type { SchemaNode } from './schema-node.ts';
 import { adminSection } from './sections/admin.ts';
 import { auditSection } from './sections/audit.ts';
 import { brokerSection } from './sections/broker.ts';
+import { enrolmentSection } from './sections/enrolment.ts';
 import { listenersSection } from './sections/listeners.ts';
 import { logSection } from './sections/log.ts';
 import { mqttSection } from './sections/mqtt.ts';
@@ -23,6 +24,7 @@ export const configSchema = section(
     listeners: listenersSection,
     tls: tlsSection,
     pki: pkiSection,
+    enrolment: enrolmentSection,
     security: securitySection,
     mqtt: mqttSection,
     broker: brokerSection,

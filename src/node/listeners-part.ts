@@ -27,7 +27,10 @@ export class ListenersPart implements Part {
 
   /** Those that accept connections, with the ports that the system chose. */
   get open(): readonly OpenListener[] {
-    return this.#listeners.flatMap(({ name, kind, address }) => (address === undefined ? [] : [{ name, kind, ...address }]));
+    return this.#listeners.flatMap(({ name, address }) => {
+      const { kind } = this.#config.listeners[name]!;
+      return address === undefined ? [] : [{ name, kind, ...address }];
+    });
   }
 
   get all(): readonly Listener[] {
@@ -75,10 +78,13 @@ export class ListenersPart implements Part {
   #endpoint(name: string, settings: ListenerConfig): Endpoint | undefined {
     const { kind, host, port, enabled } = settings;
     if (!enabled || kind === 'http' || kind === 'https') return undefined;
-    const { mqtt: protocol, keystore } = this.#rooms;
+    const { mqtt, est, keystore } = this.#rooms;
+    const protocol = kind === 'est' ? est : mqtt;
+    // There is nobody to issue certificates.
+    if (protocol === undefined) return undefined;
     return {
       name,
-      kind,
+      kind: kind === 'est' ? 'tls' : kind,
       host,
       port,
       protocol,
@@ -90,5 +96,5 @@ export class ListenersPart implements Part {
 }
 
 function isTls({ kind }: ListenerConfig): boolean {
-  return kind === 'tls' || kind === 'wss';
+  return kind === 'tls' || kind === 'wss' || kind === 'est';
 }

@@ -3,6 +3,7 @@
 import type { BrokerLimits } from '../broker/limits.ts';
 import type { Config, ListenerConfig } from '../config.ts';
 import type { AcceptLimits } from '../net/accept-limits.ts';
+import type { HttpLimits } from '../net/http-protocol.ts';
 import type { TlsSettings } from '../net/tls.ts';
 import { localOrigins } from '../net/web-origin.ts';
 import { defaultWebSocketSettings, type WebSocketSettings } from '../net/websocket.ts';
@@ -10,6 +11,8 @@ import type { MqttOptions } from '../protocols/mqtt/options.ts';
 import { adminRole } from '../security/policy/management-resources.ts';
 import type { SecurityPolicy } from '../security/create-security.ts';
 import { describeCertificate } from '../security/peer-certificate.ts';
+import type { DeskLimits } from '../security/pki/enrolment/enrolment-desk.ts';
+import type { EstOptions } from '../security/pki/enrolment/est.ts';
 import type { TlsMaterial } from '../security/pki/keystore.ts';
 
 /** MQTT's word for "for ever". */
@@ -67,4 +70,23 @@ export function webSocketSettings({ mqtt, security }: Config, { paths, origins }
     origins: origins ?? (dev || security.anonymous.enabled ? localOrigins : undefined),
     maxMessageBytes: mqtt.maxPacketBytes + webSocketSlackBytes,
   };
+}
+
+export function enrolmentLimits({ enrolment, pki, security }: Config): DeskLimits {
+  const { maxInFlight, certificatesPerHour } = enrolment;
+  const { failuresPerAddress: failures, forgiveFailureMs: forgiveMs, banMs, maxBanMs, failureEntries: entries } = security.limits;
+  const lockout = { failures, forgiveMs, banMs, maxBanMs, entries };
+  return { maxInFlight, maxRequestBytes: pki.maxRequestBytes, certificatesPerHour, lockout };
+}
+
+export function estOptions({ enrolment: { serverKeyGeneration, keyAlgorithm } }: Config): EstOptions {
+  return { serverKeyGeneration, keyAlgorithm };
+}
+
+/** A device asks for a few things and leaves. */
+const requestsOfOneConnection = 100;
+
+/** Base64 with its line ends, or PEM, is half as large again as what it holds. */
+export function estHttpLimits({ enrolment, pki }: Config): HttpLimits {
+  return { maxBodyBytes: Math.ceil(pki.maxRequestBytes * 1.5), connectionMs: enrolment.connectionMs, maxRequests: requestsOfOneConnection };
 }

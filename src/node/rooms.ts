@@ -13,6 +13,9 @@ import type { MqttProtocol } from '../protocols/mqtt/index.ts';
 import type { LookUps, Registry } from '../registry/registry.ts';
 import type { AuditLog } from '../security/audit/audit-log.ts';
 import type { NodeSecurity } from '../security/create-security.ts';
+import type { HttpProtocol } from '../net/http-protocol.ts';
+import type { EnrolmentDesk } from '../security/pki/enrolment/enrolment-desk.ts';
+import type { Pki } from '../security/pki/pki.ts';
 import type { Keystore } from '../security/pki/keystore.ts';
 
 export class Rooms {
@@ -28,6 +31,10 @@ export class Rooms {
   audit!: AuditLog;
   auditMetrics: MetricSource[] = [];
   keystore!: Keystore;
+  pki: Pki | undefined;
+  enrolment: EnrolmentDesk | undefined;
+  /** What listeners of kind est speak. */
+  est: HttpProtocol | undefined;
   registry!: Registry;
   /** The registry as it is asked when a peer connects. */
   lookUps!: LookUps;

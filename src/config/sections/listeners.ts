@@ -6,9 +6,9 @@ export const clientCertificatePolicies = ['none', 'request', 'require'] as const
 const listener = section(
   {
     kind: choice(
-      ['tcp', 'tls', 'ws', 'wss', 'http', 'https'],
+      ['tcp', 'tls', 'ws', 'wss', 'http', 'https', 'est'],
       {},
-      'MQTT over TCP (tcp), over TLS (tls), over WebSocket (ws) or secure WebSocket (wss); the management interface (http, https).',
+      'MQTT over TCP (tcp), over TLS (tls), over WebSocket (ws) or secure WebSocket (wss); the management interface (http, https); enrolment of devices over HTTPS (est).',
     ),
     enabled: flag({ default: true }, 'false: this listener is not opened.'),
     host: text({ default: '127.0.0.1', maxLength: 255 }, 'Address to listen on. "::" is every interface, IPv4 and IPv6.'),
@@ -32,7 +32,7 @@ const listener = section(
       ),
     ),
     clientCertificate: optional(
-      choice([...clientCertificatePolicies], {}, 'tls, wss and https: overrides tls.clientCertificate for this listener.'),
+      choice([...clientCertificatePolicies], {}, 'tls, wss, https and est: overrides tls.clientCertificate for this listener.'),
     ),
   },
   'One listener.',
@@ -41,12 +41,13 @@ const listener = section(
 export const listenersSection = Type.Record(Type.String({ pattern: '^[a-z][a-z0-9-]{0,31}$' }), listener, {
   shape: 'lower-case letters, digits and hyphens, beginning with a letter',
   description:
-    'Where peers connect. These five exist by default; name one to change some of its settings, set enabled: false to close it, or add others under new names.',
+    'Where peers connect. These exist by default; name one to change some of its settings, set enabled: false to close it, or add others under new names.',
   default: {
     mqtt: { kind: 'tcp', host: '127.0.0.1', port: 1883 },
     mqtts: { kind: 'tls', host: '::', port: 8883 },
     ws: { kind: 'ws', host: '127.0.0.1', port: 8083 },
     wss: { kind: 'wss', host: '::', port: 8084 },
     admin: { kind: 'http', host: '127.0.0.1', port: 8080 },
+    est: { kind: 'est', host: '::', port: 8085 },
   },
 });

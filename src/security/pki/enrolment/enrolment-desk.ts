@@ -72,7 +72,7 @@ export class EnrolmentDesk implements Enrolments, MetricSource {
     this.#limits = limits;
     this.#tokens = new EnrolmentTokens(services);
     this.#addresses = new Lockout(limits.lockout, services.clock);
-    this.#budget = new IssueBudget(services.clock, { perHour: limits.certificatesPerHour, owners: maxRemembered });
+    this.#budget = new IssueBudget(services.clock, maxRemembered);
   }
 
   create(enrolment: NewEnrolment, asker: Asker): Promise<EnrolmentResult<{ token: string; enrolment: EnrolmentView }>> {
@@ -224,7 +224,7 @@ export class EnrolmentDesk implements Enrolments, MetricSource {
   }
 
   async #spend<T>(owner: string, issue: () => Promise<PkiResult<T>>): Promise<EnrolmentResult<T>> {
-    const retryAfterMs = this.#budget.spend(owner);
+    const retryAfterMs = this.#budget.spend(owner, this.#limits.certificatesPerHour);
     if (retryAfterMs > 0) return fault('rate-limited', 'it has been given too many certificates in a short time', { retryAfterMs });
     return this.#bounded(issue);
   }

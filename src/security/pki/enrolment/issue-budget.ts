@@ -2,38 +2,31 @@
 
 import type { Clock } from '../../../base/clock.ts';
 
-export type IssueBudgetLimits = {
-  /** Certificates in an hour; so many may also come at once. */
-  readonly perHour: number;
-  /** Owners that are remembered; the one that asked longest ago is forgotten first. */
-  readonly owners: number;
-};
-
 const hourMs = 3_600_000;
 
 export class IssueBudget {
   readonly #clock: Clock;
-  readonly #limits: IssueBudgetLimits;
+  readonly #owners: number;
   /** What is spent, in the order of the last question. */
   readonly #spent = new Map<string, { amount: number; atMs: number }>();
 
-  constructor(clock: Clock, limits: IssueBudgetLimits) {
+  /** `owners` are remembered; the one that asked longest ago is forgotten first. */
+  constructor(clock: Clock, owners: number) {
     this.#clock = clock;
-    this.#limits = limits;
+    this.#owners = owners;
   }
 
   get size(): number {
     return this.#spent.size;
   }
 
-  /** Spends one. Returns 0, or, when there is none left, in how many milliseconds there is. */
-  spend(owner: string): number {
-    const { perHour, owners } = this.#limits;
+  /** Spends one of `perHour`, which may also come at once. Returns 0, or, when there is none left, in how many milliseconds there is. */
+  spend(owner: string, perHour: number): number {
     const now = this.#clock.monotonicMs();
     const { amount, atMs } = this.#spent.get(owner) ?? { amount: 0, atMs: now };
     const rest = Math.max(0, amount - ((now - atMs) * perHour) / hourMs);
     this.#spent.delete(owner);
-    if (this.#spent.size >= owners) {
+    if (this.#spent.size >= this.#owners) {
       const oldest = this.#spent.keys().next();
       if (oldest.done !== true) this.#spent.delete(oldest.value);
     }
