@@ -154,7 +154,14 @@ test('sizes and spans may have units', () => {
 test('a file changes only what it names, also within a default listener', () => {
   const config = parseConfig('h.yaml', 'listeners: {mqtts: {port: 9999}, second: {kind: tls, port: 9998}}');
   assert.deepEqual(config.listeners['mqtts'], { ...defaultConfig().listeners['mqtts'], port: 9999 });
-  assert.deepEqual(config.listeners['second'], { kind: 'tls', enabled: true, host: '127.0.0.1', port: 9998, allowPlaintext: false });
+  assert.deepEqual(config.listeners['second'], {
+    kind: 'tls',
+    enabled: true,
+    host: '127.0.0.1',
+    port: 9998,
+    allowPlaintext: false,
+    psk: false,
+  });
   assert.deepEqual(config.listeners['wss'], defaultConfig().listeners['wss']);
 });
 

@@ -38,6 +38,9 @@ function* listenerViolations(config: Config): Generator<Violation> {
     if (plaintext && listener.clientCertificate !== undefined) {
       yield { path: `${path}.clientCertificate`, what: `a listener of kind ${listener.kind} has no certificates`, fix: 'remove the line' };
     }
+    if (listener.psk && listener.kind !== 'tls' && listener.kind !== 'wss') {
+      yield { path: `${path}.psk`, what: `a listener of kind ${listener.kind} has no pre-shared keys`, fix: 'remove the line' };
+    }
     for (const setting of ['paths', 'origins'] as const) {
       if (listener[setting] === undefined || listener.kind === 'ws' || listener.kind === 'wss') continue;
       yield { path: `${path}.${setting}`, what: `a listener of kind ${listener.kind} has no ${setting}`, fix: 'remove the line' };

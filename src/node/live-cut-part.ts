@@ -3,7 +3,6 @@ import type { Reassess } from '../broker/review.ts';
 import { LiveCut } from './live-cut.ts';
 import type { Part } from './part.ts';
 import type { Rooms } from './rooms.ts';
-import { standingIn } from './standing.ts';
 
 /** How long changes are gathered. Of the two seconds in which a revocation must hold, this is the smallest part. */
 const gatherMs = 100;
@@ -44,18 +43,12 @@ export function liveCutPart(rooms: Rooms): Part {
 }
 
 /** An answer that comes later comes from outside the event loop's turns. */
-function reassessIn({ security, lookUps, loop }: Rooms): Reassess {
-  const standing = standingIn(lookUps);
+function reassessIn({ security, loop }: Rooms): Reassess {
   return (principal, answer) => {
     const inTurn: typeof answer = (result) => {
       loop.enterTurn();
       answer(result);
     };
-    if (security.reassess !== undefined) return security.reassess(principal, inTurn);
-    const found = standing(principal, principal.access?.certificate);
-    const judged = (each: Awaited<typeof found>): void =>
-      inTurn(each === 'barred' ? { standing: 'barred' } : { standing: 'good', principal });
-    if (found instanceof Promise) void found.then(judged, () => judged('unknown'));
-    else judged(found);
+    security.reassess(principal, inTurn);
   };
 }

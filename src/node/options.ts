@@ -10,6 +10,7 @@ import { defaultWebSocketSettings, type WebSocketSettings } from '../net/websock
 import type { MqttOptions } from '../protocols/mqtt/options.ts';
 import { adminRole } from '../security/policy/management-resources.ts';
 import type { SecurityPolicy } from '../security/create-security.ts';
+import type { Method } from '../security/security.ts';
 import { describeCertificate } from '../security/peer-certificate.ts';
 import type { DeskLimits } from '../security/pki/enrolment/enrolment-desk.ts';
 import type { EstOptions } from '../security/pki/enrolment/est.ts';
@@ -34,11 +35,23 @@ export function mqttOptions({ mqtt, broker, net }: Config): MqttOptions {
 }
 
 /** `dev`: whoever connects without credentials may do everything. */
-export function securityPolicy({ security }: Config, dev: boolean): SecurityPolicy {
-  const { users, rules, anonymous, certificates } = security;
+export function securityPolicy({ security, listeners: all }: Config, dev: boolean): SecurityPolicy {
+  const { users, rules, anonymous, certificates, auditLogins } = security;
   const { enabled, listeners, ...others } = anonymous;
   const open = enabled ? { ...others, ...(listeners.length === 0 ? {} : { listeners }) } : undefined;
-  return { users, rules, certificates, anonymous: dev ? { ...others, roles: [adminRole] } : open };
+  const orOpen = (methods: readonly Method[]): readonly Method[] =>
+    dev && !methods.includes('anonymous') ? [...methods, 'anonymous'] : methods;
+  return {
+    users,
+    rules,
+    certificates,
+    auditLogins,
+    anonymous: dev ? { ...others, roles: [adminRole] } : open,
+    authentication: orOpen(security.authentication),
+    listeners: Object.fromEntries(
+      Object.entries(all).map(([name, { authentication }]) => [name, authentication && orOpen(authentication)]),
+    ),
+  };
 }
 
 export function acceptLimits({ net }: Config): AcceptLimits {

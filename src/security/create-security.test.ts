@@ -5,14 +5,13 @@ import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { inspect } from 'node:util';
 import { ManualClock } from '../base/clock.ts';
-import { silentLog, type Log } from '../base/log.ts';
+import type { Log } from '../base/log.ts';
 import { SeededRandom } from '../base/random.ts';
 import { UserError } from '../base/user-error.ts';
 import { createSecurity, defaultCertificatePolicy, defaultSecurityLimits } from './create-security.ts';
 import type { NodeSecurity, SecurityOptions } from './create-security.ts';
 import { hashPassword } from './password-hash.ts';
 import type { AuthenticationResult, Credentials } from './security.ts';
-import type { AskStanding } from './standing.ts';
 import { UsersFile } from './users-file.ts';
 
 const random = new SeededRandom(1);
@@ -63,6 +62,13 @@ function ask(security: NodeSecurity, credentials: Credentials): Promise<Authenti
   return new Promise((resolve) => security.authenticate(credentials, resolve));
 }
 
+/** Who it is, without how it is connected. */
+function known(result: AuthenticationResult): object | undefined {
+  if (!result.ok) return undefined;
+  const { access: _, ...rest } = result.principal;
+  return rest;
+}
+
 async function verdict(security: NodeSecurity, credentials: Credentials): Promise<string> {
   const result = await ask(security, credentials);
   return result.ok ? `ok ${result.principal.tenant}/${result.principal.id}` : result.reason;
@@ -77,7 +83,8 @@ function metric(security: NodeSecurity, name: string): number {
 test('a password is right or wrong, and unknown users look like wrong passwords', async () => {
   const { security } = bench();
   const result = await ask(security, withPassword('ann', password));
-  assert.deepEqual(result, { ok: true, principal: { tenant: 'main', id: 'ann', kind: 'application', roles: ['writer'] } });
+  const access = { listener: 'mqtt', remoteAddress: '192.0.2.1', secure: true, method: 'password', certificate: undefined };
+  assert.deepEqual(result, { ok: true, principal: { tenant: 'main', id: 'ann', kind: 'application', roles: ['writer'], access } });
   assert.equal(await verdict(security, withPassword('main/ann', password)), 'ok main/ann');
   for (const [name, text] of [
     ['ann', 'wrong'],
@@ -98,7 +105,7 @@ test('who shows nothing is refused, unless anonymous is allowed', async () => {
   assert.equal(await verdict(closed.security, nobody), 'refused');
   const open = bench({ anonymous: { roles: ['writer'], listeners: ['mqtt'] } });
   const result = await ask(open.security, nobody);
-  assert.deepEqual(result, { ok: true, principal: { tenant: 'main', id: 'anonymous', kind: 'anonymous', roles: ['writer'] } });
+  assert.deepEqual(known(result), { tenant: 'main', id: 'anonymous', kind: 'anonymous', roles: ['writer'] });
   assert.equal(await verdict(open.security, { ...nobody, listener: 'other' }), 'refused');
   assert.equal(await verdict(open.security, withPassword('ann', 'wrong')), 'refused', 'a wrong password does not fall back');
   assert.equal(await verdict(open.security, { ...nobody, username: 'ann' }), 'refused');
@@ -112,7 +119,7 @@ test('a certificate goes first, by its URI, else by its common name', async () =
     certificate: { commonName, uris, fingerprint: '00' },
   });
   const result = await ask(security, show(['heliograph:acme/pump-7'], 'other'));
-  assert.deepEqual(result, { ok: true, principal: { tenant: 'acme', id: 'pump-7', kind: 'device', roles: ['device'] } });
+  assert.deepEqual(known(result), { tenant: 'acme', id: 'pump-7', kind: 'device', roles: ['device'] });
   assert.equal(await verdict(security, show(['https://x'], 'pump-8')), 'ok main/pump-8');
   assert.equal(await verdict(security, show([], undefined)), 'refused');
   assert.equal(
@@ -240,42 +247,4 @@ test('no password, hash or unknown name reaches a log line, an error or a metric
     () => bench({ users: [{ name: 'x', passwordHash: 'my-secret' }] }),
     (error) => error instanceof UserError && !inspect(error).includes('my-secret'),
   );
-});
-
-test('no mechanism is offered', () => {
-  assert.equal(bench().security.startExchange('SCRAM-SHA-256', nobody), undefined);
-});
-
-test('who is barred is refused, and who cannot be judged now is told to come later, whatever it has proved', async () => {
-  const asked: string[] = [];
-  let standing: ReturnType<AskStanding> = 'good';
-  const { options, clock } = bench({ anonymous: { roles: [] } });
-  const services = {
-    clock,
-    random,
-    log: silentLog,
-    standing: ((principal, shown) => (asked.push(`${principal.id} ${shown?.commonName}`), standing)) as AskStanding,
-  };
-  const security = createSecurity({ ...options, rules: [{ allow: ['connect'] }] }, services);
-  const shown: Credentials = { ...nobody, certificate: { commonName: 'pump', uris: [], fingerprint: 'ab'.repeat(32) } };
-  const results = async (): Promise<unknown[]> => {
-    const all: unknown[] = [];
-    for (const credentials of [shown, withPassword('ann', password), nobody]) {
-      const result = await new Promise<AuthenticationResult>((resolve) => security.authenticate(credentials, resolve));
-      all.push(result.ok ? 'ok' : result.reason);
-    }
-    return all;
-  };
-  assert.deepEqual(await results(), ['ok', 'ok', 'ok']);
-  assert.deepEqual(asked, ['pump pump', 'ann undefined', 'anonymous undefined']);
-  standing = 'barred';
-  assert.deepEqual(await results(), ['refused', 'refused', 'refused']);
-  standing = Promise.resolve('barred');
-  assert.deepEqual(await results(), ['refused', 'refused', 'refused']);
-  standing = 'unknown';
-  assert.deepEqual(await results(), ['overloaded', 'overloaded', 'overloaded']);
-  standing = Promise.reject(new Error('a bug'));
-  assert.deepEqual(await results(), ['overloaded', 'overloaded', 'overloaded']);
-  standing = Promise.resolve('good');
-  assert.deepEqual(await results(), ['ok', 'ok', 'ok']);
 });

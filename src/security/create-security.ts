@@ -1,26 +1,41 @@
-// The security of one node: who a peer is (certificate, then password, then anonymous if that is allowed), and what it may do.
-//
-// Rules here: an answer never tells whether a user exists, neither by its content nor by its time; no password, hash or token
-// goes into a log, an error or a metric; names that peers send are logged only when they are accounts we know.
+// The security of one node, put together: who a peer is (authentication/chain.ts), and what it may do (authorization).
 
+import { createHmac } from 'node:crypto';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { MetricSource, Sample } from '../base/metrics.ts';
 import type { Random } from '../base/random.ts';
-import { UserError } from '../base/user-error.ts';
-import { AccessRules, ruleFaults } from './access-rules.ts';
-import type { Rule } from './access-rules.ts';
-import { addressKey, Lockout } from './lockout.ts';
-import { accountKey, defaultTenant, maxNameLength, parseAccount } from '../message/names.ts';
-import { PasswordGate } from './password-gate.ts';
-import { maxPasswordBytes, verifyPassword } from './password-hash.ts';
-import { identityOf } from './peer-certificate.ts';
-import type { CertificateRule } from './peer-certificate.ts';
-import type { Action, AuthenticationResult, Credentials, Exchange, Principal, Security } from './security.ts';
-import type { AskStanding, Standing } from './standing.ts';
+import { defaultTenant } from '../message/names.ts';
+import type { LookUps, NowOrLater } from '../registry/registry.ts';
+import { noAudit, type Audit } from './audit/audit.ts';
+import { Accounts } from './authentication/accounts.ts';
+import { AnonymousAuthenticator, type AnonymousPolicy } from './authentication/anonymous.ts';
+import { Attempts } from './authentication/attempts.ts';
+import type { Authenticator } from './authentication/authenticator.ts';
+import { CertificateAuthenticator, type CertificatePolicy } from './authentication/certificate.ts';
+import { AuthenticationChain } from './authentication/chain.ts';
+import { LoginAudit, type LoginAuditLevel } from './authentication/login-audit.ts';
+import { PasswordAuthenticator } from './authentication/password.ts';
+import { PrincipalFacts, type FindAuthority } from './authentication/principal-facts.ts';
+import { PskAuthenticator, type PskKeys, type SecretBox } from './authentication/psk.ts';
+import { ScramAuthenticator } from './authentication/scram.ts';
+import type { HashCost } from './password-hash.ts';
+import { createAuthorization } from './policy/authorization.ts';
+import type { AuthorizationSettings } from './policy/authorization.ts';
+import { methods } from './security.ts';
+import type {
+  Action,
+  AuthenticationResult,
+  Credentials,
+  Exchange,
+  MessageTerms,
+  Method,
+  Principal,
+  Reassessment,
+  Security,
+} from './security.ts';
 import { UserDirectory } from './user-directory.ts';
-import type { Account, ConfiguredUser } from './user-directory.ts';
-import { VerifiedCredentials } from './verified-credentials.ts';
+import type { ConfiguredUser } from './user-directory.ts';
 
 export type SecurityLimits = {
   /** Password checks that run at a time, that may wait, and that may wait from one address. */
@@ -54,45 +69,76 @@ export const defaultSecurityLimits: SecurityLimits = {
   verifiedEntries: 100_000,
 };
 
+/**
+ * The order in which peers are asked for proof: first what the connection has proved already, last what proves nothing. Tokens
+ * stand before passwords, because they come in the same place and cost less to judge.
+ */
+export const defaultAuthentication: readonly Method[] = methods;
+
 /** What may change while the node runs. */
-export type SecurityPolicy = {
+export type SecurityPolicy = AuthorizationSettings & {
   readonly users: readonly ConfiguredUser[];
-  readonly rules: readonly Rule[];
-  /** Undefined: who shows nothing is refused. `listeners`: only there; empty or absent: everywhere. */
-  readonly anonymous: { readonly roles: readonly string[]; readonly tenant?: string; readonly listeners?: readonly string[] } | undefined;
-  readonly certificates: {
-    /** Where a certificate names its principal, in this order: URI `heliograph:tenant/name`, common name. */
-    readonly rules: readonly CertificateRule[];
-    readonly roles: readonly string[];
-    /** The tenant of principals that are found by common name. */
-    readonly commonNameTenant: string;
-  };
+  /** Undefined: who shows nothing is refused. */
+  readonly anonymous: AnonymousPolicy | undefined;
+  readonly certificates: CertificatePolicy;
+  /** Absent: `defaultAuthentication`. */
+  readonly authentication?: readonly Method[];
+  /** What single listeners accept, by their names; absent: what `authentication` says. */
+  readonly listeners?: Readonly<Record<string, readonly Method[] | undefined>>;
+  /** Absent: management. */
+  readonly auditLogins?: LoginAuditLevel;
 };
 
-export const defaultCertificatePolicy: SecurityPolicy['certificates'] = {
-  rules: ['san', 'cn'],
+export const defaultCertificatePolicy: CertificatePolicy = {
+  rules: ['san', 'fingerprint', 'cn'],
   roles: ['device'],
   commonNameTenant: defaultTenant,
 };
 
 export type SecurityOptions = SecurityPolicy & {
-  /** `<data>/users.json`; undefined: only the users of the configuration. */
+  /** `<data>/users.json`; undefined: only the users of the configuration and of the registry. */
   readonly usersFile: string | undefined;
   readonly limits: SecurityLimits;
 };
+
+/** What principals may do. */
+export interface AuthorizationDoor<Policy = SecurityPolicy> extends Partial<MetricSource> {
+  /** See Security.version. */
+  readonly version: number;
+  allows(principal: Principal, action: Action, topic: string): boolean;
+  messageTerms?(principal: Principal, action: Action, topic: string): MessageTerms | undefined;
+  /** Asked before anything else about a principal of this tenant. false: what it grants cannot be read now. */
+  ready?(tenant: string): NowOrLater<boolean>;
+  /** Takes a new policy; on an error what was in force stays. @throws UserError */
+  reload(policy: Policy): void;
+  close?(): void;
+}
 
 /** `random` must be the secure source. */
 export type SecurityServices = {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
-  /** Absent: whoever has proved who it is, is in good standing. */
-  readonly standing?: AskStanding;
+  /** Absent: made of the configuration alone, without roles and policies of the registry. */
+  readonly authorization?: AuthorizationDoor;
+  /** Absent: nobody is known but the users of the configuration. */
+  readonly lookUps?: LookUps;
+  readonly audit?: Audit;
+  /** Absent: there are no pre-shared keys, and what strangers are shown changes with each start. */
+  readonly secrets?: SecretBox;
+  readonly authorityOf?: FindAuthority;
+  /** Besides those built in here: tokens, webhooks. */
+  readonly authenticators?: readonly Authenticator[];
+  /** What hashes of the registry cost: unknown users cost the same. Absent: as most of the configuration do. */
+  readonly hashCost?: HashCost;
 };
 
-export interface NodeSecurity extends Security, MetricSource {
+export interface NodeSecurity extends Security, MetricSource, PskKeys {
+  reassess(principal: Principal, answer: (result: Reassessment) => void): void;
+  messageTerms(principal: Principal, action: Action, topic: string): MessageTerms | undefined;
   /** Takes a new policy (or reads the users file again); on an error what was in force stays. @throws UserError */
   reload(policy?: SecurityPolicy): Promise<void>;
+  close(): Promise<void>;
 }
 
 /** @throws UserError when the users file, a user or a rule is broken */
@@ -102,246 +148,155 @@ export function createSecurity(options: SecurityOptions, services: SecurityServi
 
 /** The users file is looked at for changes at most this often. */
 const usersFileCheckMs = 1000;
-
-type Method = 'certificate' | 'password' | 'anonymous' | 'none';
-type Answer = (result: AuthenticationResult) => void;
+const markKeyBytes = 32;
 
 class LocalSecurity implements NodeSecurity {
-  version = 1;
   readonly #clock: Clock;
   readonly #log: Log;
-  readonly #standing: AskStanding;
   readonly #users: UserDirectory;
   readonly #watchesUsersFile: boolean;
-  readonly #gate: PasswordGate;
-  readonly #accounts: Lockout;
-  readonly #addresses: Lockout;
-  readonly #verified: VerifiedCredentials<Account>;
+  readonly #authorization: AuthorizationDoor;
+  readonly #password: PasswordAuthenticator;
+  readonly #psk: PskAuthenticator | undefined;
+  readonly #attempts: Attempts;
+  readonly #loginAudit: LoginAudit;
+  readonly #chain: AuthenticationChain;
   #policy: SecurityPolicy;
-  #rules: AccessRules;
+  #reloads = 0;
   #usersCheckedMs = -Infinity;
   #checkingUsers = false;
-  readonly #counts = new Map<string, { method: Method; result: string; count: number }>();
-  #hashes = 0;
-  #remembered = 0;
-  #bans = 0;
 
-  constructor(options: SecurityOptions, { clock, random, log, standing = () => 'good' }: SecurityServices) {
+  constructor(options: SecurityOptions, services: SecurityServices) {
+    const { clock, random, log, lookUps, audit = noAudit, secrets, authorityOf, authenticators = [], hashCost } = services;
     const { limits } = options;
     this.#clock = clock;
     this.#log = log;
-    this.#standing = standing;
     this.#policy = options;
-    this.#rules = compile(options.rules);
-    this.#users = new UserDirectory(options.usersFile, options.users, random);
+    this.#authorization = services.authorization ?? createAuthorization(options, { clock, log });
+    this.#users = new UserDirectory(options.usersFile, options.users, random, hashCost);
     this.#watchesUsersFile = options.usersFile !== undefined;
-    this.#gate = new PasswordGate({
-      running: limits.checksRunning,
-      waiting: limits.checksWaiting,
-      waitingPerAddress: limits.checksWaitingPerAddress,
+    this.#loginAudit = new LoginAudit(audit, clock, () => this.#policy.auditLogins ?? 'management');
+    this.#attempts = new Attempts(limits, clock, log, (what, { key, address }, exists) =>
+      this.#loginAudit.banned(what, address, exists && what === 'account' ? key : undefined),
+    );
+    const accounts = new Accounts(this.#users, lookUps, clock);
+    this.#password = new PasswordAuthenticator({
+      accounts,
+      attempts: this.#attempts,
+      gate: { running: limits.checksRunning, waiting: limits.checksWaiting, waitingPerAddress: limits.checksWaitingPerAddress },
+      verifiedEntries: limits.verifiedEntries,
+      dummy: () => this.#users.dummy,
+      random,
+      log,
     });
-    const { forgiveFailureMs: forgiveMs, banMs, maxBanMs, failureEntries: entries } = limits;
-    this.#accounts = new Lockout({ failures: limits.failuresPerAccount, forgiveMs, banMs, maxBanMs, entries }, clock);
-    this.#addresses = new Lockout({ failures: limits.failuresPerAddress, forgiveMs, banMs, maxBanMs, entries }, clock);
-    this.#verified = new VerifiedCredentials(limits.verifiedEntries, random);
+    const mark = secrets === undefined ? markWith(random.bytes(markKeyBytes)) : (text: string) => secrets.mark(text);
+    this.#psk = secrets && new PskAuthenticator(accounts, secrets);
+    this.#chain = new AuthenticationChain({
+      authenticators: [
+        new CertificateAuthenticator(() => this.#policy.certificates, lookUps),
+        new ScramAuthenticator({ accounts, attempts: this.#attempts, mark, random }),
+        this.#password,
+        new AnonymousAuthenticator(() => this.#policy.anonymous, defaultTenant),
+        ...(this.#psk === undefined ? [] : [this.#psk]),
+        ...authenticators,
+      ],
+      accepts: (listener) => this.#accepts(listener),
+      facts: new PrincipalFacts(lookUps, clock, authorityOf),
+      ready: (tenant) => this.#authorization.ready?.(tenant) ?? true,
+      mayConnect: (principal, clientId) => this.#authorization.allows(principal, 'connect', clientId),
+      audit: this.#loginAudit,
+      log,
+    });
+  }
+
+  get version(): number {
+    return this.#authorization.version + this.#reloads;
   }
 
   allows(principal: Principal, action: Action, topic: string): boolean {
-    return this.#rules.allows(principal, action, topic);
+    return this.#authorization.allows(principal, action, topic);
   }
 
-  /** No mechanism is offered yet. */
-  startExchange(_mechanism: string, _credentials: Credentials): Exchange | undefined {
-    return undefined;
+  messageTerms(principal: Principal, action: Action, topic: string): MessageTerms | undefined {
+    return this.#authorization.messageTerms?.(principal, action, topic);
   }
 
-  authenticate(credentials: Credentials, answer: Answer): void {
-    const { certificate, username, password } = credentials;
-    const { certificates } = this.#policy;
-    const identity = certificate && identityOf(certificate, certificates.rules, certificates.commonNameTenant);
-    if (identity !== undefined) {
-      this.#accept('certificate', { ...identity, kind: 'device', roles: certificates.roles }, credentials, answer);
-    } else if (username === undefined && password === undefined) {
-      this.#authenticateAnonymous(credentials, answer);
-    } else if (username === undefined || password === undefined) {
-      this.#refuse('password', 'refused', answer);
-    } else {
-      // The bytes belong to the wire's buffer, and the check may come later.
-      const own = password.slice(0, maxPasswordBytes + 1);
-      this.#withFreshUsers(() => this.#authenticatePassword(username, own, credentials, answer));
-    }
+  authenticate(credentials: Credentials, answer: (result: AuthenticationResult) => void): void {
+    if (!this.#mustReadUsers()) return this.#chain.authenticate(credentials, answer);
+    // The bytes belong to the wire's buffer, and the check comes later.
+    const own = { ...credentials, password: credentials.password && new Uint8Array(credentials.password) };
+    void this.#rereadUsersIfChanged().finally(() => this.#chain.authenticate(own, answer));
+  }
+
+  startExchange(mechanism: string, credentials: Credentials): Exchange | undefined {
+    return this.#chain.startExchange(mechanism, credentials);
+  }
+
+  reassess(principal: Principal, answer: (result: Reassessment) => void): void {
+    this.#chain.reassess(principal, answer);
+  }
+
+  pskKey(identity: string): Uint8Array | undefined {
+    return this.#psk?.pskKey(identity);
   }
 
   async reload(policy: SecurityPolicy = this.#policy): Promise<void> {
-    const rules = compile(policy.rules);
+    const before = this.#policy;
     await this.#users.reload(policy.users);
+    try {
+      this.#authorization.reload(policy);
+    } catch (error) {
+      await this.#users.reload(before.users);
+      throw error;
+    }
     this.#policy = policy;
-    this.#rules = rules;
     this.#changed();
   }
 
+  async close(): Promise<void> {
+    await this.#chain.close();
+    this.#authorization.close?.();
+  }
+
+  #accepts(listener: string): readonly Method[] {
+    const { listeners, authentication = defaultAuthentication } = this.#policy;
+    const own = listeners !== undefined && Object.hasOwn(listeners, listener) ? listeners[listener] : undefined;
+    return own ?? authentication;
+  }
+
   #changed(): void {
-    this.#verified.clear();
-    this.version++;
+    this.#password.forget();
+    this.#reloads++;
   }
 
-  #authenticateAnonymous(credentials: Credentials, answer: Answer): void {
-    const { anonymous } = this.#policy;
-    if (anonymous === undefined) return this.#refuse('none', 'refused', answer);
-    const { tenant = defaultTenant, roles, listeners = [] } = anonymous;
-    if (listeners.length > 0 && !listeners.includes(credentials.listener)) return this.#refuse('none', 'refused', answer);
-    this.#accept('anonymous', { tenant, id: 'anonymous', kind: 'anonymous', roles }, credentials, answer);
-  }
-
-  #authenticatePassword(username: string, password: Uint8Array, credentials: Credentials, answer: Answer): void {
-    const address = addressKey(credentials.remoteAddress);
-    if (this.#addresses.isBanned(address)) return this.#refuse('password', 'banned', answer);
-    const named = parseAccount(username);
-    // What cannot be a name is counted like one; cut, because a peer may send 65,535 bytes.
-    const key = named === undefined ? `?${username.slice(0, maxNameLength)}` : accountKey(named.tenant, named.name);
-    if (password.length > maxPasswordBytes) {
-      this.#failed(key, address, undefined);
-      return this.#refuse('password', 'refused', answer);
-    }
-    const token = this.#verified.tokenFor(key, password);
-    const isBanned = this.#accounts.isBanned(key);
-    const known = this.#verified.get(token);
-    // Someone else's guesses must not keep a peer out that comes from where it last succeeded.
-    if (known !== undefined && (!isBanned || known.address === address)) {
-      this.#remembered++;
-      return this.#acceptUser(known.subject, credentials, answer);
-    }
-    if (isBanned) return this.#refuse('password', 'banned', answer);
-    const entered = this.#gate.enter(address, () => this.#checkPassword(key, named, password, token, address, credentials, answer));
-    if (!entered) this.#refuse('password', 'overloaded', answer);
-  }
-
-  async #checkPassword(
-    key: string,
-    named: ReturnType<typeof parseAccount>,
-    password: Uint8Array,
-    token: string,
-    address: string,
-    credentials: Credentials,
-    answer: Answer,
-  ): Promise<void> {
-    // While this waited, an earlier one may have proved the same credentials, or used up the allowance.
-    const known = this.#verified.get(token);
-    if (known !== undefined) {
-      this.#remembered++;
-      return this.#acceptUser(known.subject, credentials, answer);
-    }
-    if (this.#accounts.isBanned(key) || this.#addresses.isBanned(address)) return this.#refuse('password', 'banned', answer);
-    const account = named && this.#users.find(named.tenant, named.name);
-    this.#hashes++;
-    const matches = await verifyPassword(password, account?.hash ?? this.#users.dummy).catch((error: unknown) => {
-      this.#log.error('security.password.check.failed', { error: (error as Error).message });
-      return undefined;
-    });
-    // The algorithm itself failed, for want of memory: nobody's fault, nothing is counted.
-    if (matches === undefined) return this.#refuse('password', 'overloaded', answer);
-    // Users may have changed meanwhile: what counts is the user as it is now.
-    const current = named && this.#users.find(named.tenant, named.name);
-    if (!matches || account === undefined || current?.passwordHash !== account.passwordHash) {
-      this.#failed(key, address, account);
-      return this.#refuse('password', 'refused', answer);
-    }
-    this.#accounts.succeeded(key);
-    this.#verified.put(token, current, address);
-    this.#acceptUser(current, credentials, answer);
-  }
-
-  #failed(key: string, address: string, account: Account | undefined): void {
-    if (this.#accounts.failed(key)) {
-      this.#bans++;
-      // An unknown name may be a password typed into the wrong field: it is not repeated.
-      this.#log.warn('security.account.banned', { account: account === undefined ? '(unknown)' : key, address });
-    }
-    if (this.#addresses.failed(address)) {
-      this.#bans++;
-      this.#log.warn('security.address.banned', { address });
-    }
-  }
-
-  #acceptUser({ tenant, name, roles }: Account, credentials: Credentials, answer: Answer): void {
-    const kind = roles.includes('device') ? 'device' : 'application';
-    this.#accept('password', { tenant, id: name, kind, roles }, credentials, answer);
-  }
-
-  #accept(method: Method, principal: Principal, credentials: Credentials, answer: Answer): void {
-    if (!this.#rules.allows(principal, 'connect', credentials.clientId)) return this.#refuse(method, 'refused', answer);
-    const standing = this.#standing(principal, credentials.certificate);
-    if (!(standing instanceof Promise)) return this.#admit(method, principal, standing, answer);
-    const failed = (error: unknown): Standing => {
-      this.#log.error('security.standing.failed', { error: (error as Error).message });
-      return 'unknown';
-    };
-    void standing.catch(failed).then((found) => this.#admit(method, principal, found, answer));
-  }
-
-  #admit(method: Method, principal: Principal, standing: Standing, answer: Answer): void {
-    if (standing !== 'good') return this.#refuse(method, standing === 'barred' ? 'refused' : 'overloaded', answer);
-    this.#count(method, 'accepted');
-    answer({ ok: true, principal });
-  }
-
-  #refuse(method: Method, reason: 'refused' | 'overloaded' | 'banned', answer: Answer): void {
-    this.#count(method, reason);
-    answer({ ok: false, reason });
-  }
-
-  #count(method: Method, result: string): void {
-    const key = `${method} ${result}`;
-    const entry = this.#counts.get(key);
-    if (entry === undefined) this.#counts.set(key, { method, result, count: 1 });
-    else entry.count++;
-  }
-
-  /** Runs `next`, after a look at the users file if the last one is a while ago. Only one look is under way at a time. */
-  #withFreshUsers(next: () => void): void {
+  /** True when the last look at the users file is a while ago. Only one look is under way at a time. */
+  #mustReadUsers(): boolean {
     const now = this.#clock.monotonicMs();
-    if (!this.#watchesUsersFile || this.#checkingUsers || now - this.#usersCheckedMs < usersFileCheckMs) return next();
+    if (!this.#watchesUsersFile || this.#checkingUsers || now - this.#usersCheckedMs < usersFileCheckMs) return false;
     this.#usersCheckedMs = now;
-    this.#checkingUsers = true;
-    void this.#rereadUsersIfChanged().finally(() => {
-      this.#checkingUsers = false;
-      next();
-    });
+    return true;
   }
 
   async #rereadUsersIfChanged(): Promise<void> {
+    this.#checkingUsers = true;
     try {
       if (await this.#users.reloadIfChanged()) this.#changed();
     } catch (error) {
       this.#log.error('security.users.reload.failed', { error: (error as Error).message });
+    } finally {
+      this.#checkingUsers = false;
     }
   }
 
   *metrics(): Iterable<Sample> {
-    const help = 'Answers to peers that asked to connect, by what they showed.';
-    for (const { method, result, count } of this.#counts.values()) {
-      yield { name: 'heliograph_security_authentications_total', help, type: 'counter', labels: { method, result }, value: count };
-    }
-    const one = (name: string, type: 'counter' | 'gauge', text: string, value: number): Sample => ({
-      name: `heliograph_security_${name}`,
-      help: text,
-      type,
-      value,
-    });
-    yield one('users', 'gauge', 'Users known by password.', this.#users.size);
-    yield one('password_hashes_total', 'counter', 'Slow password checks done.', this.#hashes);
-    yield one('password_checks_running', 'gauge', 'Slow password checks under way.', this.#gate.running);
-    yield one('password_checks_waiting', 'gauge', 'Slow password checks in the waiting line.', this.#gate.waiting);
-    yield one('remembered_credentials_total', 'counter', 'Passwords accepted without a slow check.', this.#remembered);
-    yield one('remembered_credentials', 'gauge', 'Verified credentials kept to spare slow checks.', this.#verified.size);
-    yield one('bans_total', 'counter', 'Accounts and addresses locked out for a while.', this.#bans);
-    yield one('failing_accounts', 'gauge', 'Accounts with failures that are not forgiven yet.', this.#accounts.size);
-    yield one('failing_addresses', 'gauge', 'Addresses with failures that are not forgiven yet.', this.#addresses.size);
+    yield* this.#chain.metrics();
+    yield* this.#attempts.metrics();
+    yield* this.#loginAudit.metrics();
+    yield { name: 'heliograph_security_users', help: 'Users of the configuration.', type: 'gauge', value: this.#users.size };
+    if (this.#authorization.metrics !== undefined) yield* this.#authorization.metrics();
   }
 }
 
-function compile(rules: readonly Rule[]): AccessRules {
-  const fault = ruleFaults(rules)[0];
-  if (fault !== undefined) throw new UserError(`An access rule cannot be used: ${fault.what}.`, { where: fault.at });
-  return new AccessRules(rules);
+function markWith(key: Uint8Array): (text: string) => Uint8Array {
+  return (text) => createHmac('sha256', key).update(text).digest();
 }

@@ -8,7 +8,8 @@ import type { PeerCertificate } from './security.ts';
 const principalUriScheme = 'heliograph:';
 
 /** Where the principal's name is looked for. */
-export type CertificateRule = 'san' | 'cn';
+export const certificateRules = ['san', 'cn', 'fingerprint'] as const;
+export type CertificateRule = (typeof certificateRules)[number];
 
 export function describeCertificate(certificate: X509Certificate): PeerCertificate {
   // The type says that every field is one string; a name may well hold the field twice.
@@ -40,20 +41,19 @@ function urisOf(text: string | undefined): string[] {
 }
 
 /**
- * The principal a certificate names. Undefined when no rule finds one, or when the certificate is not clear about it (several
- * principal URIs, a name with characters that mean something elsewhere).
+ * The principal a certificate names by what stands in it. Undefined when no rule finds one; 'unclear' when it tries to name one
+ * and fails (several principal URIs, a name with characters that mean something elsewhere): it gets no second try.
  */
 export function identityOf(
   certificate: PeerCertificate,
   rules: readonly CertificateRule[],
   commonNameTenant: string,
-): { readonly tenant: string; readonly id: string } | undefined {
+): { readonly tenant: string; readonly id: string } | 'unclear' | undefined {
   const own = certificate.uris.filter((uri) => uri.toLowerCase().startsWith(principalUriScheme));
   for (const rule of rules) {
     if (rule === 'san' && own.length > 0) {
       const parts = own.length === 1 ? own[0]!.slice(principalUriScheme.length).split('/') : [];
-      // A certificate that tries to name a principal and fails does not get a second try by its common name.
-      return parts.length === 2 ? valid(decoded(parts[0]!), decoded(parts[1]!)) : undefined;
+      return parts.length === 2 ? valid(decoded(parts[0]!), decoded(parts[1]!)) : 'unclear';
     }
     if (rule === 'cn' && certificate.commonName !== undefined) return valid(commonNameTenant, certificate.commonName);
   }
@@ -73,6 +73,6 @@ function decoded(text: string): string {
   }
 }
 
-function valid(tenant: string, id: string): { readonly tenant: string; readonly id: string } | undefined {
-  return nameFault(tenant) === undefined && nameFault(id) === undefined ? { tenant, id } : undefined;
+function valid(tenant: string, id: string): { readonly tenant: string; readonly id: string } | 'unclear' {
+  return nameFault(tenant) === undefined && nameFault(id) === undefined ? { tenant, id } : 'unclear';
 }

@@ -3,7 +3,8 @@
 import type { X509Certificate } from 'node:crypto';
 
 /** By what a peer has proved who it is. */
-export type Method = 'certificate' | 'password' | 'scram-sha-256' | 'jwt' | 'psk' | 'webhook' | 'anonymous';
+export const methods = ['certificate', 'psk', 'scram-sha-256', 'jwt', 'password', 'webhook', 'anonymous'] as const;
+export type Method = (typeof methods)[number];
 
 /** How a principal is connected: what conditions of policies ask for. */
 export type Access = {

@@ -40,7 +40,7 @@ export function userFaults(users: readonly ConfiguredUser[]): { readonly at: str
     if (parsePasswordHash(passwordHash) === undefined) {
       faults.push({
         at: `${at}.passwordHash`,
-        what: 'is not an argon2id hash ($argon2id$v=19$m=…,t=…,p=…$…$…); `heliograph user hash` makes one',
+        what: 'is no hash of a password ($argon2id$v=19$m=…,t=…,p=…$…$…); `heliograph user hash` makes one',
       });
     }
     const key = accountKey(tenant, name);
@@ -55,15 +55,20 @@ type Table = { readonly accounts: ReadonlyMap<string, Account>; readonly dummy: 
 export class UserDirectory {
   readonly #path: string | undefined;
   readonly #random: Random;
+  readonly #cost: HashCost | undefined;
   #configured: readonly ConfiguredUser[];
   #table: Table;
   /** What the file looked like when it was last read: tells whether it changed. */
   #seen = '';
 
-  /** Reads the file at once. @throws UserError when the file or a configured user is broken */
-  constructor(path: string | undefined, configured: readonly ConfiguredUser[], random: Random) {
+  /**
+   * Reads the file at once. `cost`: what an unknown user costs; absent: as much as most of those here.
+   * @throws UserError when the file or a configured user is broken
+   */
+  constructor(path: string | undefined, configured: readonly ConfiguredUser[], random: Random, cost?: HashCost) {
     this.#path = path;
     this.#random = random;
+    this.#cost = cost;
     this.#configured = configured;
     this.#table = this.#build(configured, path === undefined ? [] : readUsersNow(path));
   }
@@ -117,7 +122,7 @@ export class UserDirectory {
     for (const { tenant, name, roles, passwordHash } of fromFile) add(tenant, name, roles, passwordHash);
     // The configuration wins: it is what the operator reads.
     for (const { tenant = defaultTenant, name, roles = [], passwordHash } of configured) add(tenant, name, roles, passwordHash);
-    return { accounts, dummy: impossibleHash(this.#random, commonCost(accounts.values())) };
+    return { accounts, dummy: impossibleHash(this.#random, this.#cost ?? commonCost(accounts.values())) };
   }
 }
 

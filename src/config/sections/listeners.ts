@@ -1,4 +1,5 @@
 import { Type } from 'typebox';
+import { methods } from '../../security/security.ts';
 import { choice, count, flag, list, optional, section, text } from '../fields.ts';
 
 export const clientCertificatePolicies = ['none', 'request', 'require'] as const;
@@ -30,6 +31,17 @@ const listener = section(
         { max: 100, example: ['https://console.example.com'] },
         'ws and wss: origins of the web pages that may connect, in lower case; https://example.com:* is any port. When absent: any, but only pages of this machine where anonymous peers may connect. Empty: no web page.',
       ),
+    ),
+    authentication: optional(
+      list(
+        choice([...methods], {}, 'A way to prove who one is.'),
+        { min: 1, max: methods.length, example: ['certificate'] },
+        'What peers may prove themselves by here, in this order. security.authentication when absent.',
+      ),
+    ),
+    psk: flag(
+      { default: false },
+      'tls and wss: true: pre-shared keys are accepted in the TLS handshake, besides certificates; with minVersion 1.2 also by devices that know TLS 1.2 only.',
     ),
     clientCertificate: optional(
       choice([...clientCertificatePolicies], {}, 'tls, wss, https and est: overrides tls.clientCertificate for this listener.'),

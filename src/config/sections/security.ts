@@ -1,6 +1,9 @@
 import { actions } from '../../security/policy/policy-document.ts';
 import { defaultRules } from '../../security/policy/rules.ts';
-import { defaultCertificatePolicy, defaultSecurityLimits } from '../../security/create-security.ts';
+import { loginAuditLevels } from '../../security/authentication/login-audit.ts';
+import { defaultAuthentication, defaultCertificatePolicy, defaultSecurityLimits } from '../../security/create-security.ts';
+import { methods } from '../../security/security.ts';
+import { certificateRules } from '../../security/peer-certificate.ts';
 import { defaultTenant } from '../../message/names.ts';
 import { choice, count, flag, list, milliseconds, optional, section, text } from '../fields.ts';
 
@@ -43,11 +46,25 @@ const limits = defaultSecurityLimits;
 
 export const securitySection = section(
   {
-    users: list(user, { max: 100_000, live: true }, 'Users besides those of "heliograph user add", which stand in dataDir/users.json.'),
+    users: list(
+      user,
+      { max: 100_000, live: true },
+      'Users besides those of the registry ("heliograph user add"); of two with one name, the one here counts.',
+    ),
     rules: list(
       rule,
       { max: 10_000, live: true, default: defaultRules.map((each) => ({ ...each })) },
       'Who may do what. What no rule allows is denied. The role admin may do everything. By default a device has its own branch dev/${id}/# and an application every topic.',
+    ),
+    authentication: list(
+      choice([...methods], {}, 'A way to prove who one is.'),
+      { min: 1, max: methods.length, live: true, default: [...defaultAuthentication] },
+      'What peers may prove themselves by, in the order in which it is looked for; the first that proves or refuses decides. Those that are not set up (anonymous, jwt, psk, webhook) take no part. A listener may name fewer.',
+    ),
+    auditLogins: choice(
+      [...loginAuditLevels],
+      { default: 'management', live: true },
+      'Which successful logins the audit log tells of: none, those of users and of who has a role of management, all. Failures are always told, those of one address in a minute together.',
     ),
     anonymous: section(
       {
@@ -61,9 +78,9 @@ export const securitySection = section(
     certificates: section(
       {
         rules: list(
-          choice(['san', 'cn'], {}, 'A place.'),
-          { max: 2, live: true, default: [...defaultCertificatePolicy.rules] },
-          'Where a certificate names its principal, in this order: URI heliograph:tenant/name (san), common name (cn).',
+          choice([...certificateRules], {}, 'A place.'),
+          { max: 3, live: true, default: [...defaultCertificatePolicy.rules] },
+          'Where the principal of a certificate is looked for, in this order: its URI heliograph:tenant/name (san), its owner in the registry (fingerprint), its common name (cn).',
         ),
         roles: names(100, 'Roles of peers with a certificate.', defaultCertificatePolicy.roles),
         commonNameTenant: text(

@@ -2,7 +2,8 @@
 // configuration, and adds what the registry knows of whoever has proved an identity.
 
 import type { MetricSource } from '../../base/metrics.ts';
-import type { Credentials, Method } from '../security.ts';
+import type { NowOrLater } from '../../registry/registry.ts';
+import type { Access, Credentials, Method } from '../security.ts';
 
 /** Who it is, before the registry was asked. `kind` undefined: what the registry says, else application. */
 export type Identity = {
@@ -17,21 +18,25 @@ export type Identity = {
 
 export type Verdict =
   | { readonly kind: 'proved'; readonly identity: Identity; readonly expiresAtMs?: number }
-  /** Nothing here for this authenticator to judge, or nobody it knows: the next of the chain may. */
-  | { readonly kind: 'next' }
+  /**
+   * Nothing here for this authenticator to judge, or nobody it knows: the next of the chain may. `reason`: why, if nobody else
+   * proves it either; `whenRefused` is called then, to count the failure.
+   */
+  | { readonly kind: 'next'; readonly reason?: string; readonly whenRefused?: () => void }
   /**
    * Ends the chain. `reason` is one lower-case hyphenated word for metrics and the audit log (`wrong-password`,
-   * `expired-token`); peers are told only what AuthenticationResult says.
+   * `expired-token`); peers are told only what AuthenticationResult says. `account`: `tenant/name`, only of one that exists.
    */
-  | { readonly kind: 'refused'; readonly reason: string }
+  | { readonly kind: 'refused'; readonly reason: string; readonly account?: string }
   | { readonly kind: 'overloaded' }
-  | { readonly kind: 'banned' };
+  | { readonly kind: 'banned'; readonly account?: string };
 
 /** One step of an exchange; `done` with the identity that was proved. */
 export type ExchangeVerdict =
   | { readonly kind: 'challenge'; readonly data: Uint8Array }
   | { readonly kind: 'done'; readonly identity: Identity; readonly data: Uint8Array | undefined; readonly expiresAtMs?: number }
-  | { readonly kind: 'failed'; readonly reason: string };
+  /** `account`: `tenant/name`, only of one that exists. */
+  | { readonly kind: 'failed'; readonly reason: string; readonly account?: string };
 
 export interface MechanismExchange {
   step(data: Uint8Array | undefined, answer: (verdict: ExchangeVerdict) => void): void;
@@ -44,6 +49,12 @@ export interface Authenticator extends Partial<MetricSource> {
   /** Names of challenge-response mechanisms (MQTT 5 authentication method, SASL), as in `SCRAM-SHA-256`. */
   readonly mechanisms?: readonly string[];
   startExchange?(mechanism: string, credentials: Credentials): MechanismExchange;
+  /**
+   * Whom what it once proved makes the peer now: does the account exist, is anonymous still allowed, with which roles?
+   * `unknown`: it cannot be found out now. Absent: what it proves ends by `expiresAtMs` alone. What the registry says of the
+   * principal is asked by the chain.
+   */
+  reassess?(identity: Identity, access: Access): NowOrLater<Identity | 'barred' | 'unknown'>;
   /** Lets go of timers and connections. */
   close?(): void | Promise<void>;
 }

@@ -1,0 +1,301 @@
+// The chain: asks the authenticators that a listener accepts, in the order of the configuration, until one has proved who the
+// peer is or refuses it; adds what the registry knows; and lets in who is in good standing and may connect.
+//
+// Rules here: an answer never tells whether an account exists, neither by its content nor by its time; no password, hash or
+// token goes into a log, an error, a metric or the audit log; names that peers send are told only when they are accounts we know.
+
+import type { Log } from '../../base/log.ts';
+import type { MetricSource, Sample } from '../../base/metrics.ts';
+import type { NowOrLater } from '../../registry/registry.ts';
+import type { Access, AuthenticationResult, Credentials, Exchange, ExchangeStep, Method, Principal, Reassessment } from '../security.ts';
+import type { Authenticator, ExchangeVerdict, Identity, MechanismExchange, Verdict } from './authenticator.ts';
+import type { LoginAudit } from './login-audit.ts';
+import { allKnown, whenKnown } from './now-or-later.ts';
+import type { Facts, PrincipalFacts } from './principal-facts.ts';
+
+export type ChainServices = {
+  /** All there are; which of them are asked, and in which order, says `accepts`. */
+  readonly authenticators: readonly Authenticator[];
+  readonly accepts: (listener: string) => readonly Method[];
+  readonly facts: PrincipalFacts;
+  /** What a tenant grants has been read; false: it cannot be now. */
+  readonly ready: (tenant: string) => NowOrLater<boolean>;
+  readonly mayConnect: (principal: Principal, clientId: string) => boolean;
+  readonly audit: LoginAudit;
+  readonly log: Log;
+};
+
+type Answer = (result: AuthenticationResult) => void;
+type Proof = { readonly method: Method; readonly identity: Identity; readonly expiresAtMs: number | undefined };
+type Admission =
+  | { readonly ok: true; readonly principal: Principal; readonly expiresAtMs?: number }
+  | { readonly ok: false; readonly reason: 'refused' | 'overloaded'; readonly why: string };
+type Refusal = 'refused' | 'overloaded' | 'banned';
+
+/** Of a password or token; what is longer is no credential of anybody. */
+export const maxSecretBytes = 16 * 1024;
+
+export class AuthenticationChain implements MetricSource {
+  readonly #services: ChainServices;
+  readonly #byMethod: ReadonlyMap<Method, Authenticator>;
+  /** What a principal was made of: claims and configuration are not in the registry, and must last as long as it does. */
+  readonly #proofs = new WeakMap<Principal, Identity>();
+  readonly #counts = new Map<string, { method: string; result: string; reason: string; count: number }>();
+
+  constructor(services: ChainServices) {
+    this.#services = services;
+    this.#byMethod = new Map(services.authenticators.map((one) => [one.method, one]));
+  }
+
+  authenticate(credentials: Credentials, answer: Answer): void {
+    // The bytes belong to the wire's buffer, and the check may come later.
+    const { password } = credentials;
+    const own = { ...credentials, password: password && new Uint8Array(password.subarray(0, maxSecretBytes + 1)) };
+    const run = new Run(this.#acceptedBy(credentials.listener), own, this.#services.log, (method, verdict) =>
+      this.#decided(method, verdict, own, answer),
+    );
+    run.ask();
+  }
+
+  startExchange(mechanism: string, credentials: Credentials): Exchange | undefined {
+    const offering = this.#acceptedBy(credentials.listener).find((one) => one.mechanisms?.includes(mechanism) === true);
+    const exchange = offering?.startExchange?.(mechanism, credentials);
+    if (offering === undefined || exchange === undefined) return undefined;
+    return new ChainExchange(exchange, (verdict, answer) => this.#exchanged(offering.method, verdict, credentials, answer));
+  }
+
+  /** See Security.reassess. */
+  reassess(principal: Principal, answer: (result: Reassessment) => void): void {
+    const { access } = principal;
+    const identity = this.#proofs.get(principal) ?? identityFrom(principal);
+    const unchanged: Reassessment = { standing: 'good', principal };
+    const judge = (facts: Facts, proved: Identity): Reassessment => {
+      if (facts.standing === 'unknown') return unchanged;
+      if (facts.standing === 'barred') return { standing: 'barred' };
+      if (isSame(facts.principal, principal)) return unchanged;
+      const next = { ...facts.principal, ...(access !== undefined && { access }) };
+      this.#proofs.set(next, proved);
+      return { standing: 'good', principal: next };
+    };
+    const asked = whenKnown(this.#stillProved(identity, access), (proved): NowOrLater<Reassessment> => {
+      if (proved === 'barred') return { standing: 'barred' };
+      if (proved === 'unknown') return unchanged;
+      const facts = this.#services.facts.of(proved, access?.certificate, access?.method === 'certificate');
+      return whenKnown(facts, (found) => judge(found, proved));
+    });
+    if (!(asked instanceof Promise)) return answer(asked);
+    void asked.catch((error: unknown) => (this.#broken(error), unchanged)).then((result) => answer(result));
+  }
+
+  #stillProved(identity: Identity, access: Access | undefined): NowOrLater<Identity | 'barred' | 'unknown'> {
+    if (access === undefined) return identity;
+    return this.#byMethod.get(access.method)?.reassess?.(identity, access) ?? identity;
+  }
+
+  #acceptedBy(listener: string): readonly Authenticator[] {
+    return this.#services.accepts(listener).flatMap((method) => this.#byMethod.get(method) ?? []);
+  }
+
+  #decided(method: Method | 'none', verdict: Exclude<Verdict, { kind: 'next' }>, credentials: Credentials, answer: Answer): void {
+    if (verdict.kind !== 'proved') {
+      const why = verdict.kind === 'refused' ? verdict.reason : verdict.kind;
+      const account = 'account' in verdict ? verdict.account : undefined;
+      return this.#refuse(method, verdict.kind, why, account, credentials, answer);
+    }
+    const { identity, expiresAtMs } = verdict;
+    const admitted = this.#admit({ method: method as Method, identity, expiresAtMs }, credentials);
+    this.#whenAdmitted(admitted, (admission) => {
+      if (!admission.ok) {
+        const { tenant, id } = identity;
+        return this.#refuse(method, admission.reason, admission.why, `${tenant}/${id}`, credentials, answer);
+      }
+      this.#accepted(method as Method, admission.principal, credentials);
+      answer(admission);
+    });
+  }
+
+  #exchanged(method: Method, verdict: ExchangeVerdict, credentials: Credentials, answer: (step: ExchangeStep) => void): void {
+    if (verdict.kind === 'challenge') return answer(verdict);
+    const fail = (refusal: Refusal, why: string, account: string | undefined): void => {
+      this.#tell(method, refusal, why, account, credentials);
+      answer({ kind: 'failed' });
+    };
+    if (verdict.kind === 'failed') {
+      const refusal = verdict.reason === 'banned' || verdict.reason === 'overloaded' ? verdict.reason : 'refused';
+      return fail(refusal, verdict.reason, verdict.account);
+    }
+    const { identity, expiresAtMs, data } = verdict;
+    this.#whenAdmitted(this.#admit({ method, identity, expiresAtMs }, credentials), (admission) => {
+      if (!admission.ok) return fail(admission.reason, admission.why, `${identity.tenant}/${identity.id}`);
+      const { principal, expiresAtMs: endMs } = admission;
+      this.#accepted(method, principal, credentials);
+      answer({ kind: 'done', principal, data, ...(endMs !== undefined && { expiresAtMs: endMs }) });
+    });
+  }
+
+  #admit({ method, identity, expiresAtMs }: Proof, credentials: Credentials) {
+    const { listener, remoteAddress, secure, certificate, clientId } = credentials;
+    const { facts: known, ready } = this.#services;
+    const asked = [known.of(identity, certificate, method === 'certificate'), ready(identity.tenant)] as const;
+    return whenKnown(allKnown<[Facts, boolean]>(asked), ([facts, isReady]): Admission => {
+      if (facts.standing === 'unknown' || !isReady) return { ok: false, reason: 'overloaded', why: 'registry-unavailable' };
+      if (facts.standing === 'barred') return { ok: false, reason: 'refused', why: facts.reason };
+      const access: Access = { listener, remoteAddress, secure, method, certificate };
+      const principal: Principal = { ...facts.principal, access };
+      this.#proofs.set(principal, identity);
+      if (!this.#services.mayConnect(principal, clientId)) return { ok: false, reason: 'refused', why: 'not-allowed-to-connect' };
+      const endMs = Math.min(expiresAtMs ?? Infinity, facts.expiresAtMs ?? Infinity);
+      return { ok: true, principal, ...(endMs !== Infinity && { expiresAtMs: endMs }) };
+    });
+  }
+
+  #whenAdmitted(admission: Admission | Promise<Admission>, next: (admission: Admission) => void): void {
+    if (!(admission instanceof Promise)) return next(admission);
+    const failed = (error: unknown): Admission => {
+      this.#broken(error);
+      return { ok: false, reason: 'overloaded', why: 'registry-unavailable' };
+    };
+    void admission.catch(failed).then((known) => next(known));
+  }
+
+  #broken(error: unknown): void {
+    this.#services.log.error('security.standing.failed', { error: (error as Error).message });
+  }
+
+  #accepted(method: Method, principal: Principal, credentials: Credentials): void {
+    this.#count(method, 'accepted', 'none');
+    this.#services.audit.succeeded(principal, credentials);
+  }
+
+  #refuse(
+    method: Method | 'none',
+    refusal: Refusal,
+    why: string,
+    account: string | undefined,
+    credentials: Credentials,
+    answer: Answer,
+  ): void {
+    this.#tell(method, refusal, why, account, credentials);
+    answer({ ok: false, reason: refusal });
+  }
+
+  #tell(method: Method | 'none', refusal: Refusal, reason: string, account: string | undefined, credentials: Credentials): void {
+    this.#count(method, refusal, reason);
+    // Nobody's fault, and there may be very many.
+    if (refusal !== 'overloaded') this.#services.audit.failed({ method, reason, account }, credentials);
+  }
+
+  #count(method: string, result: string, reason: string): void {
+    const key = `${method} ${result} ${reason}`;
+    const entry = this.#counts.get(key);
+    if (entry === undefined) this.#counts.set(key, { method, result, reason, count: 1 });
+    else entry.count++;
+  }
+
+  async close(): Promise<void> {
+    this.#services.audit.flush(true);
+    await allKnown([...this.#byMethod.values()].map((one) => one.close?.()));
+  }
+
+  *metrics(): Iterable<Sample> {
+    const help = 'Answers to peers that asked to connect, by what they showed and why.';
+    for (const { method, result, reason, count } of this.#counts.values()) {
+      const labels = { method, result, reason };
+      yield { name: 'heliograph_security_authentications_total', help, type: 'counter', labels, value: count };
+    }
+    for (const one of this.#byMethod.values()) if (one.metrics !== undefined) yield* one.metrics();
+  }
+}
+
+/** One peer's way along the chain. */
+class Run {
+  readonly #authenticators: readonly Authenticator[];
+  readonly #credentials: Credentials;
+  readonly #log: Log;
+  readonly #decided: (method: Method | 'none', verdict: Exclude<Verdict, { kind: 'next' }>) => void;
+  readonly #whenRefused: (() => void)[] = [];
+  /** The first that had something to say, and could not prove it. */
+  #last: { readonly method: Method; readonly reason: string } | undefined;
+  #next = 0;
+
+  constructor(
+    authenticators: readonly Authenticator[],
+    credentials: Credentials,
+    log: Log,
+    decided: (method: Method | 'none', verdict: Exclude<Verdict, { kind: 'next' }>) => void,
+  ) {
+    this.#authenticators = authenticators;
+    this.#credentials = credentials;
+    this.#log = log;
+    this.#decided = decided;
+  }
+
+  ask(): void {
+    const authenticator = this.#authenticators[this.#next++];
+    if (authenticator === undefined) {
+      const { method, reason } = this.#last ?? { method: 'none' as const, reason: 'not-accepted-here' };
+      return this.#end(method, { kind: 'refused', reason });
+    }
+    const { method } = authenticator;
+    let answered = false;
+    const answer = (verdict: Verdict): void => {
+      // One that answers twice has a bug; the second answer must not open a door.
+      if (answered) return this.#log.error('security.authenticator.answered.twice', { method });
+      answered = true;
+      if (verdict.kind !== 'next') return this.#end(method, verdict);
+      if (verdict.whenRefused !== undefined) this.#whenRefused.push(verdict.whenRefused);
+      if (verdict.reason !== undefined && outranks(verdict.reason, this.#last?.reason)) this.#last = { method, reason: verdict.reason };
+      this.ask();
+    };
+    try {
+      authenticator.authenticate(this.#credentials, answer);
+    } catch (error) {
+      this.#log.error('security.authenticator.failed', { method, error: (error as Error).message });
+      if (!answered) answer({ kind: 'overloaded' });
+    }
+  }
+
+  #end(method: Method | 'none', verdict: Exclude<Verdict, { kind: 'next' }>): void {
+    if (verdict.kind === 'refused') for (const count of this.#whenRefused) count();
+    this.#decided(method, verdict);
+  }
+}
+
+/** That somebody has shown nothing tells least. */
+function outranks(reason: string, than: string | undefined): boolean {
+  return than === undefined || (than === 'no-credentials' && reason !== than);
+}
+
+/** Keeps a mechanism to its order, and a peer from asking before it was answered. */
+class ChainExchange implements Exchange {
+  readonly #exchange: MechanismExchange;
+  readonly #judge: (verdict: ExchangeVerdict, answer: (step: ExchangeStep) => void) => void;
+  #state: 'waiting' | 'busy' | 'over' = 'waiting';
+
+  constructor(exchange: MechanismExchange, judge: (verdict: ExchangeVerdict, answer: (step: ExchangeStep) => void) => void) {
+    this.#exchange = exchange;
+    this.#judge = judge;
+  }
+
+  step(data: Uint8Array | undefined, answer: (step: ExchangeStep) => void): void {
+    if (this.#state !== 'waiting') return answer({ kind: 'failed' });
+    this.#state = 'busy';
+    this.#exchange.step(data && new Uint8Array(data), (verdict) => {
+      if (this.#state !== 'busy') return;
+      this.#state = verdict.kind === 'challenge' ? 'waiting' : 'over';
+      this.#judge(verdict, answer);
+    });
+  }
+}
+
+function identityFrom({ tenant, id, kind }: Principal): Identity {
+  return { tenant, id, kind };
+}
+
+function isSame(facts: Omit<Principal, 'access'>, principal: Principal): boolean {
+  return facts.kind === principal.kind && text(facts) === text(principal);
+}
+
+function text({ roles, groups = [], labels = {} }: Principal | Omit<Principal, 'access'>): string {
+  return JSON.stringify([[...roles].sort(), [...groups].sort(), Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1))]);
+}
