@@ -14,6 +14,7 @@ import { netSection } from './sections/net.ts';
 import { nodeSection } from './sections/node.ts';
 import { pkiSection } from './sections/pki.ts';
 import { registrySection } from './sections/registry.ts';
+import { revocationSection } from './sections/revocation.ts';
 import { securitySection } from './sections/security.ts';
 import { storeSection } from './sections/store.ts';
 import { tlsSection } from './sections/tls.ts';
@@ -25,6 +26,7 @@ export const configSchema = section(
     tls: tlsSection,
     pki: pkiSection,
     enrolment: enrolmentSection,
+    revocation: revocationSection,
     security: securitySection,
     mqtt: mqttSection,
     broker: brokerSection,
