@@ -35,7 +35,7 @@ export type AuthorizationSettings = {
 };
 
 export type AuthorizationLimits = TenantPoliciesLimits & {
-  /** Answers that are remembered, over all principals. About 150 bytes each. */
+  /** Answers that are remembered, over all principals. About 150 bytes each. 0: none. */
   readonly decisions: number;
   /** Combinations of statements that are kept compiled. */
   readonly combinations: number;
@@ -53,12 +53,9 @@ export type AuthorizationServices = {
   readonly log: Log;
   /** Absent: no tenant has roles and policies of its own. */
   readonly registry?: Pick<Registry, 'list' | 'subscribe'>;
-  /** Absent: a timer of the system that keeps no process alive. */
+  /** Runs a task later, and returns how to call it off. Absent: by a timer of the system that keeps no process alive. */
   readonly later?: (ms: number, task: () => void) => () => void;
 };
-
-/** Undefined: anybody may be concerned. */
-export type AuthorizationChange = { readonly tenant: string | undefined };
 
 export interface Authorization extends MetricSource {
   /** See Security.version. */
@@ -76,8 +73,6 @@ export interface Authorization extends MetricSource {
   explain(principal: Principal, action: Action, topic: string, facts?: MessageFacts): Explanation;
   /** Takes new settings; on an error what was in force stays. @throws UserError */
   reload(settings: AuthorizationSettings): void;
-  /** Tells, outside of any question, that answers may have changed: live sessions are to be looked at again. Returns how to stop. */
-  onChange(listener: (change: AuthorizationChange) => void): () => void;
   close(): void;
 }
 
@@ -91,7 +86,10 @@ export function createAuthorization(
 }
 
 /** What is remembered of a principal. */
-type State = { readonly set: StatementSet; readonly reachesNode: boolean } & { -readonly [A in Action]?: Map<string, Decision> };
+type State = { readonly set: StatementSet; readonly reachesNode: boolean } & { [A in RememberedAction]: Map<string, Decision> | undefined };
+
+/** What is asked again and again of the same principal. */
+type RememberedAction = 'publish' | 'retain' | 'manage';
 
 type Node = {
   readonly statements: readonly CompiledStatement[];
@@ -102,16 +100,10 @@ type Node = {
 
 const denied: Decision = { isAllowed: false, terms: undefined };
 
-/** Timers are looked after at least this often: the wall clock may be set. */
-const longestWaitMs = 60_000;
-const shortestWaitMs = 20;
-
 class LocalAuthorization implements Authorization {
   readonly #clock: Clock;
   readonly #limits: AuthorizationLimits;
-  readonly #later: (ms: number, task: () => void) => () => void;
   readonly #tenants: TenantPolicies | undefined;
-  readonly #listeners = new Set<(change: AuthorizationChange) => void>();
   #node: Node;
   #version = 1;
   #states = new WeakMap<Principal, State>();
@@ -119,8 +111,8 @@ class LocalAuthorization implements Authorization {
   /** Answers made at a time in [since, until) hold: no time condition changes meanwhile. */
   #sinceMs = -Infinity;
   #untilMs = Infinity;
-  #cancelTimer: (() => void) | undefined;
-  #isUntold = false;
+  /** Tenants of whose principals something was asked before they had been read. */
+  readonly #deniedUnread = new Set<string>();
   #remembered = 0;
   #hits = 0;
   #computed = 0;
@@ -129,10 +121,8 @@ class LocalAuthorization implements Authorization {
   constructor(settings: AuthorizationSettings, { clock, log, registry, later }: AuthorizationServices, limits: AuthorizationLimits) {
     this.#clock = clock;
     this.#limits = limits;
-    this.#later = later ?? systemLater;
     this.#node = compileNode(settings);
-    const onChange = (tenant: string): void => this.#changed({ tenant });
-    this.#tenants = registry && new TenantPolicies({ registry, log, later: this.#later, onChange }, limits);
+    this.#tenants = registry && new TenantPolicies({ registry, log, later: later ?? systemLater, onChange: () => this.#changed() }, limits);
     this.#watchTime();
   }
 
@@ -154,11 +144,16 @@ class LocalAuthorization implements Authorization {
     const isKnown = this.#tenants.snapshot(tenant) !== undefined;
     const answer = this.#tenants.ready(tenant);
     if (!(answer instanceof Promise) || isKnown) return answer;
-    // What the tenant brings may depend on the time, too.
     return answer.then((isReady) => {
-      this.#checkTime();
-      this.#watchTime();
-      return isReady;
+      if (!isReady) return false;
+      if (this.#deniedUnread.delete(tenant)) {
+        this.#changed();
+      } else {
+        // What the tenant brings may depend on the time, too.
+        this.#checkTime();
+        this.#watchTime();
+      }
+      return true;
     });
   }
 
@@ -181,20 +176,11 @@ class LocalAuthorization implements Authorization {
 
   reload(settings: AuthorizationSettings): void {
     this.#node = compileNode(settings);
-    this.#changed({ tenant: undefined });
-  }
-
-  onChange(listener: (change: AuthorizationChange) => void): () => void {
-    const own = (change: AuthorizationChange): void => listener(change);
-    this.#listeners.add(own);
-    return () => void this.#listeners.delete(own);
+    this.#changed();
   }
 
   close(): void {
-    this.#cancelTimer?.();
-    this.#cancelTimer = undefined;
     this.#tenants?.close();
-    this.#listeners.clear();
   }
 
   #decide(principal: Principal, action: Action, topic: string): Decision {
@@ -203,23 +189,32 @@ class LocalAuthorization implements Authorization {
     if (state === undefined) {
       const snapshot = this.#tenants?.snapshot(principal.tenant);
       if (this.#tenants !== undefined && snapshot === undefined) {
+        this.#deniedUnread.add(principal.tenant);
         void this.ready(principal.tenant);
         return denied;
       }
-      state = { set: this.#setFor(principal, snapshot), reachesNode: this.#node.managing.has(principal.tenant) };
+      const reachesNode = this.#node.managing.has(principal.tenant);
+      state = { set: this.#setFor(principal, snapshot), reachesNode, publish: undefined, retain: undefined, manage: undefined };
       this.#states.set(principal, state);
     }
+    if (action === 'connect' || action === 'subscribe' || action === 'consume') return this.#make(state, principal, action, topic);
     const answers = (state[action] ??= new Map());
     const known = answers.get(topic);
     if (known !== undefined) {
       this.#hits++;
       return known;
     }
-    const decision = state.set.decide(principal, action, topic, this.#clock.wallMs(), state.reachesNode);
-    this.#computed++;
-    if (!decision.isAllowed) this.#refused++;
+    const decision = this.#make(state, principal, action, topic);
+    if (this.#limits.decisions === 0) return decision;
     if (this.#remembered++ >= this.#limits.decisions) this.#forget();
     else answers.set(topic, decision);
+    return decision;
+  }
+
+  #make({ set, reachesNode }: State, principal: Principal, action: Action, topic: string): Decision {
+    const decision = set.decide(principal, action, topic, this.#clock.wallMs(), reachesNode);
+    this.#computed++;
+    if (!decision.isAllowed) this.#refused++;
     return decision;
   }
 
@@ -264,25 +259,19 @@ class LocalAuthorization implements Authorization {
     this.#remembered = 0;
   }
 
-  #changed(change: AuthorizationChange): void {
+  #changed(): void {
     this.#sets.clear();
     this.#forget();
     this.#version++;
     this.#watchTime();
-    this.#tell(change);
   }
 
-  #tell(change: AuthorizationChange): void {
-    for (const listener of this.#listeners) listener(change);
-  }
-
+  /** Asked with every question and every look at the version, so that nobody has to wait for a timer. */
   #checkTime(): void {
     const nowMs = this.#clock.wallMs();
     if (nowMs < this.#untilMs && nowMs >= this.#sinceMs) return;
     this.#forget();
     this.#version++;
-    // Whoever asked is in the middle of something: it is told to others from the timer.
-    this.#isUntold = true;
     this.#watchTime();
   }
 
@@ -298,20 +287,6 @@ class LocalAuthorization implements Authorization {
     for (const { windows } of this.#tenants?.timed() ?? []) windows.forEach(look);
     this.#untilMs = nextMs;
     this.#sinceMs = hasWindows ? nowMs : -Infinity;
-    this.#cancelTimer?.();
-    this.#cancelTimer = undefined;
-    if (!hasWindows && !this.#isUntold) return;
-    const waitMs = this.#isUntold ? 0 : Math.min(longestWaitMs, Math.max(shortestWaitMs, nextMs - nowMs));
-    this.#cancelTimer = this.#later(waitMs, () => this.#timer());
-  }
-
-  #timer(): void {
-    this.#cancelTimer = undefined;
-    this.#checkTime();
-    const hasPassed = this.#isUntold;
-    this.#isUntold = false;
-    this.#watchTime();
-    if (hasPassed) this.#tell({ tenant: undefined });
   }
 
   *metrics(): Iterable<Sample> {
