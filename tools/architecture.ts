@@ -44,6 +44,7 @@ export const rooms: Readonly<Record<string, Room>> = {
       'src/security/audit/audit.ts',
       'src/security/pki/pki.ts',
       'src/security/pki/ca-management.ts',
+      'src/security/pki/enrolment/enrolment.ts',
       'src/broker/management.ts',
     ],
   },

@@ -2,13 +2,13 @@
 // node runs on the data directory.
 
 import { Readable } from 'node:stream';
-import type { Api } from '../admin/api/api.ts';
 import { findLocalAccess } from '../admin/local-access.ts';
 import { sendRequest, type AdminAccess } from '../admin/admin-client.ts';
 import type { AccessOptions } from './access-options.ts';
 import { accessOf } from './admin-access.ts';
 import type { Transport } from './api-client.ts';
 import { configOf } from './config-of.ts';
+import type { OfflineApi } from '../node/offline-api.ts';
 
 /** @throws UserError when there is nothing to ask */
 export async function transportOf(options: AccessOptions, environment: NodeJS.ProcessEnv): Promise<Transport> {
@@ -45,11 +45,13 @@ function overHttp(access: AdminAccess): Transport {
   };
 }
 
-function inProcess(api: Api, where: string): Transport {
+function inProcess(api: OfflineApi, where: string): Transport {
   return {
     isLive: false,
     where,
     async send({ method, url, headers, body }) {
+      // An export changes nothing, but is on record.
+      if (method !== 'GET' || url.includes(':export')) await api.prepareToWrite();
       const payload = body === undefined || typeof body === 'string' ? body : Readable.from(body);
       const response = await api.inject({
         method,

@@ -1,13 +1,18 @@
 // What the management API is given: by a node, which has all of it, or by a command that found no node and opens the registry itself.
 
-import type { ApiServices } from '../admin/api/services.ts';
+import type { ApiServices, AuditReader } from '../admin/api/services.ts';
+import { imbalanceOf, type Status } from '../admin/status.ts';
 import type { Clock } from '../base/clock.ts';
 import { silentLog, type Log } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
 import type { Config } from '../config.ts';
 import type { Registry } from '../registry/registry.ts';
-import { noAudit } from '../security/audit/audit.ts';
+import { auditEntries, auditPage } from '../security/audit/audit-query.ts';
+import type { Audit } from '../security/audit/audit.ts';
+import { verifyAudit } from '../security/audit/verify-audit.ts';
+import { policyFaults } from '../security/policy/policy-document.ts';
 import { hashPassword, maxPasswordBytes } from '../security/password-hash.ts';
+import { auditPath } from './paths.ts';
 import type { Rooms } from './rooms.ts';
 import { shownConfig } from './shown-config.ts';
 
@@ -19,28 +24,42 @@ type Own = {
   readonly random: Random;
   readonly log: Log;
   readonly registry: Registry;
+  readonly audit: Audit;
   readonly config: () => Config;
 };
 
-export function apiServicesOf(rooms: Rooms, config: () => Config, status: () => object): ApiServices {
+export function apiServicesOf(rooms: Rooms, config: () => Config, status: () => Status): ApiServices {
+  const { clock, random, log, registry, audit } = rooms;
   return {
-    ...common({ clock: rooms.clock, random: rooms.random, log: rooms.log, registry: rooms.registry, config }),
-    status,
+    ...everywhere({ clock, random, log, registry, audit, config }),
+    status: () => {
+      const found = status();
+      return { ...found, ledger: { ...found.ledger, imbalance: imbalanceOf(found.ledger) } };
+    },
+    auditReader: auditReader(audit.directory, () => []),
   };
 }
 
 /** For a command: what only a running node can tell is not there. */
 export function offlineApiServices(own: Omit<Own, 'log'>): ApiServices {
-  return common({ ...own, log: silentLog });
+  return { ...everywhere({ ...own, log: silentLog }), auditReader: auditReader(auditPath(own.config().node.dataDir), () => []) };
 }
 
-function common({ config, ...own }: Own): ApiServices {
+function everywhere({ config, ...own }: Own): ApiServices {
   return {
     ...own,
     settings: () => config().admin,
-    audit: noAudit,
+    policyFaults,
     passwordCredentials: (password) => credentialsOf(password, own.random),
     config: () => shownConfig(config()),
+  };
+}
+
+function auditReader(directory: string, roots: () => readonly string[]): AuditReader {
+  return {
+    page: (query, limit) => auditPage(directory, query, limit),
+    entries: (query) => auditEntries(directory, query),
+    verify: () => verifyAudit(directory, { roots: roots() }),
   };
 }
 

@@ -6,7 +6,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { defaultTenant } from '../../message/names.ts';
-import { Approvals } from './approvals.ts';
+import { Approvals, type StoredRequest } from './approvals.ts';
 import type { Caller, Identification } from './caller.ts';
 import { Idempotency, type KeptAnswer } from './idempotency.ts';
 import { InputCheck } from './input.ts';
@@ -61,7 +61,7 @@ export async function createApi(services: ApiServices, options: ApiOptions): Pro
   app.setNotFoundHandler((_request, reply) => sendProblem(reply, new Problem(404, 'not-found', 'there is nothing under this path')));
   await app.register(
     async (scope) => {
-      for (const spec of allRoutes) server.add(scope, spec);
+      server.addAll(scope);
       if (!options.describe) return;
       let text: string | undefined;
       scope.get('/openapi.json', { schema: { hide: true } }, (_request, reply) => {
@@ -93,21 +93,33 @@ class ApiServer {
   readonly #idempotency: Idempotency;
   readonly #approvals: Approvals;
   readonly #rates: RateLimit;
+  /** By operation. */
+  readonly #routes = new Map<string, { readonly spec: RouteSpec; readonly checks: Checks }>();
 
   constructor(services: ApiServices, options: ApiOptions) {
     this.#services = services;
     this.#options = options;
     this.#idempotency = new Idempotency(services.clock);
-    this.#approvals = new Approvals(services);
+    this.#approvals = new Approvals(services, (operation, input) => this.#recheck(operation, input));
     this.#rates = new RateLimit(services.clock, () => services.settings().requestsPerSecond);
   }
 
-  add(app: FastifyInstance, spec: RouteSpec): void {
-    const checks: Checks = {
-      ...(spec.params && { params: new InputCheck('params', spec.params) }),
-      ...(spec.query && { query: new InputCheck('query', spec.query) }),
-      ...(spec.body && { body: new InputCheck('body', spec.body) }),
-    };
+  addAll(app: FastifyInstance): void {
+    for (const spec of allRoutes(this.#approvals)) {
+      this.#routes.set(spec.operation, { spec, checks: checksOf(spec) });
+      this.#add(app, spec, this.#routes.get(spec.operation)!.checks);
+    }
+  }
+
+  #recheck(operation: string, input: StoredRequest['input']): { spec: RouteSpec; input: Input<never, never, never> } | Problem {
+    const known = this.#routes.get(operation);
+    // Stored by another version, which knew a route that is gone.
+    if (known === undefined) return new Problem(409, 'unknown-operation', 'this version does not know what is asked: ask again');
+    const checked = checkedInput(known.checks, input);
+    return checked instanceof Problem ? checked : { spec: known.spec, input: checked as Input<never, never, never> };
+  }
+
+  #add(app: FastifyInstance, spec: RouteSpec, checks: Checks): void {
     const calls = new WeakMap<FastifyRequest, Call>();
     app.route({
       method: spec.method,
@@ -247,7 +259,10 @@ class ApiServer {
 
 function addressOf({ raw }: FastifyRequest): string {
   const { remoteAddress, remotePort } = raw.socket;
-  return remoteAddress === undefined ? '' : `${remoteAddress}${remotePort === undefined ? '' : `:${remotePort}`}`;
+  // Asked in process, there is no port.
+  return remoteAddress === undefined || remotePort === undefined
+    ? ''
+    : `${remoteAddress.includes(':') ? `[${remoteAddress}]` : remoteAddress}:${remotePort}`;
 }
 
 /** A page of another site makes the browser ask with what it remembers: its word is in these headers (Fetch Metadata, RFC 6454). */
@@ -275,33 +290,35 @@ function versionOf(header: string | undefined): number | undefined | Problem {
 
 function inputOf(spec: RouteSpec, checks: Checks, request: FastifyRequest): Input<never, never, never> | Problem {
   const { tenant: _, ...query } = request.query as Record<string, unknown>;
+  const checked = checkedInput(checks, { params: request.params, query, ...(spec.takes === undefined && { body: request.body }) });
+  if (checked instanceof Problem || spec.takes === undefined) return checked as Input<never, never, never> | Problem;
+  if (!(request.body instanceof Readable)) return new Problem(415, 'unreadable', `send one of ${spec.takes.join(', ')}`);
+  return { ...checked, file: request.body } as unknown as Input<never, never, never>;
+}
+
+function checksOf(spec: RouteSpec): Checks {
+  return {
+    ...(spec.params && { params: new InputCheck('params', spec.params) }),
+    ...(spec.query && { query: new InputCheck('query', spec.query) }),
+    ...(spec.body && { body: new InputCheck('body', spec.body) }),
+  };
+}
+
+function checkedInput(checks: Checks, given: StoredRequest['input']): Record<string, unknown> | Problem {
   const result: Record<string, unknown> = { params: undefined, query: undefined, body: undefined };
-  for (const [part, given] of [
-    ['params', request.params],
-    ['query', query],
-    ['body', request.body],
-  ] as const) {
-    if (part === 'body' && spec.takes !== undefined) continue;
+  for (const part of ['params', 'query', 'body'] as const) {
+    const value = given[part];
     const check = checks[part];
-    if (check === undefined) {
-      const isEmpty = given === undefined || given === null || Object.keys(given).length === 0;
-      if (!isEmpty)
-        return new Problem(
-          422,
-          'invalid',
-          part === 'body' ? 'this wants no body' : `"${Object.keys(given)[0]!.slice(0, 64)}" is not known here`,
-        );
-      continue;
+    if (check !== undefined) {
+      const checked = check.check(value);
+      if (checked instanceof Problem) return checked;
+      result[part] = checked.value;
+    } else if (value !== undefined && value !== null && Object.keys(value).length > 0) {
+      const what = part === 'body' ? 'this wants no body' : `"${Object.keys(value)[0]!.slice(0, 64)}" is not known here`;
+      return new Problem(422, 'invalid', what);
     }
-    const checked = check.check(given);
-    if (checked instanceof Problem) return checked;
-    result[part] = checked.value;
   }
-  if (spec.takes !== undefined) {
-    if (!(request.body instanceof Readable)) return new Problem(415, 'unreadable', `send one of ${spec.takes.join(', ')}`);
-    result['file'] = request.body;
-  }
-  return result as Input<never, never, never>;
+  return result;
 }
 
 /** The target as far as it can be told before the input was checked. */

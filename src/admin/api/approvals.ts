@@ -2,7 +2,7 @@
 
 import type { Entry } from '../../registry/entries.ts';
 import { systemScope } from '../../registry/entries.ts';
-import { Problem, registryProblem } from './problem.ts';
+import { forbidden, Problem, registryProblem } from './problem.ts';
 import type { Answer, Call, Input, RouteSpec } from './route.ts';
 import type { ApiServices } from './services.ts';
 
@@ -14,11 +14,55 @@ export type StoredRequest = {
   readonly input: { readonly params?: unknown; readonly query?: unknown; readonly body?: unknown };
 };
 
+/** Checks the input of a route again, as of a request that comes now. */
+export type Recheck = (
+  operation: string,
+  input: StoredRequest['input'],
+) => { spec: RouteSpec; input: Input<never, never, never> } | Problem;
+
 export class Approvals {
   readonly #services: ApiServices;
+  readonly #recheck: Recheck;
 
-  constructor(services: ApiServices) {
+  constructor(services: ApiServices, recheck: Recheck) {
     this.#services = services;
+    this.#recheck = recheck;
+  }
+
+  /**
+   * The approver must have the right to do it alone. First it is decided, then it is done: of two who agree at the same moment only one
+   * carries it out.
+   */
+  async carryOut(entry: Entry<'approval'>, call: Call): Promise<Answer | Problem> {
+    const stored = JSON.parse(entry.request) as StoredRequest;
+    const checked = this.#recheck(stored.operation, stored.input);
+    if (checked instanceof Problem) return checked;
+    const { spec, input } = checked;
+    const { caller, from, services } = call;
+    if (!caller.may(spec.permission)) return forbidden(`you may not: it wants the permission manage on ${spec.permission}`);
+    const isSystemWide = caller.isSystemWide('write');
+    if (!isSystemWide && (spec.scope === 'system' || stored.tenant !== caller.tenant))
+      return forbidden('it is about another tenant than yours');
+    const own: Call = { caller, from, services, tenant: stored.tenant, ifMatch: stored.ifMatch };
+    const forbids = spec.forbids?.(input, own);
+    if (forbids !== undefined) return forbids;
+    const { registry, audit } = this.#services;
+    const fields = { status: 'approved', decidedBy: caller.name } as const;
+    const decided = await registry.update('approval', systemScope, entry.id, fields, entry.version);
+    if (!decided.ok) return registryProblem(decided.error);
+    const outcome = await spec.handle(input, own);
+    const isProblem = outcome instanceof Problem;
+    const details = {
+      approval: entry.id,
+      requestedBy: entry.requestedBy,
+      ...(isProblem && { status: outcome.status, code: outcome.code }),
+    };
+    if (spec.audit !== undefined) {
+      const target = spec.audit.target(input, stored.tenant);
+      audit.record({ actor: caller.actor, action: spec.audit.action, target, from, outcome: isProblem ? 'failed' : 'done', details });
+    }
+    const answer = isProblem ? { status: outcome.status, body: outcome.document() } : { status: outcome.status, body: outcome.body };
+    return { status: 200, body: { approval: approvalView(decided.value), answer } };
   }
 
   async request(spec: RouteSpec, input: Input<never, never, never>, call: Call): Promise<Answer | Problem> {

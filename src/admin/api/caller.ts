@@ -7,7 +7,7 @@ import type { Permission } from './permission.ts';
 
 export type Caller = {
   readonly actor: Actor;
-  /** `tenant/id`; of who may read the data directory: `local`. Keeps idempotency keys and rates apart. */
+  /** `tenant/id`; of who may read the data directory: `$system/local`. Keeps idempotency keys and rates apart. */
   readonly name: string;
   /** The tenant that is meant when a request names none. */
   readonly tenant: string;
@@ -19,7 +19,7 @@ export type Caller = {
 /** Who may read the data directory could do all of it without asking. */
 export const localCaller: Caller = {
   actor: { kind: 'local' },
-  name: 'local',
+  name: '$system/local',
   tenant: defaultTenant,
   may: () => true,
   isSystemWide: () => true,

@@ -4,7 +4,7 @@
 import type { Static, TObject, TSchema } from 'typebox';
 import type { Caller } from './caller.ts';
 import type { Permission } from './permission.ts';
-import { Problem } from './problem.ts';
+import type { Problem } from './problem.ts';
 import type { ApiServices } from './services.ts';
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';

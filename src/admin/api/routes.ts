@@ -1,6 +1,31 @@
 // Every route of the management API.
 
+import { approvalRoutes } from './approval-routes.ts';
+import type { Approvals } from './approvals.ts';
+import { authorityRoutes } from './authorities.ts';
+import { brokerRoutes } from './broker-routes.ts';
+import { certificateRoutes } from './certificates.ts';
+import { enrolmentRoutes } from './enrolments.ts';
+import { nodeRoutes } from './node-routes.ts';
+import { accessRoutes } from './policies.ts';
 import { principalRoutes } from './principals.ts';
 import type { RouteSpec } from './route.ts';
+import { tenantRoutes } from './tenants.ts';
+import { tokenRoutes } from './tokens.ts';
+import { transferRoutes } from './transfer.ts';
 
-export const allRoutes: readonly RouteSpec[] = [...principalRoutes];
+export function allRoutes(approvals: Approvals): readonly RouteSpec[] {
+  return [
+    ...nodeRoutes,
+    ...tenantRoutes,
+    ...transferRoutes,
+    ...principalRoutes,
+    ...tokenRoutes,
+    ...accessRoutes,
+    ...certificateRoutes,
+    ...authorityRoutes,
+    ...enrolmentRoutes,
+    ...approvalRoutes(approvals),
+    ...brokerRoutes,
+  ];
+}

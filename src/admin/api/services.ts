@@ -8,7 +8,10 @@ import type { BrokerManagement } from '../../broker/management.ts';
 import type { NewFields } from '../../registry/entries.ts';
 import type { Registry } from '../../registry/registry.ts';
 import type { Audit } from '../../security/audit/audit.ts';
+import type { Enrolments } from '../../security/pki/enrolment/enrolment.ts';
+import type { CaManagement } from '../../security/pki/ca-management.ts';
 import type { Pki } from '../../security/pki/pki.ts';
+import type { Action, MessageFacts, Principal } from '../../security/security.ts';
 
 export type ApiSettings = {
   /** Requests a second of one principal, and of one address; a burst may be twice as many. */
@@ -18,7 +21,34 @@ export type ApiSettings = {
   readonly approvalExpiryMs: number;
 };
 
-export type PolicyFault = { readonly path: string; readonly message: string };
+export type PolicyFault = {
+  /** `statements[2].topics[0]`; empty: the document as a whole. */
+  readonly path: string;
+  /** As the end of "<path> …". */
+  readonly what: string;
+  readonly fix: string;
+};
+
+export type AuditLogQuery = {
+  readonly afterSeq?: number | undefined;
+  readonly fromMs?: number | undefined;
+  readonly untilMs?: number | undefined;
+  readonly action?: string | undefined;
+  readonly target?: string | undefined;
+  readonly actor?: string | undefined;
+  readonly outcome?: string | undefined;
+};
+
+/** The audit log, to be read. */
+export type AuditReader = {
+  readonly page: (
+    query: AuditLogQuery,
+    limit: number,
+  ) => Promise<{ readonly entries: readonly object[]; readonly next: number | undefined }>;
+  readonly entries: (query: AuditLogQuery) => AsyncIterable<object>;
+  /** What was found when every line was read again. */
+  readonly verify: () => Promise<object>;
+};
 
 export type ApiServices = {
   readonly clock: Clock;
@@ -29,15 +59,22 @@ export type ApiServices = {
   readonly settings: () => ApiSettings;
   readonly registry: Registry;
   readonly audit: Audit;
+  readonly auditReader?: AuditReader;
   /** What is kept of a password: one credential for each way to sign in with it. `fault`: why it cannot be one. */
   readonly passwordCredentials: (
     password: string,
   ) => Promise<{ readonly credentials: readonly Omit<NewFields<'credential'>, 'owner'>[] } | { readonly fault: string }>;
   /** What is wrong with a policy's document; empty: nothing. */
   readonly policyFaults?: (document: string) => readonly PolicyFault[];
+  /** Why a principal may do something or not; undefined when it cannot be found out now. */
+  readonly explain?: () =>
+    | ((principal: Principal, action: Action, topic: string, facts: MessageFacts | undefined) => Promise<object | undefined>)
+    | undefined;
   readonly pki?: () => Pki | undefined;
+  readonly ca?: () => CaManagement | undefined;
+  readonly enrolments?: () => Enrolments | undefined;
   readonly broker?: () => BrokerManagement | undefined;
-  readonly status?: () => object;
+  readonly status?: () => object & { readonly listeners: readonly object[] };
   /** The configuration in force, without a secret. */
   readonly config: () => object;
 };

@@ -32,7 +32,11 @@ export type ImportOutcome = ImportCounts & { readonly error: RegistryError | { r
 
 type Row = { readonly line: number; readonly parsed: Parsed<DeviceRow> };
 
-export async function importDevices(registry: Registry, source: AsyncIterable<Uint8Array>, options: ImportOptions): Promise<ImportOutcome> {
+export async function importDevices(
+  registry: Pick<Registry, 'apply'>,
+  source: AsyncIterable<Uint8Array>,
+  options: ImportOptions,
+): Promise<ImportOutcome> {
   const importing = new DeviceImport(registry, options);
   const reader = options.format === 'csv' ? new CsvRows() : new JsonRows();
   // What is no UTF-8 becomes U+FFFD, and its rows are refused.
@@ -63,14 +67,14 @@ const pieceBytes = 64 * 1024;
 class DeviceImport {
   bytes = 0;
   error: RegistryError | undefined;
-  readonly #registry: Registry;
+  readonly #registry: Pick<Registry, 'apply'>;
   readonly #options: ImportOptions;
   #rows = 0;
   #accepted = 0;
   #refused = 0;
   #batch: { readonly line: number; readonly write: Write<'device'> }[] = [];
 
-  constructor(registry: Registry, options: ImportOptions) {
+  constructor(registry: Pick<Registry, 'apply'>, options: ImportOptions) {
     this.#registry = registry;
     this.#options = options;
   }
