@@ -65,9 +65,11 @@ test('each reason why a token is not good has its word, and changes nothing', as
   const late = await token({ validMs: hourMs });
   clock.advance(hourMs);
   assert.equal(await use(late), 'token-expired');
-  const disabled = await token();
-  const { entries } = value(await desk.list('main', {}));
-  const { id } = entries.at(entries.findIndex(({ uses, expiresAtMs }) => uses === 0 && expiresAtMs > clock.wallMs()))!;
+  const newDevices = { groups: [], roles: [] };
+  const {
+    token: disabled,
+    enrolment: { id },
+  } = value(await desk.create({ tenant: 'main', devicePattern: 'pump-9', newDevices }, operator));
   value(await desk.setStatus('main', id, 'disabled', operator));
   assert.equal(await use(disabled, 'pump-9'), 'token-disabled');
   value(await desk.setStatus('main', id, 'active', operator));
