@@ -2,6 +2,7 @@
 
 import type { BrokerLimits } from '../broker/limits.ts';
 import type { Config, ListenerConfig } from '../config.ts';
+import { readPolicyFiles } from '../config/policy-files.ts';
 import type { AcceptLimits } from '../net/accept-limits.ts';
 import type { HttpLimits } from '../net/http-protocol.ts';
 import type { TlsSettings } from '../net/tls.ts';
@@ -34,9 +35,9 @@ export function mqttOptions({ mqtt, broker, net }: Config): MqttOptions {
   };
 }
 
-/** `dev`: whoever connects without credentials may do everything. */
+/** `dev`: whoever connects without credentials may do everything. @throws UserError when a policy file is broken */
 export function securityPolicy({ security, listeners: all }: Config, dev: boolean): SecurityPolicy {
-  const { users, rules, anonymous, certificates, auditLogins } = security;
+  const { users, rules, policyFiles, anonymous, certificates, auditLogins } = security;
   const { enabled, listeners, ...others } = anonymous;
   const open = enabled ? { ...others, ...(listeners.length === 0 ? {} : { listeners }) } : undefined;
   const orOpen = (methods: readonly Method[]): readonly Method[] =>
@@ -44,6 +45,7 @@ export function securityPolicy({ security, listeners: all }: Config, dev: boolea
   return {
     users,
     rules,
+    files: readPolicyFiles(policyFiles),
     certificates,
     auditLogins,
     anonymous: dev ? { ...others, roles: [adminRole] } : open,

@@ -13,6 +13,7 @@ import type { MqttProtocol } from '../protocols/mqtt/index.ts';
 import type { LookUps, Registry } from '../registry/registry.ts';
 import type { AuditLog } from '../security/audit/audit-log.ts';
 import type { NodeSecurity } from '../security/create-security.ts';
+import type { Authorization } from '../security/policy/authorization.ts';
 import type { HttpProtocol } from '../net/http-protocol.ts';
 import type { EnrolmentDesk } from '../security/pki/enrolment/enrolment-desk.ts';
 import type { Pki } from '../security/pki/pki.ts';
@@ -40,6 +41,8 @@ export class Rooms {
   lookUps!: LookUps;
   registryMetrics: MetricSource | undefined;
   security!: NodeSecurity;
+  /** Part of `security`, which reloads and closes it. */
+  authorization!: Authorization;
   readonly traces: TraceHub;
   readonly startedAtMs = Date.now();
   broker!: Broker;

@@ -27,9 +27,10 @@ export function securityPart(rooms: Rooms): Part {
         importedUsersFile: `${usersFile}.imported`,
       });
       const policy = securityPolicy(config, rooms.dev);
+      rooms.authorization = createAuthorization(policy, { clock, log, registry }, config.security.policyLimits);
       rooms.security = createSecurity(
         { ...policy, usersFile, limits: config.security.limits },
-        { clock, random, log, lookUps, audit, authorization: createAuthorization(policy, { clock, log, registry }) },
+        { clock, random, log, lookUps, audit, authorization: rooms.authorization },
       );
     },
     stop: () => rooms.security.close(),

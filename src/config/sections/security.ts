@@ -1,3 +1,4 @@
+import { defaultAuthorizationLimits } from '../../security/policy/authorization.ts';
 import { actions } from '../../security/policy/policy-document.ts';
 import { defaultRules } from '../../security/policy/rules.ts';
 import { loginAuditLevels } from '../../security/authentication/login-audit.ts';
@@ -32,7 +33,7 @@ const rule = section(
       list(
         text({ maxLength: 65_535 }, 'A pattern.'),
         { max: 10_000 },
-        'Patterns in the grammar of MQTT filters; ${id} and ${tenant} stand for the peer. Needed but for connect and manage.',
+        'Patterns in the grammar of MQTT filters; ${id}, ${tenant}, ${group} and ${label:name} stand for what is known of the peer. Needed but for connect and manage.',
       ),
     ),
     users: optional(names(10_000, 'Names it binds. With neither users nor roles it binds everybody.')),
@@ -43,6 +44,7 @@ const rule = section(
 );
 
 const limits = defaultSecurityLimits;
+const policies = defaultAuthorizationLimits;
 
 export const securitySection = section(
   {
@@ -55,6 +57,32 @@ export const securitySection = section(
       rule,
       { max: 10_000, live: true, default: defaultRules.map((each) => ({ ...each })) },
       'Who may do what. What no rule allows is denied. The role admin may do everything. By default a device has its own branch dev/${id}/# and an application every topic.',
+    ),
+    policyFiles: list(
+      text({ maxLength: 4096, example: '/etc/heliograph/policies/plant.yaml' }, 'A file, JSON or YAML.'),
+      { max: 1000, live: true },
+      'Policies as files, beside those of the registry and the rules above. They bind whom their statements name, in every tenant. Read again on SIGHUP.',
+    ),
+    policyLimits: section(
+      {
+        tenants: count(
+          { default: policies.tenants, min: 1, max: 10_000_000 },
+          'Tenants whose roles and policies are held ready. Principals of more cannot connect.',
+        ),
+        entriesPerTenant: count(
+          { default: policies.entriesPerTenant, min: 1, max: 100_000 },
+          'Roles, and policies, of one tenant. With more its principals cannot connect.',
+        ),
+        decisions: count(
+          { default: policies.decisions, min: 0, max: 10_000_000 },
+          'Answers that are remembered, over all principals. About 150 bytes each. 0: none.',
+        ),
+        combinations: count(
+          { default: policies.combinations, min: 1, max: 1_000_000 },
+          'Combinations of statements that are kept compiled: principals with the same roles share one.',
+        ),
+      },
+      'What is kept in memory to answer at once what principals may do.',
     ),
     authentication: list(
       choice([...methods], {}, 'A way to prove who one is.'),
