@@ -1,6 +1,7 @@
 // The list of commands. Each stands in a file of its own, and loads what it needs only when it runs.
 
 import { Command } from 'commander';
+import { auditCommand } from './audit.ts';
 import { benchCommand } from './bench.ts';
 import { configCommand } from './config.ts';
 import { dataCommand } from './data.ts';
@@ -26,7 +27,7 @@ export function createProgram(): Command {
     .addHelpText('after', exitCodesHelp);
   // As in other MQTT clients, their -h is the host.
   const clients = [pubCommand(), subCommand(), benchCommand()];
-  const others = [configCommand(), userCommand(), deviceCommand(), dataCommand(), statusCommand(), traceCommand()];
+  const others = [configCommand(), userCommand(), deviceCommand(), dataCommand(), statusCommand(), traceCommand(), auditCommand()];
   for (const command of [serveCommand(), ...clients, ...others]) program.addCommand(command);
   throwInsteadOfExit(program);
   for (const command of clients) command.helpOption('--help', 'show help');

@@ -6,12 +6,14 @@ import type { Clock } from '../base/clock.ts';
 import { silentLog, type Log } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
 import type { Config } from '../config.ts';
-import type { Registry } from '../registry/registry.ts';
-import { auditEntries, auditPage } from '../security/audit/audit-query.ts';
+import { systemScope } from '../registry/entries.ts';
+import { maxPage, type Registry } from '../registry/registry.ts';
+import { auditEntries, auditHead, auditPage } from '../security/audit/audit-query.ts';
 import type { Audit } from '../security/audit/audit.ts';
 import { verifyAudit } from '../security/audit/verify-audit.ts';
 import { policyFaults } from '../security/policy/policy-document.ts';
 import { hashPassword, maxPasswordBytes } from '../security/password-hash.ts';
+import { explainAccess, explainOffline } from './explain-access.ts';
 import { auditPath } from './paths.ts';
 import type { Rooms } from './rooms.ts';
 import { shownConfig } from './shown-config.ts';
@@ -36,13 +38,14 @@ export function apiServicesOf(rooms: Rooms, config: () => Config, status: () => 
       const found = status();
       return { ...found, ledger: { ...found.ledger, imbalance: imbalanceOf(found.ledger) } };
     },
-    auditReader: auditReader(audit.directory, () => []),
+    auditReader: auditReader(audit.directory, registry, () => audit.flushed()),
   };
 }
 
 /** For a command: what only a running node can tell is not there. */
 export function offlineApiServices(own: Omit<Own, 'log'>): ApiServices {
-  return { ...everywhere({ ...own, log: silentLog }), auditReader: auditReader(auditPath(own.config().node.dataDir), () => []) };
+  const reader = auditReader(auditPath(own.config().node.dataDir), own.registry, () => Promise.resolve());
+  return { ...everywhere({ ...own, log: silentLog }), auditReader: reader };
 }
 
 function everywhere({ config, ...own }: Own): ApiServices {
@@ -55,12 +58,24 @@ function everywhere({ config, ...own }: Own): ApiServices {
   };
 }
 
-function auditReader(directory: string, roots: () => readonly string[]): AuditReader {
+function auditReader(directory: string, registry: Registry, flushed: () => Promise<void>): AuditReader {
   return {
     page: (query, limit) => auditPage(directory, query, limit),
     entries: (query) => auditEntries(directory, query),
-    verify: () => verifyAudit(directory, { roots: roots() }),
+    head: () => auditHead(directory),
+    async verify(expected) {
+      await flushed();
+      // A running node goes on writing: what it adds meanwhile is verified next time.
+      const { seq: throughSeq } = await auditHead(directory);
+      return verifyAudit(directory, { roots: await ownRoots(registry), expected, throughSeq });
+    },
   };
+}
+
+/** PEM of every root that this installation has had: a log may be older than the present one. */
+async function ownRoots(registry: Registry): Promise<string[]> {
+  const found = await registry.list('authority', systemScope, { limit: maxPage });
+  return found.ok ? found.value.entries.filter(({ role }) => role === 'root').map(({ certificate }) => certificate) : [];
 }
 
 async function credentialsOf(password: string, random: Random): ReturnType<ApiServices['passwordCredentials']> {

@@ -116,6 +116,11 @@ async function* linesOf(entries: AsyncIterable<object>): AsyncGenerator<string> 
   for await (const entry of entries) yield `${JSON.stringify(entry)}\n`;
 }
 
+const auditHead = object({
+  seq: Type.Integer({ minimum: 0, description: 'Number of the line.' }),
+  hash: Type.String({ pattern: '^[0-9a-f]{64}$', description: 'SHA-256 of the line.' }),
+});
+
 const verifyAudit = route({
   method: 'POST',
   path: '/audit:verify',
@@ -123,8 +128,20 @@ const verifyAudit = route({
   summary: 'Read the whole audit log again: is every entry there, unchanged and in its order?',
   permission: 'audit:read',
   scope: 'node',
+  body: object({ head: Type.Optional(auditHead) }),
   answers: { 200: { description: 'What was found.', schema: anything('The report.') } },
-  handle: async (_input, { services }) => (services.auditReader === undefined ? noLog : ok(await services.auditReader.verify())),
+  handle: async ({ body }, { services }) => (services.auditReader === undefined ? noLog : ok(await services.auditReader.verify(body.head))),
 });
 
-export const nodeRoutes: readonly RouteSpec[] = [status, listeners, config, listAudit, exportAudit, verifyAudit];
+const headOfAudit = route({
+  method: 'GET',
+  path: '/audit:head',
+  operation: 'getAuditHead',
+  summary: 'Where the audit log ends: kept elsewhere, it proves later that nothing was cut off',
+  permission: 'audit:read',
+  scope: 'node',
+  answers: { 200: { description: 'The last line.', schema: auditHead } },
+  handle: async (_input, { services }) => (services.auditReader === undefined ? noLog : ok(await services.auditReader.head())),
+});
+
+export const nodeRoutes: readonly RouteSpec[] = [status, listeners, config, listAudit, exportAudit, headOfAudit, verifyAudit];

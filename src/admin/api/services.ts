@@ -39,6 +39,9 @@ export type AuditLogQuery = {
   readonly outcome?: string | undefined;
 };
 
+/** Where the audit log ends, or ended. */
+export type AuditHead = { readonly seq: number; readonly hash: string };
+
 /** The audit log, to be read. */
 export type AuditReader = {
   readonly page: (
@@ -47,7 +50,19 @@ export type AuditReader = {
   ) => Promise<{ readonly entries: readonly object[]; readonly next: number | undefined }>;
   readonly entries: (query: AuditLogQuery) => AsyncIterable<object>;
   /** What was found when every line was read again. */
-  readonly verify: () => Promise<object>;
+  readonly verify: (expected: AuditHead | undefined) => Promise<object>;
+  readonly head: () => Promise<AuditHead>;
+};
+
+/** A principal in a question of access. */
+export type AccessQuestion = {
+  readonly tenant: string;
+  readonly id: string;
+  readonly kind: OwnerKind;
+  /** In place of what the registry has of it. */
+  readonly supposed?: { readonly roles?: readonly string[]; readonly groups?: readonly string[]; readonly labels?: Readonly<Record<string, string>> };
+  /** How it is connected; absent: that is not told. */
+  readonly access?: Partial<Pick<Access, 'listener' | 'remoteAddress' | 'secure' | 'method'>>;
 };
 
 export type ApiServices = {
@@ -66,9 +81,9 @@ export type ApiServices = {
   ) => Promise<{ readonly credentials: readonly Omit<NewFields<'credential'>, 'owner'>[] } | { readonly fault: string }>;
   /** What is wrong with a policy's document; empty: nothing. */
   readonly policyFaults?: (document: string) => readonly PolicyFault[];
-  /** Why a principal may do something or not; undefined when it cannot be found out now. */
+  /** Why a principal may do something or not: an object as policies.ts describes it; undefined when it cannot be found out now. */
   readonly explain?: () =>
-    | ((principal: Principal, action: Action, topic: string, facts: MessageFacts | undefined) => Promise<object | undefined>)
+    | ((question: AccessQuestion, action: Action, topic: string, facts: MessageFacts | undefined) => Promise<object | undefined>)
     | undefined;
   readonly pki?: () => Pki | undefined;
   readonly ca?: () => CaManagement | undefined;

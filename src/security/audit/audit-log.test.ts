@@ -11,7 +11,8 @@ import { silentLog } from '../../base/log.ts';
 import type { AuditEvent } from './audit.ts';
 import { type AuditKey, type AuditLog, type AuditLogOptions, openAuditLog } from './audit-log.ts';
 import { auditEntries, auditPage, type AuditQuery } from './audit-query.ts';
-import { auditKeyUsage, verifyAudit } from './verify-audit.ts';
+import { auditSigning } from '../pki/profiles.ts';
+import { verifyAudit } from './verify-audit.ts';
 
 const event = (action: string, details?: AuditEvent['details']): AuditEvent => ({
   actor: { kind: 'principal', tenant: 'main', id: 'alice' },
@@ -49,7 +50,7 @@ async function sealing(directory: string): Promise<Sealing> {
     };
   };
   return {
-    key: await make('audit', auditKeyUsage),
+    key: await make('audit', auditSigning),
     stranger: await make('device', 'clientAuth'),
     root: await readFile(at('root.crt'), 'utf8'),
   };

@@ -1,6 +1,7 @@
 // What the audit log says: pages of entries, oldest first, and the whole of it for export.
 
-import { actorText, auditLimits, parseLine } from './audit-line.ts';
+import type { AuditHead } from './audit-log.ts';
+import { actorText, auditLimits, hashOf, noHash, parseLine } from './audit-line.ts';
 import type { EntryLine } from './audit-line.ts';
 import { linesOf, segmentsOf } from './segments.ts';
 
@@ -51,4 +52,17 @@ export async function auditPage(
     entries.push(entry);
   }
   return { entries, next: undefined };
+}
+
+/** The last finished line. */
+export async function auditHead(directory: string): Promise<AuditHead> {
+  for (const { path } of (await segmentsOf(directory)).toReversed()) {
+    let last: AuditHead | undefined;
+    for await (const { text, whole } of linesOf(path, auditLimits.line)) {
+      const line = whole ? parseLine(text) : undefined;
+      if (line !== undefined) last = { seq: line.seq, hash: hashOf(text) };
+    }
+    if (last !== undefined) return last;
+  }
+  return { seq: 0, hash: noHash };
 }

@@ -3,13 +3,11 @@
 // off right behind a seal looks whole, unless somebody kept its head elsewhere and says so.
 
 import { verify as verifySignature, X509Certificate } from 'node:crypto';
+import { auditSigning } from '../pki/profiles.ts';
 import type { AuditHead } from './audit-log.ts';
 import { auditLimits, hashOf, noHash, parseLine, sealedText } from './audit-line.ts';
 import type { AuditLine, KeyLine, SealLine } from './audit-line.ts';
 import { linesOf, segmentsOf } from './segments.ts';
-
-/** Extended key usage of certificates that may seal audit logs: from the arc of UUIDs (X.667), made for this. */
-export const auditKeyUsage = '2.25.171322486903671489273548903476104312017';
 
 export type AuditFault = {
   readonly file: string;
@@ -38,6 +36,8 @@ export type VerifyOptions = {
   readonly roots: readonly string[];
   /** What an earlier head was: that line must still be there, unchanged. */
   readonly expected?: AuditHead | undefined;
+  /** Of a log that is being written to: lines behind this one are not read. */
+  readonly throughSeq?: number | undefined;
   readonly onProgress?: (lines: number) => void;
 };
 
@@ -48,7 +48,10 @@ export async function verifyAudit(directory: string, options: VerifyOptions): Pr
   const segments = await segmentsOf(directory);
   for (const { path, firstSeq } of segments) {
     walk.begin(path, firstSeq);
-    for await (const { text, whole } of linesOf(path, auditLimits.line)) walk.take(text, whole);
+    for await (const { text, whole } of linesOf(path, auditLimits.line)) {
+      walk.take(text, whole);
+      if (walk.hasReached(options.throughSeq)) return walk.report(segments.length);
+    }
   }
   return walk.report(segments.length);
 }
@@ -84,6 +87,10 @@ class Walk {
     // Each file names its key again: an auditor may be given one file alone.
     this.#key = undefined;
     if (this.#lines > 0 && firstSeq !== this.#head.seq + 1) this.#fault(`begins with line ${firstSeq}, not ${this.#head.seq + 1}`);
+  }
+
+  hasReached(seq = Infinity): boolean {
+    return this.#head.seq >= seq;
   }
 
   take(text: string, whole: boolean): void {
@@ -144,7 +151,7 @@ class Walk {
 
   #distrust(own: X509Certificate, chain: readonly X509Certificate[], at: Date): string | undefined {
     // `keyUsage` of Node is the extended one.
-    if (own.keyUsage?.includes(auditKeyUsage) !== true) return 'its certificate is not for sealing audit logs';
+    if (own.keyUsage?.includes(auditSigning) !== true) return 'its certificate is not for sealing audit logs';
     let below = own;
     for (let depth = 0; depth < 8; depth++) {
       if (at < below.validFromDate || at > below.validToDate) return `${below.subject} was not valid then`;
