@@ -304,6 +304,13 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
     return revoked;
   }
 
+  renew(principal: Principal): void {
+    const revoked = this.reviewed(principal);
+    if (revoked.length === 0) return;
+    const who = { tenant: this.space.tenant, principal: principal.id, client: this.clientId };
+    this.#context.log.info('session.subscriptions.revoked', { ...who, count: revoked.length, first: revoked[0]! });
+  }
+
   /** The entry came when its principal might have more than now, and the message is one that it may not have any more. */
   isRevoked(entry: Entry, message: Message): boolean {
     if (this.#suspectBefore === 0) return false;
@@ -393,7 +400,7 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
     if (!gone) this.writeRecord();
     this.#subscriptions?.dropAll();
     const inbox = this.inbox;
-    inbox.closing = true;
+    inbox.closing = inbox.removed = true;
     this.space.removeSession(this);
     this.deliveries.abandon();
     inbox.purge('sessionEnded');

@@ -163,6 +163,9 @@ export interface Session {
   /** As it is known now: what is known of it may change while it is connected. */
   readonly principal: Principal;
 
+  /** The peer has proved anew that it is the same one: this is what is known of it from now on. */
+  renew(principal: Principal): void;
+
   /** Checks and routes a topic for publishing. Cheap to call again; callers cache it until `addressVersion` moves. */
   address(topic: string, topicBytes: Uint8Array): Address;
   /** Moves when addresses obtained earlier must be asked for again (policies or the principal changed). */

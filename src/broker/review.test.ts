@@ -312,6 +312,21 @@ describe('what may not be had any more', () => {
   });
 });
 
+test('who proves anew who it is has from then on what is known of it now', async () => {
+  const { t, security } = await start();
+  const a = t.connect('a', device('a'));
+  a.subscribe('x', 1);
+  const { addressVersion } = a.session!;
+  security.deny('a subscribe x');
+  a.session!.renew({ ...device('a').principal, groups: ['g'] });
+  assert.notEqual(a.session!.addressVersion, addressVersion);
+  assert.deepEqual(a.session!.principal.groups, ['g']);
+  assert.equal(t.broker.counters.subscriptionsRevoked, 1);
+  t.connect('b', device('b')).publish('x', 'm');
+  t.settle();
+  assert.deepEqual(a.payloads, []);
+});
+
 test('what a policy asks of the message itself decides for each message', async () => {
   const { t, security } = await start();
   security.terms = { allows: (guarantee, payloadBytes) => guarantee > 0 && payloadBytes < 5 };

@@ -173,3 +173,47 @@ test('an answer of security after the connection ended is not heard', () => {
   d.lose();
   assert.deepEqual(d.asked(), []);
 });
+
+const endingAt = (d: { clock: { wallMs(): number } }, ms: number, roles: readonly string[] = []): ExchangeStep => ({
+  kind: 'done',
+  principal: { ...principalOf('p'), roles },
+  data: undefined,
+  expiresAtMs: d.clock.wallMs() + ms,
+});
+
+test('who proves again in time stays, with what is known of it now', () => {
+  const script: ExchangeStep[] = [];
+  const d = beginning(script);
+  d.security.steps[0]!(endingAt(d, 60_000));
+  d.heard();
+  d.asked();
+  d.advance(50_000);
+  d.send(auth(again, 'SCRAM', 'new'));
+  d.security.steps[1]!(endingAt(d, 60_000, ['reader']));
+  assert.deepEqual(d.heard(), ['AUTH Success authentication-method="SCRAM"']);
+  assert.deepEqual(d.asked(), ['renew reader']);
+  d.advance(59_999);
+  assert.deepEqual(d.heard(), []);
+  d.send(publish(5, { qos: 1, packetId: 1 }));
+  assert.deepEqual(d.heard(), ['PUBACK id=1']);
+  d.advance(1);
+  assert.deepEqual(d.heard(), ['DISCONNECT Maximum connect time reason-string="what proved who the client is has expired"', 'closed']);
+});
+
+test('a proof without an end takes the end away; one that fails or is not finished in time does not help', () => {
+  const d = beginning([]);
+  d.security.steps[0]!(endingAt(d, 60_000));
+  d.send(auth(again, 'SCRAM', 'new'));
+  d.security.steps[1]!(done('p'));
+  d.advance(10 * 24 * 3_600_000);
+  assert.equal(d.connection.state, 'connected');
+  const slow = beginning([]);
+  slow.security.steps[0]!(endingAt(slow, 60_000));
+  slow.heard();
+  slow.send(auth(again, 'SCRAM', 'new'));
+  slow.advance(60_000);
+  assert.match(slow.heard()[0]!, /DISCONNECT Maximum connect time/);
+  slow.asked();
+  slow.security.steps[1]!(endingAt(slow, 60_000));
+  assert.deepEqual(slow.asked(), [], 'too late');
+});

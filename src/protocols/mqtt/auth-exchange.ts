@@ -6,8 +6,8 @@ import { type Auth, type AuthProperties, DecodeError, protocolError, ReasonCode 
 
 /** Where the exchange leads; one of them is called, once. */
 export type ExchangeEnd = {
-  /** `properties`: the method and the server's last word, for the packet that says so. */
-  done(principal: Principal, properties: AuthProperties): void;
+  /** `properties`: the method and the server's last word, for the packet that says so. `expiresAtMs`: wall clock; when the proof ends. */
+  done(principal: Principal, properties: AuthProperties, expiresAtMs: number | undefined): void;
   failed(fault: DecodeError): void;
 };
 
@@ -59,7 +59,7 @@ export class AuthExchange {
           return;
         case 'done':
           this.#turn = 'nobody';
-          this.#end.done(step.principal, authProperties(this.method, step.data));
+          this.#end.done(step.principal, authProperties(this.method, step.data), step.expiresAtMs);
       }
     });
   }

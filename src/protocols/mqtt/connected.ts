@@ -15,15 +15,30 @@ import {
   decodeUnsubscribe,
   PacketType,
   protocolError,
+  ReasonCode,
 } from './codec/index.ts';
 import { Deliverer } from './deliverer.ts';
+import type { State } from './connection-state.ts';
 import type { EarlyPackets } from './early-packets.ts';
-import { askedExpirySec, type Terms } from './handshake.ts';
+import { askedExpirySec } from './handshake.ts';
 import { KeepAlive } from './keep-alive.ts';
 import { Publisher } from './publisher.ts';
-import type { Reauthentication } from './reauthentication.ts';
+import { Reauthentication } from './reauthentication.ts';
 import type { MqttServer } from './server.ts';
 import { Subscriber } from './subscriber.ts';
+
+/** What the handshake has led to. */
+type Admitted = Extract<State, { readonly kind: 'attaching' }>;
+
+/** What it may do to its connection. */
+type Door = {
+  /** Ends the connection, if it is still open. */
+  fail(fault: DecodeError): void;
+  setDeadline(atMs: number): void;
+};
+
+/** Between two looks at the wall clock, where something ends on it. */
+const longestLookMs = 3_600_000;
 
 export class Connected {
   readonly kind = 'connected';
@@ -39,22 +54,25 @@ export class Connected {
   readonly reauthentication: Reauthentication | undefined;
   /** What came before CONNACK and is still to be done. */
   early: EarlyPackets | undefined;
+  /** On the wall clock: what proved who the client is ends then. */
+  #expiresAtMs: number;
   readonly #server: MqttServer;
+  readonly #door: Door;
 
-  constructor(
-    server: MqttServer,
-    writer: ClientWriter,
-    session: Session,
-    principal: Principal,
-    terms: Terms,
-    reauthentication: Reauthentication | undefined,
-    early: EarlyPackets | undefined,
-  ) {
+  constructor(server: MqttServer, session: Session, admitted: Admitted, door: Door) {
+    const { writer, principal, expiresAtMs, provenBy, terms, early } = admitted;
     this.#server = server;
+    this.#door = door;
+    this.#expiresAtMs = expiresAtMs ?? Infinity;
     this.writer = writer;
     this.session = session;
     this.askedExpirySec = askedExpirySec(terms.connect);
-    this.reauthentication = reauthentication;
+    this.reauthentication =
+      provenBy &&
+      new Reauthentication(server, writer, provenBy, principal, {
+        renewed: (renewed, endMs) => this.#renew(renewed, endMs),
+        failed: (fault) => door.fail(fault),
+      });
     this.early = early;
     this.publisher = new Publisher(server, writer, session, principal);
     this.subscriber = new Subscriber(server, writer, session);
@@ -96,6 +114,36 @@ export class Connected {
     return this.reauthentication === undefined
       ? protocolError('AUTH, but CONNECT named no authentication method')
       : this.reauthentication.auth(auth);
+  }
+
+  /** The client has proved anew that it is who it was. */
+  #renew(principal: Principal, expiresAtMs: number | undefined): void {
+    this.#expiresAtMs = expiresAtMs ?? Infinity;
+    this.session.renew(principal);
+    this.#door.setDeadline(this.deadlineMs);
+  }
+
+  /** When to look at `overdue`, at the latest. */
+  get deadlineMs(): number {
+    const { clock } = this.#server;
+    if (this.#expiresAtMs === Infinity) return this.keepAlive.deadlineMs;
+    // The wall clock may be set meanwhile.
+    const leftMs = Math.min(this.#expiresAtMs - clock.wallMs(), longestLookMs);
+    return Math.min(this.keepAlive.deadlineMs, clock.monotonicMs() + leftMs);
+  }
+
+  /** Why the connection must end by now, if it must. `excused`: that it was silent is our doing. */
+  overdue(excused: boolean): DecodeError | undefined {
+    const { clock } = this.#server;
+    const nowMs = clock.monotonicMs();
+    if (excused) this.keepAlive.heard(nowMs);
+    // [MQTT-3.1.2-22]
+    if (this.keepAlive.deadlineMs <= nowMs)
+      return new DecodeError(ReasonCode.keepAliveTimeout, 'nothing was heard for one and a half keep-alive times');
+    // §4.13: the one reason code for a time that was granted and is over. Who asks at connect is told 0x87 by security.
+    if (this.#expiresAtMs <= clock.wallMs())
+      return new DecodeError(ReasonCode.maximumConnectTime, 'what proved who the client is has expired');
+    return undefined;
   }
 
   /** Requests whose answer the client waits for. */

@@ -24,6 +24,8 @@ export type State =
       readonly kind: 'attaching';
       readonly principal: Principal;
       readonly provenBy: ProvenBy | undefined;
+      /** Wall clock; when what proved who the client is ends. */
+      readonly expiresAtMs: number | undefined;
       /** For CONNACK. */
       readonly authentication: AuthProperties | undefined;
     })

@@ -34,7 +34,7 @@ import { Connected } from './connected.ts';
 import type { Handshake, State } from './connection-state.ts';
 import { EarlyPackets } from './early-packets.ts';
 import { attachRequestOf, connackOf, credentialsOf, expiryMs, faultOf, grantedExpirySec, type Terms, termsOf } from './handshake.ts';
-import { type ProvenBy, Reauthentication } from './reauthentication.ts';
+import type { ProvenBy } from './reauthentication.ts';
 import { Brake, ReadingBrake } from './reading-brake.ts';
 import { closeReasons, connectReason, credentialsFault } from './reasons.ts';
 import type { MqttServer } from './server.ts';
@@ -110,13 +110,9 @@ export class MqttConnection implements Connection, Consumer, FrameSink {
     }
     this.#doEarlyPackets();
     if (this.#live !== live) return;
-    const nowMs = this.#server.clock.monotonicMs();
-    if (this.#brake.excusesSilence) live.keepAlive.heard(nowMs);
-    if (live.keepAlive.deadlineMs <= nowMs) {
-      this.#fail(new DecodeError(ReasonCode.keepAliveTimeout, 'nothing was heard for one and a half keep-alive times')); // [MQTT-3.1.2-22]
-    } else {
-      this.#wire.setDeadline(live.keepAlive.deadlineMs);
-    }
+    const fault = live.overdue(this.#brake.excusesSilence);
+    if (fault === undefined) this.#wire.setDeadline(live.deadlineMs);
+    else this.#fail(fault);
   }
 
   onClosed(): void {
@@ -167,15 +163,16 @@ export class MqttConnection implements Connection, Consumer, FrameSink {
       return;
     }
     this.#server.counters.connectsAccepted++;
-    const { principal, provenBy } = state;
-    const reauthentication = provenBy && new Reauthentication(this.#server, writer, provenBy, principal, (fault) => this.#fail(fault));
-    const live = new Connected(this.#server, writer, session, principal, terms, reauthentication, early);
+    const live = new Connected(this.#server, session, state, {
+      fail: (fault) => this.#fail(fault),
+      setDeadline: (atMs) => this.#wire.setDeadline(atMs),
+    });
     this.#move(live);
     this.#reader.accept = firstBytesFrom('client', writer.version);
     this.#reader.maxPacketBytes = this.#server.options.maxPacketBytes;
     this.#brake.release(Brake.handshake);
     // What came early calls the broker, so it has to wait until this call of the broker's is over.
-    this.#wire.setDeadline(early === undefined ? live.keepAlive.deadlineMs : this.#server.clock.monotonicMs());
+    this.#wire.setDeadline(early === undefined ? live.deadlineMs : this.#server.clock.monotonicMs());
     this.#server.log.debug('mqtt client connected', {
       client: terms.clientId,
       version: writer.version,
@@ -300,7 +297,7 @@ export class MqttConnection implements Connection, Consumer, FrameSink {
     this.#move(state);
     this.#server.security.authenticate(credentialsOf(terms, this.#wire.facts), (result) => {
       if (this.#state !== state) return; // the connection has ended
-      if (result.ok) this.#attach(state, result.principal, undefined, undefined);
+      if (result.ok) this.#attach(state, result.principal, result.expiresAtMs, undefined, undefined);
       else this.#refuse(writer, credentialsFault(result.reason));
     });
     if (this.#state === state) this.#brake.pull(Brake.handshake);
@@ -317,9 +314,9 @@ export class MqttConnection implements Connection, Consumer, FrameSink {
     this.#reader.accept = firstBytesOfAuthentication; // [MQTT-3.1.2-30]
     const handshake: Handshake = { terms, writer, early: undefined };
     const conversation = new AuthExchange(method, exchange, writer, {
-      done: (principal, properties) => {
+      done: (principal, properties, expiresAtMs) => {
         this.#reader.accept = firstBytesFrom('client', writer.version);
-        this.#attach(handshake, principal, { method, credentials }, properties);
+        this.#attach(handshake, principal, expiresAtMs, { method, credentials }, properties);
       },
       failed: (fault) => this.#refuse(writer, fault),
     });
@@ -342,6 +339,7 @@ export class MqttConnection implements Connection, Consumer, FrameSink {
   #attach(
     { terms, writer, early }: Handshake,
     principal: Principal,
+    expiresAtMs: number | undefined,
     provenBy: ProvenBy | undefined,
     authentication: AuthProperties | undefined,
   ): void {
@@ -351,7 +349,7 @@ export class MqttConnection implements Connection, Consumer, FrameSink {
       this.#refuse(writer, new DecodeError(ReasonCode.notAuthorized, 'not authorized'));
       return;
     }
-    const state: State = { kind: 'attaching', terms, writer, early, principal, provenBy, authentication };
+    const state: State = { kind: 'attaching', terms, writer, early, principal, expiresAtMs, provenBy, authentication };
     this.#move(state);
     broker.attach(attachRequestOf(terms, principal, this.#wire.facts, clock.wallMs()), this);
     // When security answered late, what came early is here; when it answered at once, it is still in the frame reader.

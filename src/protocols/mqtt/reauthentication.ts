@@ -6,6 +6,14 @@ import type { ClientWriter } from './client-writer.ts';
 import { type Auth, type AuthProperties, DecodeError, protocolError, ReasonCode } from './codec/index.ts';
 import type { MqttServer } from './server.ts';
 
+/** Where it leads. */
+export type ReauthenticationEnd = {
+  /** `expiresAtMs`: wall clock; undefined: the proof has no end. */
+  renewed(principal: Principal, expiresAtMs: number | undefined): void;
+  /** Ends the connection, if it is still open. */
+  failed(fault: DecodeError): void;
+};
+
 /** What the exchange at connect leaves for later ones. */
 export type ProvenBy = { readonly method: string; readonly credentials: Credentials };
 
@@ -14,16 +22,15 @@ export class Reauthentication {
   readonly #writer: ClientWriter;
   readonly #provenBy: ProvenBy;
   readonly #principal: Principal;
-  readonly #fail: (fault: DecodeError) => void;
+  readonly #end: ReauthenticationEnd;
   #exchange: AuthExchange | undefined = undefined;
 
-  /** `fail`: ends the connection, if it is still open. */
-  constructor(server: MqttServer, writer: ClientWriter, provenBy: ProvenBy, principal: Principal, fail: (fault: DecodeError) => void) {
+  constructor(server: MqttServer, writer: ClientWriter, provenBy: ProvenBy, principal: Principal, end: ReauthenticationEnd) {
     this.#server = server;
     this.#writer = writer;
     this.#provenBy = provenBy;
     this.#principal = principal;
-    this.#fail = fail;
+    this.#end = end;
   }
 
   /** The client's AUTH. Returns why the connection must end, if it must. */
@@ -46,22 +53,22 @@ export class Reauthentication {
     const exchange = this.#server.security.startExchange(method, credentials);
     if (exchange === undefined) return new DecodeError(ReasonCode.notAuthorized, 'the authentication method is offered no more');
     this.#exchange = new AuthExchange(method, exchange, this.#writer, {
-      done: (principal, properties) => this.#done(principal, properties),
-      failed: this.#fail,
+      done: (principal, properties, expiresAtMs) => this.#done(principal, properties, expiresAtMs),
+      failed: (fault) => this.#end.failed(fault),
     });
     this.#exchange.begin(auth.properties?.authenticationData);
     return undefined;
   }
 
-  #done(principal: Principal, properties: AuthProperties): void {
+  #done(principal: Principal, properties: AuthProperties, expiresAtMs: number | undefined): void {
     this.#exchange = undefined;
     // The session belongs to who opened it.
     if (principal.id !== this.#principal.id || principal.tenant !== this.#principal.tenant) {
-      this.#fail(new DecodeError(ReasonCode.notAuthorized, 'authenticated as somebody else'));
+      this.#end.failed(new DecodeError(ReasonCode.notAuthorized, 'authenticated as somebody else'));
       return;
     }
     this.#server.counters.reauthentications++;
-    if (this.#writer.auth({ reason: ReasonCode.success, properties })) return;
-    this.#fail(new DecodeError(ReasonCode.packetTooLarge, 'AUTH is larger than the client allows'));
+    if (this.#writer.auth({ reason: ReasonCode.success, properties })) return this.#end.renewed(principal, expiresAtMs);
+    this.#end.failed(new DecodeError(ReasonCode.packetTooLarge, 'AUTH is larger than the client allows'));
   }
 }

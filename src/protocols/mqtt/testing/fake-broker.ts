@@ -64,7 +64,7 @@ export class FakeBroker implements BrokerPort {
 export class FakeSession implements Session {
   readonly clientId: string;
   readonly sessionExpiryMs: number;
-  readonly principal: Principal;
+  principal: Principal;
   readonly consumer: Consumer;
   addressVersion = 1;
   messages: Message[] = [];
@@ -100,6 +100,11 @@ export class FakeSession implements Session {
     } finally {
       this.#inConsumer = false;
     }
+  }
+
+  renew(principal: Principal): void {
+    this.#asked(`renew ${principal.roles.join(' ')}`);
+    this.principal = principal;
   }
 
   address(topic: string, topicBytes: Uint8Array): Address {
