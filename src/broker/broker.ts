@@ -9,6 +9,7 @@ import type { Principal, Security } from '../security/security.ts';
 import { JournalError } from '../store/journal.ts';
 import type { Journal } from '../store/journal.ts';
 import { RowError } from '../store/row.ts';
+import { LocalManagement } from './broker-management.ts';
 import { Checkpointer } from './checkpoint.ts';
 import { CompetingConsumers } from './competing-consumers.ts';
 import { ClientSession } from './client-session.ts';
@@ -17,6 +18,7 @@ import type { BrokerContext } from './context.ts';
 import { HeldPublishers, HoldReason } from './held-publishers.ts';
 import { Ledger } from './ledger.ts';
 import type { BrokerLimits } from './limits.ts';
+import type { BrokerManagement } from './management.ts';
 import { Outcome } from './port.ts';
 import type { AttachRequest, BrokerPort, Consumer, Will } from './port.ts';
 import { Queue } from './queue.ts';
@@ -63,6 +65,7 @@ export class Broker implements BrokerPort {
   readonly memory: PayloadMemory;
   readonly system: SystemMessages;
   readonly services: ServiceTopics;
+  readonly management: BrokerManagement;
   state: BrokerState = 'starting';
   readonly #options: BrokerOptions;
   readonly #context: BrokerContext;
@@ -102,6 +105,7 @@ export class Broker implements BrokerPort {
       pressure: { on: false },
     };
     this.#checkpointers = this.shards.map((shard) => new Checkpointer(this.#context, shard, this.spaces));
+    this.management = new LocalManagement(this.#context, this.spaces);
     this.system = new SystemMessages(this.#context, (tenant) => this.space(tenant));
   }
 

@@ -14,6 +14,9 @@ import type { Usage } from './usage.ts';
 
 export type QueueKind = 'inbox' | 'shared' | 'named';
 
+/** How an entry leaves its queue. */
+export type Departure = 'delivered' | 'expired' | 'moved' | DropReason;
+
 /** Who has a delivery under way. */
 export interface EntryOwner {
   /** Names the session across shards; see Shard.sessionKey. */
@@ -96,6 +99,8 @@ export class Queue {
   expiring = 0;
   /** None of them does before it. */
   #nextExpiryMs = Infinity;
+  /** Nothing may come in any more: its session is over, or nobody shares it. */
+  removed = false;
   /** It is being removed: one record says so for all its entries. */
   closing = false;
   /** The row for which this queue is already on the list of queues to pump. */
@@ -223,11 +228,32 @@ export class Queue {
   }
 
   /** The entry is done with, for the reason given. */
-  leave(entry: Entry, how: 'delivered' | 'expired' | DropReason): void {
+  leave(entry: Entry, how: Departure): void {
     entry.gone = true;
     this.#count(how);
     if (entry.row > 0 && !this.closing) this.shard.writeSettle(this.id, entry.position);
     this.#letGo(entry);
+  }
+
+  /**
+   * Puts a waiting entry, which the caller has taken out, behind what waits in another journaled queue of the same shard. One row
+   * says both, so that it is in one of them at every moment.
+   */
+  moveTo(target: Queue, entry: Entry): void {
+    const { shard } = this;
+    const stored = entry.stored!;
+    const moved = target.append(entry.guarantee, entry.retained, undefined);
+    moved.stored = stored;
+    moved.redelivered = entry.redelivered;
+    shard.acquire(stored);
+    shard.touch();
+    moved.row = shard.row;
+    shard.writeMove(Queue.checkpointed(moved)!, this.id, entry.position);
+    target.enqueue(moved);
+    shard.pumpWhenDurable(target);
+    // It is told already that it has left.
+    entry.row = 0;
+    this.leave(entry, 'moved');
   }
 
   /**
@@ -282,6 +308,16 @@ export class Queue {
     for (const entry of expired) this.leave(entry, 'expired');
   }
 
+  /** Takes out waiting entries, wherever they stand. */
+  removeWaiting(entries: ReadonlySet<Entry>, how: Departure): void {
+    if (entries.size === 0) return;
+    this.ready.removeWhere((entry) => entries.has(entry));
+    for (const entry of entries) {
+      if (entry.stored!.expiresAtMs > 0) this.expiring--;
+      this.leave(entry, how);
+    }
+  }
+
   /** Empties the queue of what waits. Returns how many. */
   purge(reason: DropReason): number {
     let count = 0;
@@ -293,7 +329,7 @@ export class Queue {
   }
 
   /** Books that the queue takes with it when it goes: nothing may be left uncounted. */
-  #count(how: 'delivered' | 'expired' | DropReason): void {
+  #count(how: Departure): void {
     this.ledger[how]++;
     this.#total[how]++;
     this.ledger.queued--;

@@ -7,12 +7,21 @@ import fc from 'fast-check';
 import type { Broker } from './broker.ts';
 import type { Guarantee } from '../message/message.ts';
 import { assertInvariants, whatSurvives } from './testing/described-state.ts';
-import { TestBroker, message } from './testing/test-broker.ts';
+import type { Action, Principal } from '../security/security.ts';
+import type { Reassess } from './review.ts';
+import { TestBroker, allowAll, message } from './testing/test-broker.ts';
 import type { TestBrokerOptions, TestConsumer } from './testing/test-broker.ts';
 
 const clients = 4;
 const topics = ['a', 'b', 'a/b', '$queue/q'];
 const filters = ['a', '#', '+/b', '$share/g/a', '$share/g/#', '$share/h/b', '$queue/q'];
+
+const denied = new Set<string>();
+const security = {
+  ...allowAll,
+  version: 1,
+  allows: (_principal: Principal, action: Action, topic: string) => (action !== 'subscribe' && action !== 'consume') || !denied.has(topic),
+};
 
 type World = { t: TestBroker; readonly consumers: (TestConsumer | undefined)[]; count: number };
 type Step = { readonly name: string; readonly run: (world: World) => Promise<void> | void };
@@ -24,6 +33,8 @@ function step(name: string, run: (world: World) => Promise<void> | void): Step {
 const guarantee = fc.constantFrom<Guarantee>(0, 1, 2);
 const client = fc.nat(clients - 1);
 
+const owner = (i: number): Principal => ({ tenant: 'main', id: `owner${i}`, kind: 'device', roles: [] });
+
 /** With the consumer of a client, which is attached if need be; the last client keeps no session. */
 function attached(world: World, i: number, act: (consumer: TestConsumer) => void): void {
   const durable = i < clients - 1;
@@ -31,7 +42,7 @@ function attached(world: World, i: number, act: (consumer: TestConsumer) => void
   const there =
     consumer?.session !== undefined
       ? consumer
-      : world.t.connect(`client${i}`, { sessionExpiryMs: durable ? 100_000 : 0, cleanStart: !durable });
+      : world.t.connect(`client${i}`, { principal: owner(i), sessionExpiryMs: durable ? 100_000 : 0, cleanStart: !durable });
   world.consumers[i] = there;
   act(there);
 }
@@ -41,6 +52,7 @@ const attach = fc
   .map(({ i, durable, cleanStart, receiveMaximum, will }) =>
     step(`attach ${i} durable ${durable} clean ${cleanStart}`, (world) => {
       world.consumers[i] = world.t.connect(`client${i}`, {
+        principal: owner(i),
         cleanStart: cleanStart || !durable,
         receiveMaximum,
         sessionExpiryMs: durable ? 100_000 : 0,
@@ -137,13 +149,63 @@ const checkpoint = fc.constantFrom(
   }),
 );
 
+const queues = ['$queue/q', '$share/g/a', '$share/g/#', '$share/h/b', 'inbox/client0', 'inbox/client1', 'inbox/client3'];
+
+const manage = fc
+  .record({
+    what: fc.constantFrom('purge', 'move', 'move', 'browse', 'endSession', 'clearRetained', 'disconnect'),
+    from: fc.constantFrom(...queues),
+    to: fc.constantFrom(...queues, '$queue/new'),
+    i: client,
+    most: fc.constantFrom(1, 3, 100),
+    wait: fc.boolean(),
+  })
+  .map(({ what, from, to, i, most, wait }) =>
+    step(`${what} ${from} ${to} ${i}`, async ({ t }) => {
+      const { management } = t.broker;
+      if (what === 'disconnect') return void management.disconnect('main', `client${i}`, 'administrative');
+      const done: Promise<unknown> =
+        what === 'purge'
+          ? management.purge('main', from)
+          : what === 'move'
+            ? management.move('main', from, to, most)
+            : what === 'browse'
+              ? management.browse('main', from, { limit: most })
+              : what === 'endSession'
+                ? management.endSession('main', `client${i}`)
+                : management.clearRetained('main', topics[i]!);
+      // Or it goes on while other things happen.
+      if (wait) await t.until(done);
+    }),
+  );
+
+const change = fc
+  .record({
+    what: fc.constantFrom('review', 'deny', 'allow'),
+    i: fc.nat(filters.length - 1),
+    barred: fc.option(client, { nil: undefined }),
+  })
+  .map(({ what, i, barred }) =>
+    step(`${what} ${filters[i]} barred ${barred}`, ({ t }) => {
+      if (what === 'deny') denied.add(filters[i]!);
+      if (what === 'allow') denied.clear();
+      security.version++;
+      const reassess: Reassess = (principal, answer) => {
+        if (barred !== undefined && principal.id === `owner${barred}`) answer({ standing: 'barred' });
+        else answer({ standing: 'good', principal: { ...principal } });
+      };
+      t.broker.review({}, reassess, () => {});
+    }),
+  );
+
 async function restarted(world: World, options: TestBrokerOptions): Promise<void> {
-  world.t = await world.t.restart(options);
+  world.t = await world.t.restart({ ...options, security });
   world.consumers.fill(undefined);
 }
 
 async function run(steps: readonly Step[], options: TestBrokerOptions): Promise<void> {
-  const world: World = { t: await TestBroker.start(options), consumers: [], count: 0 };
+  denied.clear();
+  const world: World = { t: await TestBroker.start({ ...options, security }), consumers: [], count: 0 };
   world.consumers.length = clients;
   for (const { name, run: act } of steps) {
     if (name === 'crash') await restarted(world, options);
@@ -183,6 +245,8 @@ const steps = fc.array(
     { weight: 1, arbitrary: congest },
     { weight: 4, arbitrary: time },
     { weight: 1, arbitrary: checkpoint },
+    { weight: 3, arbitrary: manage },
+    { weight: 1, arbitrary: change },
     {
       weight: 1,
       arbitrary: fc.constantFrom(

@@ -18,7 +18,7 @@ import { RecordKind, readMessage, writeDelivery, writeEntries, writeMessage, wri
 import type { CheckpointedEntry } from './records.ts';
 import { RowWriter } from './row-writer.ts';
 import { Stored, StoredRow, storedBytes } from './stored.ts';
-import type { PayloadMemory } from './stored.ts';
+import type { PayloadMemory, Waiter } from './stored.ts';
 import type { Turn } from './turn.ts';
 
 /** A row is sealed within a turn when it has grown to this, so that a busy turn does not build one huge row. */
@@ -46,7 +46,7 @@ class Pending {
   bytes = 0;
   readonly consumers: (Consumer | Ticket)[] = [];
   readonly tokens: number[] = [];
-  readonly queues: Queue[] = [];
+  readonly queues: Waiter[] = [];
   readonly tasks: (() => void)[] = [];
   /** Messages whose payload moves into the row when it is sealed, and where it begins there. */
   readonly moved: Stored[] = [];
@@ -186,7 +186,7 @@ export class Shard implements JournalEvents {
   }
 
   /** The message, if its row is in memory; else undefined, and `then` is called in a later turn when it is. */
-  load(stored: Stored, then: Queue | undefined): Message | undefined {
+  load(stored: Stored, then: Waiter | undefined): Message | undefined {
     const home = stored.home;
     if (home === undefined) return stored.message;
     if (home.row > this.durableRow) {
@@ -222,12 +222,12 @@ export class Shard implements JournalEvents {
     return this.#waiting[row - this.durableRow - 1] ?? this.#current;
   }
 
-  #pumpAfter(row: number, queue: Queue): void {
+  #pumpAfter(row: number, queue: Waiter): void {
     const pending = this.#pendingOf(row);
     if (!pending.queues.includes(queue)) pending.queues.push(queue);
   }
 
-  #read(home: StoredRow, then: Queue | undefined): void {
+  #read(home: StoredRow, then: Waiter | undefined): void {
     if (then !== undefined) (home.waiting ??= new Set()).add(then);
     if (home.loading) return;
     home.loading = true;
@@ -286,6 +286,12 @@ export class Shard implements JournalEvents {
     writeSettle(this.writer, queueId, position);
   }
 
+  /** An entry is in one queue in place of another one, both of this shard: in one row, for which the caller has touched the shard. */
+  writeMove(to: CheckpointedEntry, fromQueueId: number, fromPosition: number): void {
+    writeEntries(this.writer, [to]);
+    writeSettle(this.writer, fromQueueId, fromPosition);
+  }
+
   /** Returns the row it was written into. */
   writeDelivery(kind: typeof RecordKind.sent | typeof RecordKind.received, queueId: number, entry: Entry): number {
     this.touch();
@@ -322,6 +328,11 @@ export class Shard implements JournalEvents {
   /** Runs `task` once the current row is durable. The caller has written something into it. */
   whenDurable(task: () => void): void {
     this.#current.tasks.push(task);
+  }
+
+  /** Runs `task` once everything written so far is durable: now, if it is already. */
+  afterAll(task: () => void): void {
+    this.after(this.writer.length > 0 ? this.row : this.row - 1, task);
   }
 
   /** Runs `task` once a row that has been written to is durable: now, if it is already. */

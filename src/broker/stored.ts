@@ -5,7 +5,9 @@
 
 import type { Attributes, TypedValue } from '../message/attributes.ts';
 import type { Message } from '../message/message.ts';
-import type { Queue } from './queue.ts';
+
+/** Wants to know when a message can be had: a queue, whose holder is pumped then. */
+export type Waiter = { readonly holder: { pump(): void } | undefined };
 
 /** A row of a shard's journal with messages that are still wanted. */
 export class StoredRow {
@@ -21,7 +23,7 @@ export class StoredRow {
   /** A read is under way. */
   loading = false;
   /** Queues to pump when it has been read. */
-  waiting: Set<Queue> | undefined = undefined;
+  waiting: Set<Waiter> | undefined = undefined;
 
   /** It may be evicted. */
   durable: boolean;

@@ -253,7 +253,7 @@ export class TopicSpace {
       writeNumber(queue.shard.writer, RecordKind.removed, queue.id);
     };
     if (queue.durable) remove();
-    queue.closing = true;
+    queue.closing = queue.removed = true;
     queue.purge('sessionEnded');
     queue.closing = false;
     let isLater = false;

@@ -138,6 +138,19 @@ export class TestBroker {
     }
   }
 
+  /** What is promised, with turns and commits as often as it takes. */
+  async until<T>(promise: Promise<T>): Promise<T> {
+    let isOpen = true;
+    const closed = promise.finally(() => (isOpen = false));
+    for (let i = 0; i < 10_000 && isOpen; i++) {
+      this.settle();
+      // Answers in several steps.
+      await Promise.resolve();
+    }
+    assert.equal(isOpen, false, 'it is not answered');
+    return closed;
+  }
+
   /** The disk of a shard is full. */
   stall(shard: number): void {
     this.frozen.add(shard);
