@@ -103,12 +103,12 @@ export class CrlPublisher implements MetricSource {
       });
     }
     for (const id of this.#states.keys()) if (!known.has(id)) this.#states.delete(id);
-    await Promise.all([...this.#states.values()].map(({ issuing }) => issuing));
+    await Promise.all([...this.#states.values()].flatMap(({ issuing }) => issuing ?? []));
   }
 
   async close(): Promise<void> {
     this.#stop();
-    await Promise.all([...this.#states.values()].map(({ issuing }) => issuing));
+    await Promise.all([...this.#states.values()].flatMap(({ issuing }) => issuing ?? []));
   }
 
   *metrics(): Iterable<Sample> {

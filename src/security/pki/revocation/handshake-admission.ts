@@ -196,6 +196,6 @@ export class HandshakeAdmission implements HandshakeGuard, MetricSource {
   }
 }
 
-function after<T, U>(value: NowOrLater<T>, next: (value: T) => NowOrLater<U>): NowOrLater<U> {
-  return value instanceof Promise ? value.then(next) : next(value);
+function after<T, U>(value: NowOrLater<T>, then: (value: T) => NowOrLater<U>): NowOrLater<U> {
+  return value instanceof Promise ? value.then(then) : then(value);
 }

@@ -6,8 +6,8 @@ import type { Log } from '../../../base/log.ts';
 import type { MetricSource, Sample } from '../../../base/metrics.ts';
 import type { Change, Registry } from '../../../registry/registry.ts';
 import { reasonNumbers } from './crl-format.ts';
-import { ocspError, ocspErrors, readOcspRequest, signOcspAnswer } from './ocsp-format.ts';
-import type { CertificateId, CertificateStatus, OcspRequest } from './ocsp-format.ts';
+import { ocspError, readOcspRequest, signOcspAnswer } from './ocsp-format.ts';
+import type { CertificateId, CertificateStatus, OcspRequest, ocspErrors } from './ocsp-format.ts';
 import type { OwnAuthorities, OwnAuthority } from './own-authorities.ts';
 
 export type OcspSettings = {
