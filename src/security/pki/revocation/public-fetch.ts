@@ -17,7 +17,7 @@ export type FetchRequest = FetchLimits & {
 /** Resolves with the body of a 200 answer. @throws Error that says in a word why not */
 export type Fetch = (request: FetchRequest) => Promise<Buffer>;
 
-const privateNetworks = new BlockList();
+const privateIpv4 = new BlockList();
 for (const [network, prefix] of [
   ['0.0.0.0', 8],
   ['10.0.0.0', 8],
@@ -30,8 +30,10 @@ for (const [network, prefix] of [
   ['198.18.0.0', 15],
   ['224.0.0.0', 3],
 ] as const) {
-  privateNetworks.addSubnet(network, prefix, 'ipv4');
+  privateIpv4.addSubnet(network, prefix, 'ipv4');
 }
+// A list of its own: Node holds an IPv4 address for one of ::/3, too.
+const privateIpv6 = new BlockList();
 // Of IPv6 only 2000::/3 is in public use; in it stand the tunnels that lead to IPv4 addresses.
 for (const [network, prefix] of [
   ['::', 3],
@@ -41,13 +43,13 @@ for (const [network, prefix] of [
   ['2002::', 16],
   ['2001:db8::', 32],
 ] as const) {
-  privateNetworks.addSubnet(network, prefix, 'ipv6');
+  privateIpv6.addSubnet(network, prefix, 'ipv6');
 }
 
 export function isPrivateAddress(address: string): boolean {
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
   const plain = mapped ?? address;
-  return privateNetworks.check(plain, isIPv6(plain) ? 'ipv6' : 'ipv4');
+  return isIPv6(plain) ? privateIpv6.check(plain, 'ipv6') : privateIpv4.check(plain, 'ipv4');
 }
 
 /** Resolves names, and does not tell of addresses that may not be asked. */
