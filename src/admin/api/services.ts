@@ -5,13 +5,13 @@ import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
 import type { BrokerManagement } from '../../broker/management.ts';
-import type { NewFields } from '../../registry/entries.ts';
+import type { NewFields, OwnerKind } from '../../registry/entries.ts';
 import type { Registry } from '../../registry/registry.ts';
 import type { Audit } from '../../security/audit/audit.ts';
 import type { Enrolments } from '../../security/pki/enrolment/enrolment.ts';
 import type { CaManagement } from '../../security/pki/ca-management.ts';
 import type { Pki } from '../../security/pki/pki.ts';
-import type { Action, MessageFacts, Principal } from '../../security/security.ts';
+import type { Access, Action, MessageFacts } from '../../security/security.ts';
 
 export type ApiSettings = {
   /** Requests a second of one principal, and of one address; a burst may be twice as many. */
@@ -60,7 +60,11 @@ export type AccessQuestion = {
   readonly id: string;
   readonly kind: OwnerKind;
   /** In place of what the registry has of it. */
-  readonly supposed?: { readonly roles?: readonly string[]; readonly groups?: readonly string[]; readonly labels?: Readonly<Record<string, string>> };
+  readonly supposed?: {
+    readonly roles?: readonly string[];
+    readonly groups?: readonly string[];
+    readonly labels?: Readonly<Record<string, string>>;
+  };
   /** How it is connected; absent: that is not told. */
   readonly access?: Partial<Pick<Access, 'listener' | 'remoteAddress' | 'secure' | 'method'>>;
 };
