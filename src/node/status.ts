@@ -2,6 +2,7 @@
 
 import { dropReasons } from '../broker/ledger.ts';
 import type { Status } from '../admin/status.ts';
+import type { Config } from '../config.ts';
 import { packageVersion } from './version.ts';
 import type { ListenersPart, OpenListener } from './listeners-part.ts';
 import type { Rooms } from './rooms.ts';
@@ -30,7 +31,7 @@ export function gatherStatus(rooms: Rooms, listeners: ListenersPart, management:
     return { tenant, sessions: sessions.size, connected, subscriptions, retained: retained.count, queued };
   });
   const sum = (of: 'sessions' | 'connected' | 'subscriptions' | 'retained') => tenants.reduce((total, tenant) => total + tenant[of], 0);
-  const shown = messagingListeners(listeners);
+  const shown = messagingListeners(listeners, config);
   const { accepted, recovered, delivered, queued, expired } = broker.total;
   return {
     name: config.node.name,
@@ -62,10 +63,10 @@ export function gatherStatus(rooms: Rooms, listeners: ListenersPart, management:
   };
 }
 
-function messagingListeners(listeners: ListenersPart) {
-  return listeners.all.map(({ name, kind, address, counters }) => ({
+function messagingListeners(listeners: ListenersPart, config: Config) {
+  return listeners.all.map(({ name, address, counters }) => ({
     name,
-    kind,
+    kind: config.listeners[name]!.kind,
     host: address?.host ?? '',
     port: address?.port ?? 0,
     connections: counters.active,
