@@ -47,8 +47,10 @@ export interface ApiClient {
   readonly isLive: boolean;
   /** @throws UserError when it is refused, or nobody answers */
   request<T = unknown>(method: ApiMethod, path: string, request?: ApiRequest): Promise<ApiAnswer<T>>;
-  /** All entries of a list, page by page, `most` at most. @throws UserError as request */
-  pages<T>(path: string, query?: ApiQuery, most?: number): AsyncGenerator<T>;
+  /** All entries of a list, page by page, `most` at most, `ofPage` at a time. @throws UserError as request */
+  pages<T>(path: string, query?: ApiQuery, most?: number, ofPage?: number): AsyncGenerator<T>;
+  /** The same at once. */
+  all<T>(path: string, query?: ApiQuery, most?: number, ofPage?: number): Promise<T[]>;
   /** The text of an answer as it comes. @throws UserError as request */
   text(method: ApiMethod, path: string, file?: ApiFile): AsyncGenerator<string>;
   /** The same, line by line, without empty ones. */
@@ -122,16 +124,22 @@ export class Client implements ApiClient {
     return { status: sent.status, body: (text === '' ? undefined : JSON.parse(text)) as T, version };
   }
 
-  async *pages<T>(path: string, query: ApiQuery = {}, most = Infinity): AsyncGenerator<T> {
+  async *pages<T>(path: string, query: ApiQuery = {}, most = Infinity, ofPage = 1000): AsyncGenerator<T> {
     let left = most;
     let after: string | undefined;
     do {
-      const limit = Math.min(1000, left);
+      const limit = Math.min(ofPage, left);
       const { body } = await this.request<{ entries: readonly T[]; next?: string }>('GET', path, { query: { ...query, limit, after } });
       yield* body.entries;
       left -= body.entries.length;
       after = body.next;
     } while (after !== undefined && left > 0);
+  }
+
+  async all<T>(path: string, query?: ApiQuery, most?: number, ofPage?: number): Promise<T[]> {
+    const found: T[] = [];
+    for await (const entry of this.pages<T>(path, query, most, ofPage)) found.push(entry);
+    return found;
   }
 
   async *text(method: ApiMethod, path: string, { query, file, contentType, accept }: ApiFile = {}): AsyncGenerator<string> {

@@ -1,6 +1,7 @@
-// heliograph config check|defaults
+// heliograph config check|defaults|show
 
 import { Command } from 'commander';
+import { withAccessOptions, type AccessOptions } from './access-options.ts';
 
 export function configCommand(): Command {
   const command = new Command('config').description('check a configuration file, or show the defaults');
@@ -15,6 +16,9 @@ export function configCommand(): Command {
     .description('print every setting with its default, as a commented YAML file')
     .option('--json', 'as JSON, without comments')
     .action(defaults);
+  withAccessOptions(command.command('show').description('print the configuration in force on a broker, complete; secrets are hidden'))
+    .option('--json', 'as JSON')
+    .action(show);
   return command;
 }
 
@@ -39,4 +43,12 @@ async function defaults(options: { json?: boolean }): Promise<void> {
   }
   const { defaultsAsYaml } = await import('../config/defaults-as-yaml.ts');
   process.stdout.write(defaultsAsYaml());
+}
+
+async function show(options: AccessOptions & { readonly json?: boolean }): Promise<void> {
+  const [{ withApi }, { configAsYaml }] = await Promise.all([import('./api-client.ts'), import('../config/config-as-yaml.ts')]);
+  await withApi(options, async (api) => {
+    const { body } = await api.request<object>('GET', '/config');
+    process.stdout.write(options.json === true ? `${JSON.stringify(body, null, 2)}\n` : configAsYaml(body));
+  });
 }

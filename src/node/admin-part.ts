@@ -51,7 +51,10 @@ export class AdminPart implements Part {
       tokenOwner: (text) => tokenOwner(text, { registry: this.#rooms.lookUps, clock }),
       api: async (options) => {
         const { createApi } = await import('../admin/api/api.ts');
-        return createApi(apiServicesOf(this.#rooms, () => this.#config, status), options);
+        return createApi(
+          apiServicesOf(this.#rooms, () => this.#config, status),
+          options,
+        );
       },
     });
     this.#server = server;
@@ -91,7 +94,11 @@ export class AdminPart implements Part {
     const { minVersion, clientCertificate } = this.#config.tls;
     const wanted = listener.clientCertificate ?? clientCertificate;
     if (wanted === 'none') return { certificate, privateKey, minVersion };
-    const clientCertificates = { isRequired: wanted === 'require', authorities: [material.clientAuthorities], describe: describeCertificate };
+    const clientCertificates = {
+      isRequired: wanted === 'require',
+      authorities: [material.clientAuthorities],
+      describe: describeCertificate,
+    };
     return { certificate, privateKey, minVersion, clientCertificates };
   }
 

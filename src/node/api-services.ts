@@ -11,15 +11,12 @@ import { maxPage, type Registry } from '../registry/registry.ts';
 import { auditEntries, auditHead, auditPage } from '../security/audit/audit-query.ts';
 import type { Audit } from '../security/audit/audit.ts';
 import { verifyAudit } from '../security/audit/verify-audit.ts';
+import { passwordCredentials, passwordFault } from '../security/authentication/password-credentials.ts';
 import { policyFaults } from '../security/policy/policy-document.ts';
-import { hashPassword, maxPasswordBytes } from '../security/password-hash.ts';
 import { explainAccess, explainOffline } from './explain-access.ts';
 import { auditPath } from './paths.ts';
 import type { Rooms } from './rooms.ts';
 import { shownConfig } from './shown-config.ts';
-
-/** Fewer characters would be guessed even through the rate limit, when the registry is stolen for certain. */
-const minPasswordLength = 8;
 
 type Own = {
   readonly clock: Clock;
@@ -80,8 +77,6 @@ async function ownRoots(registry: Registry): Promise<string[]> {
 }
 
 async function credentialsOf(password: string, random: Random): ReturnType<ApiServices['passwordCredentials']> {
-  if (password.length < minPasswordLength) return { fault: `the password has fewer than ${minPasswordLength} characters` };
-  const bytes = Buffer.from(password);
-  if (bytes.length > maxPasswordBytes) return { fault: `the password has more than ${maxPasswordBytes} bytes` };
-  return { credentials: [{ type: 'password', secret: await hashPassword(bytes, random) }] };
+  const fault = passwordFault(password);
+  return fault === undefined ? { credentials: await passwordCredentials(password, random) } : { fault: `the password ${fault}` };
 }
