@@ -93,7 +93,7 @@ export class TenantPolicies {
   /** Whether the tenant's snapshot shows what the registry has. false: it cannot be read now. */
   ready(name: string): NowOrLater<boolean> {
     const tenant = this.#tenants.get(name);
-    if (tenant?.snapshot !== undefined && !tenant.isStale) return true;
+    if (tenant?.snapshot !== undefined && !tenant.isStale && tenant.reading === undefined) return true;
     return this.#read(name);
   }
 
