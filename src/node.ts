@@ -14,7 +14,9 @@ import { ListenersPart, type OpenListener } from './node/listeners-part.ts';
 import { liveCutPart } from './node/live-cut-part.ts';
 import { loopPart } from './node/loop-part.ts';
 import { mqttPart } from './node/mqtt-part.ts';
+import { PublicPkiPart } from './node/public-pki-part.ts';
 import { registryPart } from './node/registry-part.ts';
+import { revocationPart } from './node/revocation-part.ts';
 import { Rooms } from './node/rooms.ts';
 import { securityPart } from './node/security-part.ts';
 import { systemTopicsPart } from './node/system-topics-part.ts';
@@ -33,6 +35,7 @@ export class HeliographNode {
   readonly #rooms: Rooms;
   readonly #listeners: ListenersPart;
   readonly #admin: AdminPart;
+  readonly #publicPki: PublicPkiPart;
   readonly #lifecycle: Lifecycle;
 
   constructor({ config, log, dev, onFatal }: NodeOptions) {
@@ -40,6 +43,7 @@ export class HeliographNode {
     const rooms = new Rooms(config, log, dev, onFatal);
     const listeners = new ListenersPart(rooms);
     const admin = new AdminPart(rooms, listeners);
+    const publicPki = new PublicPkiPart(rooms);
     const refreshTls = (): void => {
       listeners.refreshTls();
       admin.refreshTls();
@@ -47,11 +51,13 @@ export class HeliographNode {
     this.#rooms = rooms;
     this.#listeners = listeners;
     this.#admin = admin;
+    this.#publicPki = publicPki;
     const parts = [
       dataDirectoryPart(rooms),
       auditPart(rooms),
       registryPart(rooms),
       keystorePart(rooms, refreshTls),
+      revocationPart(rooms),
       securityPart(rooms),
       loopPart(rooms),
       brokerPart(rooms),
@@ -60,6 +66,7 @@ export class HeliographNode {
       enrolmentPart(rooms),
       systemTopicsPart(rooms, listeners),
       admin,
+      publicPki,
       listeners,
     ];
     this.#lifecycle = new Lifecycle(parts, log);
@@ -71,7 +78,7 @@ export class HeliographNode {
 
   /** Where peers can connect, with the ports that the system chose. */
   get listeners(): readonly OpenListener[] {
-    return [...this.#listeners.open, ...this.#admin.open];
+    return [...this.#listeners.open, ...this.#admin.open, ...this.#publicPki.open];
   }
 
   /** The administrator that this start made, if it was the first; its password is kept nowhere. */

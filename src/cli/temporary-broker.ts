@@ -16,6 +16,7 @@ listeners:
   ws: { kind: ws, port: 0, enabled: false }
   wss: { kind: wss, port: 0, enabled: false }
   admin: { kind: http, port: 0, enabled: false }
+  pki: { kind: pki, port: 0, enabled: false }
 `;
 
 export class TemporaryBroker {

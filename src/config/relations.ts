@@ -35,7 +35,8 @@ function* listenerViolations(config: Config): Generator<Violation> {
         fix: `use kind ${secureKind(listener.kind)}, or host: 127.0.0.1, or, if the network is trusted, add allowPlaintext: true`,
       };
     }
-    if (plaintext && listener.clientCertificate !== undefined) {
+    // What it serves is public and signed: no TLS is needed, wherever it listens.
+    if ((plaintext || listener.kind === 'pki') && listener.clientCertificate !== undefined) {
       yield { path: `${path}.clientCertificate`, what: `a listener of kind ${listener.kind} has no certificates`, fix: 'remove the line' };
     }
     if (listener.psk && listener.kind !== 'tls' && listener.kind !== 'wss') {
@@ -95,6 +96,7 @@ const ordered = [
   ['mqtt.maxConnectPacketBytes', 'mqtt.maxPacketBytes', 'no client could use more'],
   ['security.limits.banMs', 'security.limits.maxBanMs', 'bans only get longer'],
   ['security.limits.checksWaitingPerAddress', 'security.limits.checksWaiting', 'one address could not have more places than there are'],
+  ['revocation.crlIntervalMs', 'revocation.crlValidityMs', 'a list must still be good when the next one comes'],
   ['net.outputLowWaterBytes', 'net.outputHighWaterBytes', 'congestion must end below where it begins'],
   ['net.outputHighWaterBytes', 'mqtt.maxOutputBytes', 'a client must be told to wait before it loses messages'],
 ] as const;

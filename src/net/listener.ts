@@ -6,7 +6,7 @@ import type { WebSocket } from 'ws';
 import { UserError } from '../base/user-error.ts';
 import type { Sample } from '../base/metrics.ts';
 import type { Connection, Protocol, Wire, WireFacts } from '../protocols/protocol.ts';
-import type { PeerCertificate } from '../security/security.ts';
+import type { HandshakeGuard, PeerCertificate } from '../security/security.ts';
 import { Admission, type AcceptLimits } from './accept-limits.ts';
 import { hostAndPort, plainAddress } from './address.ts';
 import { ClientHello } from './client-hello.ts';
@@ -33,6 +33,8 @@ export type Endpoint = {
   readonly limits: AcceptLimits;
   /** For `tls` and `wss`. */
   readonly tls?: TlsSettings;
+  /** For `tls` and `wss`: decides on client certificates; absent: those that TLS has verified are taken. */
+  readonly guard?: HandshakeGuard;
   /** For `ws` and `wss`. */
   readonly webSocket?: WebSocketSettings;
   /** False: node:net's sockets only, even where Node's handles can be used. */
@@ -80,7 +82,7 @@ export class Listener {
     if (kind === 'tls' || kind === 'wss') {
       if (tls === undefined) throw new UserError(`Listener ${name} needs TLS settings.`, { where: name, fix: 'give it a certificate' });
       const alpn = overWebSocket ? ['http/1.1'] : [protocol.name];
-      this.#tls = new TlsDoor(tls, { listener: name, alpn }, this.#tlsEvents());
+      this.#tls = new TlsDoor(this.#guarded(tls), { listener: name, alpn }, this.#tlsEvents());
     }
     if (overWebSocket) {
       this.#webSocket = new WebSocketDoor(endpoint.webSocket ?? defaultWebSocketSettings, protocol.webSocketProtocols, {
@@ -124,7 +126,12 @@ export class Listener {
 
   /** Later handshakes use these certificates; open connections go on. @throws UserError; then nothing has changed */
   reloadTls(settings: TlsSettings): void {
-    this.#tls?.reload(settings);
+    this.#tls?.reload(this.#guarded(settings));
+  }
+
+  #guarded(settings: TlsSettings): TlsSettings {
+    const { guard } = this.#endpoint;
+    return guard === undefined ? settings : { ...settings, guard };
   }
 
   /** No new connections from here on; open ones go on. */

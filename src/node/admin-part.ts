@@ -135,6 +135,8 @@ export class AdminPart implements Part {
       keystore,
       ...registry,
       ...this.#listeners.all,
+      ...(this.#rooms.revocation?.metrics ?? []),
+      ...(this.#rooms.publicPki === undefined ? [] : [this.#rooms.publicPki]),
     ];
   }
 }

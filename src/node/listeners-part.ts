@@ -77,7 +77,7 @@ export class ListenersPart implements Part {
 
   #endpoint(name: string, settings: ListenerConfig): Endpoint | undefined {
     const { kind, host, port, enabled } = settings;
-    if (!enabled || kind === 'http' || kind === 'https') return undefined;
+    if (!enabled || kind === 'http' || kind === 'https' || kind === 'pki') return undefined;
     const { mqtt, est, keystore } = this.#rooms;
     const protocol = kind === 'est' ? est : mqtt;
     // There is nobody to issue certificates.
@@ -89,6 +89,7 @@ export class ListenersPart implements Part {
       port,
       protocol,
       limits: this.#limits,
+      ...(this.#rooms.revocation && { guard: this.#rooms.revocation.admission }),
       ...(isTls(settings) ? { tls: tlsSettings(this.#config, settings, keystore.material) } : {}),
       ...(kind === 'ws' || kind === 'wss' ? { webSocket: webSocketSettings(this.#config, settings, this.#rooms.dev) } : {}),
     };

@@ -18,6 +18,7 @@ import type { HttpProtocol } from '../net/http-protocol.ts';
 import type { EnrolmentDesk } from '../security/pki/enrolment/enrolment-desk.ts';
 import type { Pki } from '../security/pki/pki.ts';
 import type { Keystore } from '../security/pki/keystore.ts';
+import type { Revocation } from './revocation-part.ts';
 
 export class Rooms {
   readonly log: Log;
@@ -33,6 +34,8 @@ export class Rooms {
   auditMetrics: MetricSource[] = [];
   keystore!: Keystore;
   pki: Pki | undefined;
+  revocation: Revocation | undefined;
+  publicPki: MetricSource | undefined;
   enrolment: EnrolmentDesk | undefined;
   /** What listeners of kind est speak. */
   est: HttpProtocol | undefined;

@@ -101,7 +101,7 @@ test('a running broker keeps out who was disabled, from the next connect on', as
   const { directory, device } = scratch(t);
   const data = join(directory, 'data');
   const file = join(directory, 'heliograph.yaml');
-  const others = ['mqtts', 'ws', 'wss', 'admin'].map((name) => `${name}: {enabled: false}`).join(', ');
+  const others = ['mqtts', 'ws', 'wss', 'admin', 'pki'].map((name) => `${name}: {enabled: false}`).join(', ');
   writeFileSync(file, `listeners: {mqtt: {port: 0}, ${others}}\n`);
   const password = 'open-sesame-0815';
   assert.equal((await runCli(['user', 'add', 'pump-7', '--role', 'device', '--data', data], `${password}\n`)).code, 0);

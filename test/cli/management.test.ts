@@ -21,6 +21,7 @@ listeners:
   mqtts: {port: 0, host: 127.0.0.1}
   ws: {enabled: false}
   wss: {enabled: false}
+  pki: {enabled: false}
   admin: {port: 0}
 `;
 

@@ -23,6 +23,7 @@ listeners:
   mqtts: {enabled: false}
   ws: {enabled: false}
   wss: {enabled: false}
+  pki: {enabled: false}
   admin: {port: 0}
 security: {anonymous: {enabled: true, roles: [application], listeners: [mqtt]}}
 store: {shards: ${shards}, walBytes: 1MiB, idleMs: 100}

@@ -7,9 +7,9 @@ export const clientCertificatePolicies = ['none', 'request', 'require'] as const
 const listener = section(
   {
     kind: choice(
-      ['tcp', 'tls', 'ws', 'wss', 'http', 'https', 'est'],
+      ['tcp', 'tls', 'ws', 'wss', 'http', 'https', 'est', 'pki'],
       {},
-      'MQTT over TCP (tcp), over TLS (tls), over WebSocket (ws) or secure WebSocket (wss); the management interface (http, https); enrolment of devices over HTTPS (est).',
+      'MQTT over TCP (tcp), over TLS (tls), over WebSocket (ws) or secure WebSocket (wss); the management interface (http, https); enrolment of devices over HTTPS (est); revocation lists, OCSP and certificates of the own authorities over HTTP, for everybody (pki).',
     ),
     enabled: flag({ default: true }, 'false: this listener is not opened.'),
     host: text({ default: '127.0.0.1', maxLength: 255 }, 'Address to listen on. "::" is every interface, IPv4 and IPv6.'),
@@ -61,5 +61,6 @@ export const listenersSection = Type.Record(Type.String({ pattern: '^[a-z][a-z0-
     wss: { kind: 'wss', host: '::', port: 8084 },
     admin: { kind: 'http', host: '127.0.0.1', port: 8080 },
     est: { kind: 'est', host: '::', port: 8085 },
+    pki: { kind: 'pki', host: '127.0.0.1', port: 8086 },
   },
 });

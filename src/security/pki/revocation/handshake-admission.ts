@@ -61,6 +61,12 @@ export class HandshakeAdmission implements HandshakeGuard, MetricSource {
     this.#paths.use(authorities);
   }
 
+  /** Of a certificate that was admitted not long ago; undefined: it is not remembered. */
+  detailsOf(fingerprint: string): { readonly facts: CertificateFacts; readonly issuer: string } | undefined {
+    const path = this.#paths.remembered(fingerprint);
+    return path && { facts: path.facts, issuer: path.issuers[0]! };
+  }
+
   admit(certificate: X509Certificate, from: HandshakeOrigin): NowOrLater<HandshakeVerdict> {
     const described = this.#services.describe(certificate);
     const path = this.#paths.of(certificate, described.fingerprint);

@@ -102,9 +102,9 @@ export class PkiServer implements MetricSource {
   *metrics(): Iterable<Sample> {
     for (const [status, value] of this.#counts) {
       const help = 'Requests for public material of the authorities, by status.';
-      yield { name: 'heliograph_pki_requests_total', help, type: 'counter', labels: { status: String(status) }, value };
+      yield { name: 'heliograph_pki_public_requests_total', help, type: 'counter', labels: { status: String(status) }, value };
     }
-    yield { name: 'heliograph_pki_sent_bytes_total', help: 'Public material sent.', type: 'counter', value: this.#bytes };
+    yield { name: 'heliograph_pki_public_sent_bytes_total', help: 'Public material sent.', type: 'counter', value: this.#bytes };
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -63,6 +63,10 @@ export class TrustPaths {
     return this.#found.size;
   }
 
+  remembered(fingerprint: string): TrustPath | undefined {
+    return this.#found.get(fingerprint);
+  }
+
   /** `fingerprint`: of `certificate`. 'unknown': no path to any authority that is known here. */
   of(certificate: X509Certificate, fingerprint: string): TrustPath | 'unknown' | 'malformed' {
     const kept = this.#found.get(fingerprint);
