@@ -22,8 +22,8 @@ export function enrolCommand(): Command {
       .option('--json', 'machine-readable result');
   verb('create', 'make a token; it is shown once, only its hash is kept')
     .argument('<pattern>', 'ids of the devices it is good for; * stands for any characters')
-    .option('-u, --uses <count>', 'how many devices can use it', '1')
-    .option('-v, --valid <time>', 'for how long: 90s, 30min, 12h, 7d', '24h')
+    .option('--uses <count>', 'how many devices can use it', '1')
+    .option('--valid <time>', 'for how long: 90s, 30min, 12h, 7d', '24h')
     .option('-n, --new-devices', 'add devices that are not there yet (with the role device, unless --role says otherwise)')
     .option('-g, --group <group...>', 'groups of devices that it adds')
     .option('-r, --role <role...>', 'roles of devices that it adds')
