@@ -94,6 +94,7 @@ const reserved: readonly { readonly modules: RegExp; readonly rooms: readonly st
     instead: 'threads and processes are started by src/node and by the stores only',
   },
   { modules: /^@peculiar\//, rooms: ['src/security/pki'], instead: 'certificates are made by src/security/pki' },
+  { modules: /^jose$/, rooms: ['src/security/authentication'], instead: 'tokens are checked by src/security/authentication' },
   { modules: /^pino$/, rooms: ['src/cli'], instead: 'log through the Log that is handed in (src/base/log.ts)' },
   { modules: /^commander$/, rooms: ['src/cli', 'src/main'], instead: 'the command line is read in src/cli' },
   { modules: /^yaml$/, rooms: ['src/config'], instead: 'configuration is read and checked by src/config' },
