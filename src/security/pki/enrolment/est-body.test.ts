@@ -16,7 +16,7 @@ test('bodies come back as they were, however their lines are broken', () => {
   );
   assert.ok(
     encodeBody(Buffer.alloc(300))
-      .split('\r\n')
+      .split('\n')
       .every((line) => line.length <= 76),
   );
 });

@@ -15,8 +15,8 @@ export function decodeBody(body: Uint8Array): EstBody {
 
 const lineLength = 76;
 
-/** Lines of 76 characters: old clients read no longer ones (RFC 2045 §6.8). */
+/** Lines of 76 characters: old clients read no longer ones (RFC 2045 §6.8). Without CR, which `base64 -d` would stumble over. */
 export function encodeBody(der: Uint8Array): string {
   const text = Buffer.from(der).toString('base64');
-  return `${(text.match(new RegExp(`.{1,${lineLength}}`, 'g')) ?? []).join('\r\n')}\r\n`;
+  return text.replaceAll(new RegExp(`.{1,${lineLength}}`, 'g'), '$&\n');
 }
