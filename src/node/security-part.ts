@@ -1,5 +1,6 @@
 import { defaultTenant } from '../message/names.ts';
 import { createSecurity } from '../security/create-security.ts';
+import type { Join } from '../security/authentication/principal-facts.ts';
 import { createAuthorization } from '../security/policy/authorization.ts';
 import { usersFileIsExposed } from '../security/users-file.ts';
 import { createFirstAdministrator } from './first-administrator.ts';
@@ -8,6 +9,12 @@ import { securityPolicy } from './options.ts';
 import type { Part } from './part.ts';
 import { usersFilePath } from './paths.ts';
 import type { Rooms } from './rooms.ts';
+
+/** Whose certificates name peers, and how devices of other authorities are added. */
+function authoritiesOf({ pki, revocation }: Rooms) {
+  const join: Join | undefined = revocation && ((identity, certificate, from) => revocation.justInTime.register(identity, certificate, from));
+  return { authorityOf: (id: string) => pki?.authorities.find((each) => each.id === id), ...(join && { join }) };
+}
 
 /** Who peers are and what they may do. The first start makes an administrator, unless somebody added users before it. */
 export function securityPart(rooms: Rooms): Part {
@@ -30,7 +37,7 @@ export function securityPart(rooms: Rooms): Part {
       rooms.authorization = createAuthorization(policy, { clock, log, registry }, config.security.policyLimits);
       rooms.security = createSecurity(
         { ...policy, usersFile, limits: config.security.limits },
-        { clock, random, log, lookUps, audit, authorization: rooms.authorization },
+        { clock, random, log, lookUps, audit, authorization: rooms.authorization, ...authoritiesOf(rooms) },
       );
     },
     stop: () => rooms.security.close(),

@@ -16,7 +16,7 @@ import { CertificateAuthenticator, type CertificatePolicy } from './authenticati
 import { AuthenticationChain } from './authentication/chain.ts';
 import { LoginAudit, type LoginAuditLevel } from './authentication/login-audit.ts';
 import { PasswordAuthenticator } from './authentication/password.ts';
-import { PrincipalFacts, type FindAuthority } from './authentication/principal-facts.ts';
+import { PrincipalFacts, type FindAuthority, type Join } from './authentication/principal-facts.ts';
 import { PskAuthenticator, type PskKeys, type SecretBox } from './authentication/psk.ts';
 import { ScramAuthenticator } from './authentication/scram.ts';
 import type { HashCost } from './password-hash.ts';
@@ -127,6 +127,8 @@ export type SecurityServices = {
   /** Absent: there are no pre-shared keys, and what strangers are shown changes with each start. */
   readonly secrets?: SecretBox;
   readonly authorityOf?: FindAuthority;
+  /** Absent: devices that nobody has added come in as they are. */
+  readonly join?: Join;
   /** Besides those built in here: tokens, webhooks. */
   readonly authenticators?: readonly Authenticator[];
   /** What hashes of the registry cost: unknown users cost the same. Absent: as most of the configuration do. */
@@ -167,7 +169,7 @@ class LocalSecurity implements NodeSecurity {
   #checkingUsers = false;
 
   constructor(options: SecurityOptions, services: SecurityServices) {
-    const { clock, random, log, lookUps, audit = noAudit, secrets, authorityOf, authenticators = [], hashCost } = services;
+    const { clock, random, log, lookUps, audit = noAudit, secrets, authorityOf, join, authenticators = [], hashCost } = services;
     const { limits } = options;
     this.#clock = clock;
     this.#log = log;
@@ -201,7 +203,7 @@ class LocalSecurity implements NodeSecurity {
         ...authenticators,
       ],
       accepts: (listener) => this.#accepts(listener),
-      facts: new PrincipalFacts(lookUps, clock, authorityOf),
+      facts: new PrincipalFacts(lookUps, clock, authorityOf, join),
       ready: (tenant) => this.#authorization.ready?.(tenant) ?? true,
       mayConnect: (principal, clientId) => this.#authorization.allows(principal, 'connect', clientId),
       audit: this.#loginAudit,

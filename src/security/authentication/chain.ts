@@ -136,7 +136,7 @@ export class AuthenticationChain implements MetricSource {
   #admit({ method, identity, expiresAtMs }: Proof, credentials: Credentials) {
     const { listener, remoteAddress, secure, certificate, clientId } = credentials;
     const { facts: known, ready } = this.#services;
-    const asked = [known.of(identity, certificate, method === 'certificate'), ready(identity.tenant)] as const;
+    const asked = [known.of(identity, certificate, method === 'certificate', remoteAddress), ready(identity.tenant)] as const;
     return whenKnown(allKnown<[Facts, boolean]>(asked), ([facts, isReady]): Admission => {
       if (facts.standing === 'unknown' || !isReady) return { ok: false, reason: 'overloaded', why: 'registry-unavailable' };
       if (facts.standing === 'barred') return { ok: false, reason: 'refused', why: facts.reason };

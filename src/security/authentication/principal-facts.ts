@@ -22,6 +22,12 @@ export type KnownAuthority = {
 /** By id, over all tenants; undefined: it is none of the registry's, but the operator's own (tls.clientCaFile). */
 export type FindAuthority = (id: string) => KnownAuthority | undefined;
 
+/**
+ * Adds a device that nobody has added and that an authority of somebody else has certified. `from`: its address. added, there: it
+ * is in the registry now. later: it cannot be added now.
+ */
+export type Join = (identity: Identity, certificate: PeerCertificate, from: string) => Promise<'added' | 'there' | 'refused' | 'later'>;
+
 export type Facts =
   | { readonly standing: 'good'; readonly principal: Omit<Principal, 'access'>; readonly expiresAtMs: number | undefined }
   /** `reason`: as in Verdict. */
@@ -44,16 +50,21 @@ export class PrincipalFacts {
   readonly #lookUps: LookUps | undefined;
   readonly #clock: Clock;
   readonly #authorityOf: FindAuthority;
+  readonly #join: Join | undefined;
 
   /** `lookUps` undefined: nothing is known of anybody. */
-  constructor(lookUps: LookUps | undefined, clock: Clock, authorityOf: FindAuthority = () => undefined) {
+  constructor(lookUps: LookUps | undefined, clock: Clock, authorityOf: FindAuthority = () => undefined, join?: Join) {
     this.#lookUps = lookUps;
     this.#clock = clock;
     this.#authorityOf = authorityOf;
+    this.#join = join;
   }
 
-  /** `certificate`: what the peer has shown, if it has, even if it came in by something else. */
-  of(identity: Identity, certificate: PeerCertificate | undefined, byCertificate: boolean): NowOrLater<Facts> {
+  /**
+   * `certificate`: what the peer has shown, if it has, even if it came in by something else. `from`: its address, when it comes in
+   * now; who is in already is not added.
+   */
+  of(identity: Identity, certificate: PeerCertificate | undefined, byCertificate: boolean, from?: string): NowOrLater<Facts> {
     const lookUps = this.#lookUps;
     const { tenant, id, kind } = identity;
     const asked: readonly [NowOrLater<Asked[0]>, NowOrLater<Asked[1]>, NowOrLater<Asked[2]>] =
@@ -64,7 +75,22 @@ export class PrincipalFacts {
             kind === 'anonymous' ? nothing : knownPrincipal(lookUps, tenant, id),
             certificate === undefined ? nothing : lookUps.certificate(certificate.fingerprint),
           ];
-    return whenKnown(allKnown<Asked>(asked), (answers) => this.#judge(identity, answers, byCertificate ? certificate : undefined));
+    const proof = byCertificate ? certificate : undefined;
+    return whenKnown(allKnown<Asked>(asked), (answers) => {
+      const found = this.#judge(identity, answers, proof);
+      const known = answers[1];
+      if (found.standing !== 'good' || proof === undefined || from === undefined || !known.ok || known.value !== undefined) return found;
+      return this.#joined(identity, proof, from, found);
+    });
+  }
+
+  #joined(identity: Identity, proof: PeerCertificate, from: string, found: Facts): NowOrLater<Facts> {
+    const isForeign = proof.issuers?.some((id) => this.#authorityOf(id)?.role === 'foreign') === true;
+    if (this.#join === undefined || !isForeign) return found;
+    return this.#join(identity, proof, from).then((result) => {
+      if (result === 'refused') return barred('not-registered');
+      return result === 'later' ? unknown : this.of(identity, proof, true);
+    });
   }
 
   #judge(identity: Identity, [tenant, known, shown]: Asked, proof: PeerCertificate | undefined): Facts {
