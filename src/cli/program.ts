@@ -10,6 +10,7 @@ import { dataCommand } from './data.ts';
 import { deviceCommand } from './device.ts';
 import { enrolCommand } from './enrol.ts';
 import { exitCodesHelp } from './exit-codes.ts';
+import { policyCommand } from './policy.ts';
 import { pubCommand } from './pub.ts';
 import { queueCommand, retainedCommand } from './queue.ts';
 import { roleCommand } from './role.ts';
@@ -36,7 +37,7 @@ export function createProgram(): Command {
   // As in other MQTT clients, their -h is the host.
   const clients = [pubCommand(), subCommand(), benchCommand()];
   const principals = [deviceCommand(), applicationCommand(), userCommand(), tokenCommand(), enrolCommand()];
-  const access = [tenantCommand(), roleCommand(), approvalCommand(), auditCommand()];
+  const access = [tenantCommand(), roleCommand(), policyCommand(), approvalCommand(), auditCommand()];
   const kept = [sessionCommand(), connectionCommand(), queueCommand(), retainedCommand()];
   const others = [configCommand(), dataCommand(), statusCommand(), traceCommand()];
   for (const command of [serveCommand(), ...clients, ...principals, ...access, ...kept, ...others]) program.addCommand(command);

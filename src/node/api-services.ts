@@ -37,13 +37,14 @@ export function apiServicesOf(rooms: Rooms, config: () => Config, status: () => 
     },
     auditReader: auditReader(audit.directory, registry, () => audit.flushed()),
     enrolments: () => rooms.enrolment,
+    explain: () => explainAccess({ authorization: rooms.authorization, lookUps: rooms.lookUps, clock, config }),
   };
 }
 
 /** For a command: what only a running node can tell is not there. */
 export function offlineApiServices(own: Omit<Own, 'log'>): ApiServices {
   const reader = auditReader(auditPath(own.config().node.dataDir), own.registry, () => Promise.resolve());
-  return { ...everywhere({ ...own, log: silentLog }), auditReader: reader };
+  return { ...everywhere({ ...own, log: silentLog }), auditReader: reader, explain: () => explainOffline(own) };
 }
 
 function everywhere({ config, ...own }: Own): ApiServices {
