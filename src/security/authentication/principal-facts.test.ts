@@ -5,7 +5,7 @@ import { certificate, fingerprint, good } from '../../../test/contracts/registry
 import { atEnd, temporaryDirectory } from '../../../test/contracts/temporary-journal.ts';
 import { ManualClock } from '../../base/clock.ts';
 import { systemScope } from '../../registry/entries.ts';
-import type { LookUps } from '../../registry/registry.ts';
+import { value, type LookUps } from '../../registry/registry.ts';
 import { SqliteRegistry } from '../../registry/sqlite/sqlite-registry.ts';
 import type { PeerCertificate } from '../security.ts';
 import type { Identity } from './authenticator.ts';
@@ -134,4 +134,41 @@ test('an authority of a tenant names its own principals only, and one that is re
   assert.equal(of(['ours']), 'good');
   assert.equal(of(['ours'], { ...device, id: 'stranger' }), 'not-registered');
   assert.equal(of(['waiting']), 'authority-not-trusted');
+});
+
+test('a device of another authority that nobody has added is added once it has proved who it is, and only then', async () => {
+  const authorities: Record<string, KnownAuthority> = { theirs: { tenant: 'main', role: 'foreign', status: 'active' } };
+  let answer: 'added' | 'refused' | 'later' = 'refused';
+  const joined: string[] = [];
+  const registry = {
+    get: () => value(undefined),
+    principal: () => value(undefined),
+    certificate: () => value(undefined),
+    credentials: () => value([]),
+  };
+  const facts = new PrincipalFacts(
+    registry,
+    new ManualClock(),
+    (id) => authorities[id],
+    (identity, _certificate, from) => {
+      joined.push(`${identity.id} from ${from}`);
+      return Promise.resolve(answer);
+    },
+  );
+  const proof = { ...shown, issuers: ['theirs'] };
+  assert.equal(summary(await facts.of(device, proof, true, '192.0.2.1')), 'not-registered');
+  answer = 'later';
+  assert.equal(summary(await facts.of(device, proof, true, '192.0.2.1')), 'unknown');
+  answer = 'added';
+  assert.equal(summary(await facts.of(device, proof, true, '192.0.2.1')), 'good');
+  assert.equal(joined.length, 3);
+  // Already connected, by a password, and of the operator's own authority.
+  for (const of of [
+    facts.of(device, proof, true),
+    facts.of(device, proof, false, 'x'),
+    facts.of(device, { ...shown, issuers: ['file'] }, true, 'x'),
+  ]) {
+    assert.equal(summary(await of), 'good');
+  }
+  assert.equal(joined.length, 3);
 });
