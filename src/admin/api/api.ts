@@ -10,7 +10,7 @@ import { Approvals, type StoredRequest } from './approvals.ts';
 import type { Caller, Identification } from './caller.ts';
 import { Idempotency, type KeptAnswer } from './idempotency.ts';
 import { InputCheck } from './input.ts';
-import { openApiOptions, routeSchema } from './openapi.ts';
+import { openApiOptions, routeSchema, withProblems } from './openapi.ts';
 import { forbidden, Problem } from './problem.ts';
 import { RateLimit } from './rate-limit.ts';
 import type { Answer, Call, Input, RouteSpec } from './route.ts';
@@ -65,7 +65,7 @@ export async function createApi(services: ApiServices, options: ApiOptions): Pro
       if (!options.describe) return;
       let text: string | undefined;
       scope.get('/openapi.json', { schema: { hide: true } }, (_request, reply) => {
-        text ??= `${JSON.stringify(app.swagger())}\n`;
+        text ??= `${JSON.stringify(withProblems(app.swagger()))}\n`;
         return plain(reply).type('application/json').send(Buffer.from(text));
       });
     },
@@ -75,7 +75,7 @@ export async function createApi(services: ApiServices, options: ApiOptions): Pro
   return {
     handle: (request, response) => app.routing(request, response),
     inject: app.inject.bind(app) as FastifyInstance['inject'],
-    description: () => app.swagger(),
+    description: () => withProblems(app.swagger()),
     close: () => app.close(),
   };
 }

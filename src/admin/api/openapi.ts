@@ -41,7 +41,6 @@ export function routeSchema(spec: RouteSpec): FastifySchema {
     response[status] = { description: said, ...(schema !== undefined && { content: { [type]: { schema } } }) };
   }
   if (spec.duty !== undefined) response['202'] = { description: 'It waits for a second person; Location names the approval.' };
-  response['default'] = { description: 'A problem.', content: { 'application/problem+json': { schema: problemSchema } } };
   const query = queryOf(spec.query, scope === 'tenant');
   return {
     operationId: operation,
@@ -58,6 +57,7 @@ export function routeSchema(spec: RouteSpec): FastifySchema {
       body: { content: Object.fromEntries(takes.map((type) => [type, { schema: Type.String() }])) },
     }),
     ...(method === 'POST' && takes === undefined && { headers: idempotencyHeader }),
+    ...((method === 'PATCH' || method === 'DELETE') && { headers: versionHeader }),
     response,
   } as FastifySchema;
 }
@@ -71,6 +71,27 @@ const idempotencyHeader = Type.Object({
     }),
   ),
 });
+
+const versionHeader = Type.Object({
+  'if-match': Type.Optional(Type.String({ description: 'The ETag of what was seen: refused (412) when it was changed since.' })),
+});
+
+type Described = {
+  readonly paths: Readonly<Record<string, Readonly<Record<string, { responses: Record<string, unknown> }>>>>;
+  readonly components: Record<string, unknown>;
+};
+
+/** What every route may answer stands in it once. */
+export function withProblems(description: object): object {
+  const { paths, components, ...rest } = description as Described;
+  for (const methods of Object.values(paths)) {
+    for (const each of Object.values(methods)) each.responses['default'] = { $ref: '#/components/responses/Problem' };
+  }
+  const content = { 'application/problem+json': { schema: JSON.parse(JSON.stringify(problemSchema)) as unknown } };
+  const responses = { Problem: { description: 'It was refused, or went wrong.', content } };
+  const { schemas: _, ...others } = components;
+  return { ...rest, components: { ...others, responses }, paths };
+}
 
 function queryOf(query: TObject | undefined, hasTenant: boolean): TObject | undefined {
   if (!hasTenant) return query;
