@@ -255,7 +255,8 @@ test('serverkeygen sends a key with its certificate, if that is switched on', as
   }
   const parts = ({ headers, body }: EstAnswer): string[][] => {
     const boundary = /^multipart\/mixed; boundary=([0-9a-f]{36})$/.exec(headers['Content-Type']!)![1]!;
-    assert.ok(body.endsWith(`--${boundary}--\r\n`));
+    assert.ok(body.endsWith(`\r\n--${boundary}--\r\n`));
+    assert.equal(body.split(`\r\n--${boundary}`).length, 3);
     return body
       .split(`--${boundary}`)
       .slice(1, -1)

@@ -214,7 +214,8 @@ function decoded(text: string): string {
 }
 
 function part(type: string, content: Uint8Array): string {
-  return `Content-Type: ${type}\r\nContent-Transfer-Encoding: base64\r\n\r\n${encodeBody(content)}`;
+  // The end of line before a delimiter is the delimiter's, and CRLF (RFC 2046 §5.1.1).
+  return `Content-Type: ${type}\r\nContent-Transfer-Encoding: base64\r\n\r\n${encodeBody(content)}\r\n`;
 }
 
 /** RFC 8951 §3.1 makes the transfer encoding mean nothing; clients of before it look for it. */
