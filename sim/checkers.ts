@@ -6,11 +6,19 @@ import type { Facts, SentMessage, SubscriberFacts } from './facts.ts';
 export function check(facts: Facts, refusals: number): string[] {
   const problems = [...facts.complaints];
   for (const subscriber of facts.subscribers) {
+    problems.push(...nothingAfterTheCut(facts, subscriber));
     problems.push(...onlyWhatWasSent(facts, subscriber), ...noRepetition(facts, subscriber), ...inOrder(facts, subscriber, refusals > 0));
     if (subscriber.group === undefined && subscriber.durable) problems.push(...nothingLost(facts, subscriber));
   }
   problems.push(...groupsGetEverythingOnce(facts));
   return problems;
+}
+
+/** What is published after a right was lost never reaches who lost it. */
+function nothingAfterTheCut(facts: Facts, { clientId, cutAtMs = Infinity, received }: SubscriberFacts): string[] {
+  return received
+    .filter(({ key }) => (facts.sent.get(key)?.sentAtMs ?? 0) > cutAtMs)
+    .map(({ key, topic }) => `CUT: ${clientId} got ${key} on ${topic}, to which it had lost the right`);
 }
 
 function matching(facts: Facts, subscriber: SubscriberFacts): SentMessage[] {
@@ -23,7 +31,7 @@ function covers(filter: string, topic: string): boolean {
 
 /** Acknowledged above QoS 0 after the subscription was acknowledged: it must have arrived. */
 function nothingLost(facts: Facts, subscriber: SubscriberFacts): string[] {
-  if (subscriber.qos === 0 || subscriber.subscribedAtMs === undefined) return [];
+  if (subscriber.qos === 0 || subscriber.subscribedAtMs === undefined || subscriber.cutAtMs !== undefined) return [];
   const got = new Set(subscriber.received.map(({ key }) => key));
   return matching(facts, subscriber)
     .filter(({ qos, acknowledgedAtMs, sentAtMs }) => qos > 0 && acknowledgedAtMs !== undefined && sentAtMs > subscriber.subscribedAtMs!)

@@ -36,6 +36,10 @@ export type SubscriberFacts = {
   readonly durable: boolean;
   /** Member of this shared group. */
   readonly group: string | undefined;
+  /** What it subscribes to, when that is not the topics it gets. */
+  readonly subscribeAs?: string;
+  /** When it lost the right to its topics, for good. */
+  cutAtMs?: number;
   /** When the subscription was acknowledged. */
   subscribedAtMs: number | undefined;
   /** What the application got, without retained messages: for QoS 2 after the exchange has weeded out repetitions. */

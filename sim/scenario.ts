@@ -3,9 +3,10 @@
 import type { BrokerLimits } from '../src/broker/limits.ts';
 import type { Qos, Version } from '../src/protocols/mqtt/codec/index.ts';
 import type { MqttOptions } from '../src/protocols/mqtt/options.ts';
-import type { Action, Principal, Security } from '../src/security/security.ts';
+import type { Action, AuthenticationResult, Credentials, Principal, Reassessment, Security } from '../src/security/security.ts';
 import { check } from './checkers.ts';
 import { Facts } from './facts.ts';
+import type { SubscriberFacts } from './facts.ts';
 import { between, chance, pick } from './random-choices.ts';
 import { SimClient } from './sim-client.ts';
 import { World } from './world.ts';
@@ -20,7 +21,7 @@ export type ScenarioResult = {
   readonly simulatedMs: number;
 };
 
-const topics = ['t/a', 't/b', 't/c', 't/d'];
+const topics = ['t/a', 't/b', 't/c', 't/d', '$queue/dead'];
 const faultsMs = 40_000;
 const calmMs = 120_000;
 
@@ -74,26 +75,42 @@ const mqtt: MqttOptions = {
   responseTopicPrefix: '',
 };
 
-/** Everybody may use `t/…`; only `keeper` may use `secret/…`. */
-const security: Security = {
-  version: 1,
-  authenticate: ({ username }, answer) => {
+/** Everybody may use `t/…` and queues; only `keeper` may use `secret/…`. Rights can be lost, and peers barred for a while. */
+class SimSecurity implements Security {
+  version = 1;
+  /** Principal and filter. */
+  readonly lost = new Set<string>();
+  readonly barred = new Set<string>();
+
+  authenticate({ username }: Credentials, answer: (result: AuthenticationResult) => void): void {
     const principal: Principal = { tenant: 'main', id: username ?? 'anonymous', kind: 'device', roles: [] };
-    answer({ ok: true, principal });
-  },
-  startExchange: () => undefined,
-  allows: (principal: Principal, action: Action, topic: string) =>
-    action === 'connect' || principal.id === 'keeper' || topic.replace(/^\$share\/[^/]+\//, '').startsWith('t/'),
-};
+    answer(this.barred.has(principal.id) ? { ok: false, reason: 'refused' } : { ok: true, principal });
+  }
+
+  startExchange(): undefined {
+    return undefined;
+  }
+
+  allows({ id }: Principal, action: Action, text: string): boolean {
+    const topic = text.replace(/^\$share\/[^/]+\//, '');
+    if (action === 'subscribe' && this.lost.has(`${id} ${topic}`)) return false;
+    return action === 'connect' || id === 'keeper' || topic.startsWith('t/') || topic.startsWith('$queue/');
+  }
+
+  reassess(principal: Principal, answer: (result: Reassessment) => void): void {
+    answer(this.barred.has(principal.id) ? { standing: 'barred' } : { standing: 'good', principal: { ...principal } });
+  }
+}
 
 class Scenario {
   readonly world: World;
   readonly facts = new Facts();
+  readonly security = new SimSecurity();
   readonly clients: SimClient[] = [];
   readonly publishers: SimClient[] = [];
 
   constructor(seed: number, shards: number) {
-    this.world = new World({ seed, shards, limits, mqtt, security });
+    this.world = new World({ seed, shards, limits, mqtt, security: this.security });
     this.world.latencyMs = pick(this.world.random, [1, 20, 300]);
     for (let i = 0; i < 3; i++) this.publishers.push(this.#client(`pub${i}`, true));
     this.publishers.push(this.#client('pub-transient', false));
@@ -108,6 +125,26 @@ class Scenario {
     this.#subscriber('group1', true, 't/#', 2, 'g');
     this.#subscriber('mixed0', true, 't/b', 1, 'm');
     this.#subscriber('mixed1', false, 't/b', 1, 'm');
+    // They will lose t/b, and keep t/a; the group goes on with who is left.
+    for (const [clientId, durable] of [
+      ['victim', true],
+      ['victim-transient', false],
+    ] as const) {
+      const facts = this.#subscriber(clientId, durable, 't/b', 2, undefined, clientId);
+      const kept = { ...facts, filter: 't/a', received: [] };
+      this.facts.subscribers.push(kept);
+      this.clients.at(-1)!.subscriptions.push(kept);
+    }
+    this.#subscriber('victim-member', true, 't/c', 1, 'c', 'victim');
+    this.#subscriber('other-member', true, 't/c', 1, 'c');
+    // What it publishes is moved by an operator to where it is worked on.
+    this.publishers.push(this.#client('pub-barred', true, 'barred'));
+    const worker = this.#client('worker', true);
+    const { version } = worker.options;
+    const facts = { clientId: 'worker', version, filter: '$queue/dead', subscribeAs: '$queue/jobs', qos: 1, durable: true } as const;
+    const work: SubscriberFacts = { ...facts, group: undefined, subscribedAtMs: undefined, received: [] };
+    this.facts.subscribers.push(work);
+    worker.subscriptions.push(work);
   }
 
   #client(clientId: string, durable: boolean, username = 'somebody'): SimClient {
@@ -118,11 +155,21 @@ class Scenario {
     return client;
   }
 
-  #subscriber(clientId: string, durable: boolean, filter: string, qos: Qos, group?: string): void {
-    const client = this.#client(clientId, durable);
-    const facts = { clientId, version: client.options.version, filter, qos, durable, group, subscribedAtMs: undefined, received: [] };
+  #subscriber(clientId: string, durable: boolean, filter: string, qos: Qos, group?: string, username?: string): SubscriberFacts {
+    const client = this.#client(clientId, durable, username);
+    const facts: SubscriberFacts = {
+      clientId,
+      version: client.options.version,
+      filter,
+      qos,
+      durable,
+      group,
+      subscribedAtMs: undefined,
+      received: [],
+    };
     this.facts.subscribers.push(facts);
     client.subscriptions.push(facts);
+    return facts;
   }
 
   traffic(): void {
@@ -138,6 +185,55 @@ class Scenario {
       };
       world.after(between(world.random, 0, 1000), step);
     }
+  }
+
+  /** Rights are lost, a peer is barred, and an operator moves messages and looks around. */
+  changes(): void {
+    const { world, security, facts } = this;
+    world.after(between(world.random, 5000, 35_000), () => {
+      for (const id of ['victim', 'victim-transient']) security.lost.add(`${id} t/b`).add(`${id} t/c`);
+      for (const subscriber of facts.subscribers) {
+        if (subscriber.clientId.startsWith('victim') && subscriber.filter !== 't/a') subscriber.cutAtMs = world.nowMs;
+      }
+      this.#review();
+    });
+    world.after(between(world.random, 5000, 35_000), () => {
+      security.barred.add('barred');
+      this.#review();
+      this.#watchBarred();
+    });
+    this.#operate();
+  }
+
+  #review(): void {
+    const { security, world } = this;
+    security.version++;
+    world.node?.broker.review(
+      {},
+      (principal, answer) => security.reassess(principal, answer),
+      () => {},
+    );
+  }
+
+  #watchBarred(): void {
+    const { world, security } = this;
+    if (!security.barred.has('barred')) return;
+    const session = world.node?.broker.space('main').sessions.get('pub-barred');
+    if (session?.attachment !== undefined) this.facts.complain('BARRED: pub-barred is connected all the same');
+    world.after(100, () => this.#watchBarred());
+  }
+
+  #operate(): void {
+    const { world } = this;
+    world.ask(async ({ management }) => {
+      if (chance(world.random, 0.1)) await management.browse('main', pick(world.random, ['$queue/dead', 'inbox/sub-all']), { limit: 20 });
+      if (chance(world.random, 0.1)) await management.retained('main', '#', { limit: 10 });
+      if (chance(world.random, 0.1)) management.queues('main', { limit: 10 });
+      if (world.nowMs < faultsMs && chance(world.random, 0.05))
+        management.disconnect('main', pick(world.random, this.clients).options.clientId, 'administrative');
+      await management.move('main', '$queue/dead', '$queue/jobs', between(world.random, 1, 50));
+    });
+    world.after(between(world.random, 100, 3000), () => this.#operate());
   }
 
   /** One fault after another, each for a while. */
@@ -190,6 +286,7 @@ class Scenario {
   calm(): void {
     const { world } = this;
     world.restart();
+    this.security.barred.clear();
     world.latencyMs = 5;
     for (const disk of world.disks) disk.weather.full = disk.weather.slow = false;
     for (const client of this.clients) {
@@ -227,6 +324,7 @@ export async function runSeed(seed: number, shards: number, options: { lyingDisk
     for (const client of scenario.clients) client.connect();
     scenario.traffic();
     scenario.faults();
+    scenario.changes();
     await world.run(faultsMs + 5000);
     scenario.calm();
     await world.run(faultsMs + 5000 + calmMs);

@@ -155,7 +155,8 @@ export class SimClient implements LinkEnd {
 
   #subscribeAll(): void {
     this.subscriptions.forEach((subscription, i) => {
-      const filter = subscription.group === undefined ? subscription.filter : `$share/${subscription.group}/${subscription.filter}`;
+      const { group } = subscription;
+      const filter = group === undefined ? (subscription.subscribeAs ?? subscription.filter) : `$share/${group}/${subscription.filter}`;
       this.#send({
         type: 'subscribe',
         packetId: 60_000 + i,

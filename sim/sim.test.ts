@@ -81,6 +81,8 @@ describe('each checker finds its fault', () => {
     ['astray', ['ASTRAY'], [sent('1', { topic: 'x' })], [got('1', { topic: 'x' })]],
     ['refused', ['REFUSED'], [sent('1', { refused: true, acknowledgedAtMs: undefined })], [got('1')]],
     ['forbidden', ['FORBIDDEN'], [sent('1', { topic: 'secret/x' })], [got('1', { topic: 'secret/x' })], { filter: 'secret/#' }],
+    ['delivered after the right to it was lost', ['CUT'], [sent('1')], [got('1')], { cutAtMs: 5 }],
+    ['delivered before that', [], [sent('1'), sent('2')], [got('1')], { cutAtMs: 15 }],
     ['out of order', ['ORDER'], [sent('1'), sent('2')], [got('2'), got('1')]],
   ];
   for (const [name, expected, messages, received, options] of cases) {

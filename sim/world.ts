@@ -43,6 +43,8 @@ export class World {
   refusals = 0;
   largestOutput = 0;
   #restart: Promise<void> | undefined = undefined;
+  /** Questions to the node that are answered by promises. */
+  #asked = 0;
 
   constructor(options: WorldOptions) {
     this.#options = options;
@@ -90,6 +92,7 @@ export class World {
     this.crashes++;
     this.refusals += node.broker.counters.publishesRefusedByStore;
     this.node = undefined;
+    this.#asked = 0;
     this.turn.clear();
     for (const disk of this.disks) disk.cutPower();
     for (const link of node.links) {
@@ -118,6 +121,7 @@ export class World {
       if (this.#restart !== undefined) await this.#restart;
       if (this.failure !== undefined) throw this.failure;
       this.#endTurn();
+      if (this.#asked > 0) await this.#answers();
       const timers = this.node?.broker.timers;
       const next = Math.min(this.#events.nextDeadlineMs(), timers?.nextDeadlineMs() ?? Infinity);
       if (next > untilMs) break;
@@ -126,6 +130,22 @@ export class World {
       else this.#events.advanceOne(this.nowMs);
     }
     this.clock.advance(Math.max(0, untilMs - this.nowMs));
+  }
+
+  /** Asks the running node, if there is one, what it answers later. */
+  ask(question: (broker: Broker) => Promise<unknown>): void {
+    const { node } = this;
+    if (node === undefined) return;
+    this.#asked++;
+    void question(node.broker).finally(() => {
+      if (this.node === node) this.#asked--;
+    });
+  }
+
+  /** Lets what waits for promises go on. */
+  async #answers(): Promise<void> {
+    await new Promise((resolve) => setImmediate(resolve));
+    this.#endTurn();
   }
 
   #endTurn(): void {

@@ -100,11 +100,24 @@ function publishAll(t: TestBroker, round: string, inbox: TestConsumer, member: T
   t.settle();
 }
 
+/** Since format 2: from a queue of one journal into one of the other. */
+async function move(broker: TestBroker, round: string): Promise<void> {
+  const from = broker.nameOn(0, '$queue/from-', `-${round}`);
+  const to = broker.nameOn(1, '$queue/to-', `-${round}`);
+  const p = broker.connect('mover');
+  for (const payload of ['first', 'second']) p.publish(from, `${payload} ${round}`);
+  const { ok } = await broker.until(broker.broker.management.move('main', from, to, 1));
+  if (!ok) throw new Error('the fixture cannot be made');
+  p.disconnect();
+}
+
 const t = await TestBroker.start({ shards: 2 });
 everything(t, 'before');
+await move(t, 'before');
 t.broker.checkpoint(() => {});
 t.settle();
 everything(t, 'after');
+await move(t, 'after');
 // Two sessions that are attached for ever would be taken for lost at the restart: as after a crash.
 const stored = storedBroker(t);
 const holds = everythingOf(await broughtBack(stored));

@@ -351,6 +351,7 @@ export class Broker implements BrokerPort {
     const retired: CompetingConsumers[] = [];
     const orphans: Entry[] = [];
     const sessionOf = (key: number): ClientSession | undefined => sessions.get(key);
+    for (const recovery of recoveries) completeMoves(recovery, recoveries);
     recoveries.forEach((recovery, i) => {
       const shard = this.shards[i]!;
       // A session that had no record must not share its key with a new one.
@@ -464,6 +465,17 @@ export class Broker implements BrokerPort {
     // The clock may have been set back in between.
     const goneMs = Math.max(0, this.#context.clock.wallMs() - session.disconnectedAtMs);
     session.scheduleExpiry(Math.max(0, session.sessionExpiryMs - goneMs));
+  }
+}
+
+/** What has been moved to another shard has left, although a crash came before that was written. */
+function completeMoves({ movedFrom, shard: target }: ShardRecovery, recoveries: readonly ShardRecovery[]): void {
+  for (const from of movedFrom) {
+    const source = recoveries[from.shard];
+    if (source?.queues.get(from.queueId)?.entries.delete(from.position) !== true) continue;
+    source.shard.writeSettle(from.queueId, from.position);
+    target.movedFrom.add(from);
+    source.shard.afterAll(() => target.movedFrom.delete(from));
   }
 }
 

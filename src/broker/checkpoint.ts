@@ -10,7 +10,7 @@ import type { CompetingConsumers } from './competing-consumers.ts';
 import type { BrokerContext } from './context.ts';
 import { Queue } from './queue.ts';
 import type { Entry } from './queue.ts';
-import { RecordKind, writeEntries, writeNumber, writeOrigins, writeRetained } from './records.ts';
+import { RecordKind, writeEntries, writeMovedFrom, writeNumber, writeOrigins, writeRetained } from './records.ts';
 import type { CheckpointedEntry } from './records.ts';
 import type { Shard } from './shard.ts';
 import type { TopicSpace } from './topic-space.ts';
@@ -119,6 +119,11 @@ export class Checkpointer {
         yield;
       }
     }
+    for (const from of shard.movedFrom) {
+      shard.touch();
+      writeMovedFrom(shard.writer, from);
+      yield;
+    }
     for (const [session, ids] of shard.origins) {
       shard.touch();
       writeOrigins(shard.writer, RecordKind.origins, session, [...ids]);
@@ -132,7 +137,7 @@ export class Checkpointer {
   }
 
   *#writeEntries(queue: Queue): Generator<void, void, void> {
-    const entries: Entry[] = [...(queue.holder?.taken() ?? [])].concat(queue.ready.toArray());
+    const entries: Entry[] = [...(queue.holder?.taken() ?? []), ...(queue.leaving ?? [])].concat(queue.ready.toArray());
     for (let i = 0; i < entries.length; i += entriesPerRecord) {
       const records: CheckpointedEntry[] = [];
       for (const entry of entries.slice(i, i + entriesPerRecord)) {

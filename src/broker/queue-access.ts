@@ -12,6 +12,8 @@ import type { Stored } from './stored.ts';
 
 /** Messages dropped or moved before other work gets its turn. */
 const sliceMessages = 1000;
+/** Messages moved at a time into another journal. */
+const sliceBetween = 100;
 /** Of a page that is browsed. At least one message is on it. */
 const maxPageBytes = 4 * 1024 * 1024;
 
@@ -98,11 +100,13 @@ export class QueueAccess {
     let messages = 0;
     let isFull = false;
     while (messages < maxMessages && !isFull && canGoOn(from) && canGoOn(to)) {
-      const chunk = waiting(from, before, Math.min(within ? sliceMessages : 100, maxMessages - messages));
-      if (chunk.length === 0) break;
-      const moved = within ? moveWithin(from, to, chunk) : await this.#moveBetween(from, to, chunk);
-      messages += moved;
-      isFull = moved < chunk.length && !hasRoom(to, chunk);
+      const first = from.ready.at(0);
+      // What comes meanwhile stays.
+      if (first === undefined || first.position >= before) break;
+      const most = Math.min(maxMessages - messages, before - first.position, within ? sliceMessages : sliceBetween);
+      messages += within ? moveWithin(from, to, most) : await this.#moveBetween(from, to, most);
+      const next = from.ready.at(0);
+      isFull = next !== undefined && !to.fits(next.stored!.bytes);
       await this.#nextTurn();
     }
     this.#busy.delete(from);
@@ -112,35 +116,31 @@ export class QueueAccess {
   }
 
   /**
-   * Between queues that do not share a journal: a message is durable in the target before it leaves the source, so that a crash may
-   * leave it in both, and never in none.
+   * Between queues that do not share a journal: a message is durable in the target before it leaves the source. The target's row
+   * says where it came from, so that a crash in between leaves it in the target alone.
    */
-  async #moveBetween(from: Queue, to: Queue, chunk: readonly Entry[]): Promise<number> {
-    const messages: (Message | undefined)[] = [];
-    for (const { stored } of chunk) {
-      const message = stored && (await this.read(from.shard, stored));
-      messages.push(message === 'unavailable' ? undefined : message);
-    }
-    const moved: { readonly entry: Entry; readonly copy: Entry }[] = [];
-    for (const [i, entry] of chunk.entries()) {
-      const message = messages[i];
-      if (message === undefined || !isWaiting(entry) || !canGoOn(to)) continue;
-      if (!to.fits(entry.stored!.bytes)) break;
-      moved.push({ entry, copy: put(to, entry, message) });
+  async #moveBetween(from: Queue, to: Queue, most: number): Promise<number> {
+    const moved: Entry[] = [];
+    for (let entry = from.ready.at(0); entry !== undefined && moved.length < most; entry = from.ready.at(0)) {
+      const stored = entry.stored!;
+      const message = await this.read(from.shard, stored);
+      if (message === 'unavailable' || !canGoOn(to) || !to.fits(stored.bytes)) break;
+      // Meanwhile a consumer may have been quicker.
+      if (message === undefined || from.ready.at(0) !== entry) continue;
+      from.setAside();
+      put(to, entry, message);
+      moved.push(entry);
     }
     if (moved.length === 0) return 0;
-    if (to.durable) await durable(to.shard);
-    const gone = new Set<Entry>();
-    const doubled = new Set<Entry>();
-    for (const { entry, copy } of moved) {
-      if (isWaiting(entry)) gone.add(entry);
-      // A consumer was quicker.
-      else if (isWaiting(copy)) doubled.add(copy);
-    }
-    from.removeWaiting(gone, 'moved');
-    to.removeWaiting(doubled, 'moved');
+    await durable(to.shard);
+    for (const entry of moved) from.movedAway(entry);
+    const sources = [...to.shard.movedFrom].filter(({ shard, queueId }) => shard === from.shard.index && queueId === from.id);
+    // When it is durable that they have left, nobody need know where they came from.
+    from.shard.afterAll(() => {
+      for (const source of sources) to.shard.movedFrom.delete(source);
+    });
     to.holder?.pump();
-    return gone.size;
+    return moved.length;
   }
 
   #refusal(queue: Queue): ManagementResult<never> | undefined {
@@ -180,10 +180,6 @@ function canGoOn({ removed, shard }: Queue): boolean {
   return !removed && shard.stall === undefined;
 }
 
-function isWaiting(entry: Entry): boolean {
-  return !entry.gone && entry.state === 'ready' && entry.stored !== undefined;
-}
-
 /** Waiting and unsettled ones after a position, in their order. */
 function entriesAfter(queue: Queue, after: number, limit: number): Entry[] {
   const taken = [...(queue.holder?.taken() ?? [])].filter(({ position, stored }) => position > after && stored !== undefined);
@@ -199,23 +195,9 @@ function entriesAfter(queue: Queue, after: number, limit: number): Entry[] {
   return entries.toSorted((a, b) => a.position - b.position).slice(0, limit);
 }
 
-function waiting(queue: Queue, before: number, most: number): Entry[] {
-  const entries: Entry[] = [];
-  for (let i = 0; i < most; i++) {
-    const entry = queue.ready.at(i);
-    if (entry === undefined || entry.position >= before) break;
-    entries.push(entry);
-  }
-  return entries;
-}
-
-function hasRoom(queue: Queue, entries: readonly Entry[]): boolean {
-  return queue.fits(Math.max(0, ...entries.map(({ stored }) => stored?.bytes ?? 0)));
-}
-
-function moveWithin(from: Queue, to: Queue, chunk: readonly Entry[]): number {
+function moveWithin(from: Queue, to: Queue, most: number): number {
   let moved = 0;
-  for (const entry of chunk) {
+  for (let entry = from.ready.at(0); entry !== undefined && moved < most; entry = from.ready.at(0)) {
     if (!to.fits(entry.stored!.bytes)) break;
     from.takeFirst();
     from.moveTo(to, entry);
@@ -225,18 +207,18 @@ function moveWithin(from: Queue, to: Queue, chunk: readonly Entry[]): number {
 }
 
 /** A copy of an entry at the end of another queue. */
-function put(to: Queue, entry: Entry, message: Message): Entry {
+function put(to: Queue, entry: Entry, message: Message): void {
   const copy = to.append(entry.guarantee, entry.retained, undefined);
   copy.redelivered = entry.redelivered;
   if (to.durable) {
     to.shard.store(message, undefined, 0, 0, [copy]);
+    if (entry.row > 0) to.shard.writeMovedFrom({ shard: entry.queue.shard.index, queueId: entry.queue.id, position: entry.position });
     to.shard.pumpWhenDurable(to);
   } else {
     copy.stored = new KeptOnce(message).stored();
     to.shard.acquire(copy.stored);
   }
   to.enqueue(copy);
-  return copy;
 }
 
 /** Unsettled entries of a queue. */

@@ -99,6 +99,8 @@ export class Queue {
   expiring = 0;
   /** None of them does before it. */
   #nextExpiryMs = Infinity;
+  /** Set aside by a move. */
+  leaving: Set<Entry> | undefined = undefined;
   /** Nothing may come in any more: its session is over, or nobody shares it. */
   removed = false;
   /** It is being removed: one record says so for all its entries. */
@@ -308,14 +310,18 @@ export class Queue {
     for (const entry of expired) this.leave(entry, 'expired');
   }
 
-  /** Takes out waiting entries, wherever they stand. */
-  removeWaiting(entries: ReadonlySet<Entry>, how: Departure): void {
-    if (entries.size === 0) return;
-    this.ready.removeWhere((entry) => entries.has(entry));
-    for (const entry of entries) {
-      if (entry.stored!.expiresAtMs > 0) this.expiring--;
-      this.leave(entry, how);
-    }
+  /** Sets the first entry aside for a move to another shard: nobody gets it any more, and a checkpoint still knows it. */
+  setAside(): Entry {
+    const entry = this.takeFirst()!;
+    (this.leaving ??= new Set()).add(entry);
+    return entry;
+  }
+
+  /** What was set aside is durable elsewhere. */
+  movedAway(entry: Entry): void {
+    this.leaving!.delete(entry);
+    if (this.leaving!.size === 0) this.leaving = undefined;
+    this.leave(entry, 'moved');
   }
 
   /** Empties the queue of what waits. Returns how many. */

@@ -27,8 +27,8 @@ for (let format = 1; format <= recordVersion; format++) {
   });
 }
 
-test('the fixture holds every kind of record, before its checkpoint and after it', () => {
-  const { shards } = fixture(1, 'journals') as StoredBroker;
+test('the newest fixture holds every kind of record, before its checkpoint and after it', () => {
+  const { shards } = fixture(recordVersion, 'journals') as StoredBroker;
   const kinds = { before: new Set<number>(), after: new Set<number>() };
   let trimmed = 0;
   for (const { checkpoint, rows } of shards) {

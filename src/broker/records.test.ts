@@ -11,6 +11,7 @@ import {
   readDelivery,
   readEntries,
   readMessage,
+  readMovedFrom,
   readNumber,
   readOrigins,
   readQueue,
@@ -23,6 +24,7 @@ import {
   writeDelivery,
   writeEntries,
   writeMessage,
+  writeMovedFrom,
   writeNumber,
   writeOrigins,
   writeQueue,
@@ -274,6 +276,7 @@ describe('what is written is read', () => {
     for (const kind of [RecordKind.removed, RecordKind.counters]) {
       roundTrip(kind, number, (writer, written) => writeNumber(writer, kind, written), readNumber);
     }
+    roundTrip(RecordKind.movedFrom, record({ shard: number, queueId: number, position: number }), writeMovedFrom, readMovedFrom);
     roundTrip(RecordKind.entries, fc.array(checkpointed, { maxLength: 5 }), writeEntries, readEntries);
     const retained = fc.oneof(
       record({ tenant: text, topic: text, stored: fc.constant(undefined), owner: fc.constant('') }),
@@ -309,6 +312,7 @@ const readers: Record<number, (row: Uint8Array, start: number, end: number) => u
   [RecordKind.entries]: readEntries,
   [RecordKind.origins]: readOrigins,
   [RecordKind.counters]: readNumber,
+  [RecordKind.movedFrom]: readMovedFrom,
 };
 
 /** Reads, or says by RowError why not. Anything else is a fault. */

@@ -38,10 +38,15 @@ export const RecordKind = {
   origins: 14,
   /** For checkpoints: the next queue id. */
   counters: 15,
+  /**
+   * What entered a queue of this shard in the same row was moved here from a queue of another shard, where it may still stand: it
+   * has left there. Since version 2.
+   */
+  movedFrom: 16,
 } as const;
 
 /**
- * Version of every record that is written; earlier ones are read for ever. 2: `retained` names who published it.
+ * Version of every record that is written; earlier ones are read for ever. 2: `retained` names who published it; `movedFrom`.
  */
 export const recordVersion = 2;
 const never = Number.MAX_SAFE_INTEGER;
@@ -393,6 +398,22 @@ export function writeNumber(writer: RowWriter, kind: number, value: number): voi
 
 export function readNumber(bytes: Uint8Array, start: number, end: number): number {
   return open(bytes, start, end).varint();
+}
+
+/** An entry of another shard's queue. */
+export type MovedFrom = { readonly shard: number; readonly queueId: number; readonly position: number };
+
+export function writeMovedFrom(writer: RowWriter, from: MovedFrom): void {
+  begin(writer, RecordKind.movedFrom);
+  writer.varint(from.shard);
+  writer.varint(from.queueId);
+  writer.varint(from.position);
+  writer.end();
+}
+
+export function readMovedFrom(bytes: Uint8Array, start: number, end: number): MovedFrom {
+  const reader = open(bytes, start, end);
+  return { shard: reader.varint(), queueId: reader.varint(), position: reader.varint() };
 }
 
 /** Where a stored message stands, and what recovery must know of it without reading it. */

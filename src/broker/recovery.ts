@@ -12,6 +12,7 @@ import {
   readDelivery,
   readEntries,
   readMessage,
+  readMovedFrom,
   readNumber,
   readOrigins,
   readQueue,
@@ -25,6 +26,7 @@ import type {
   CheckpointedEntry,
   EntryFields,
   EntryState,
+  MovedFrom,
   QueueRecord,
   SessionRecord,
   StoredReference,
@@ -59,6 +61,8 @@ export class ShardRecovery {
   /** By tenant and topic. */
   readonly retained = new Map<string, Map<string, RecoveredRetained>>();
   readonly origins = new Map<number, Set<number>>();
+  /** Entries of other shards that stand here now. */
+  readonly movedFrom: MovedFrom[] = [];
   /** Sessions that are named, here or in other shards; they need not have a record of their own. */
   readonly sessionKeys = new Set<number>();
   readonly shard: Shard;
@@ -127,6 +131,9 @@ export class ShardRecovery {
         return;
       case RecordKind.counters:
         this.#nextQueueId = Math.max(this.#nextQueueId, readNumber(bytes, start, end));
+        return;
+      case RecordKind.movedFrom:
+        this.movedFrom.push(readMovedFrom(bytes, start, end));
         return;
       default:
         throw new RowError(`unknown kind of record ${kind}; was it written by a later version?`);

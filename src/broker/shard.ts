@@ -14,8 +14,17 @@ import type { ClientSession } from './client-session.ts';
 import { Outcome } from './port.ts';
 import type { Consumer } from './port.ts';
 import type { Entry, Queue } from './queue.ts';
-import { RecordKind, readMessage, writeDelivery, writeEntries, writeMessage, writeOrigins, writeSettle } from './records.ts';
-import type { CheckpointedEntry } from './records.ts';
+import {
+  RecordKind,
+  readMessage,
+  writeDelivery,
+  writeEntries,
+  writeMessage,
+  writeMovedFrom,
+  writeOrigins,
+  writeSettle,
+} from './records.ts';
+import type { CheckpointedEntry, MovedFrom } from './records.ts';
 import { RowWriter } from './row-writer.ts';
 import { Stored, StoredRow, storedBytes } from './stored.ts';
 import type { PayloadMemory, Waiter } from './stored.ts';
@@ -82,6 +91,8 @@ export class Shard implements JournalEvents {
   readonly sessions = new Map<number, ClientSession>();
   /** Packet ids of exactly-once messages stored here whose publishers have not released them, by session key. */
   readonly origins = new Map<number, Set<number>>();
+  /** Entries of other shards' queues that have been moved here, while it is not durable that they have left there. */
+  readonly movedFrom = new Set<MovedFrom>();
   nextQueueId = 1;
   durableRow = 0;
   /** Rows before it are needed only for the messages they hold. */
@@ -290,6 +301,12 @@ export class Shard implements JournalEvents {
   writeMove(to: CheckpointedEntry, fromQueueId: number, fromPosition: number): void {
     writeEntries(this.writer, [to]);
     writeSettle(this.writer, fromQueueId, fromPosition);
+  }
+
+  /** In the row of what was moved. */
+  writeMovedFrom(from: MovedFrom): void {
+    this.movedFrom.add(from);
+    writeMovedFrom(this.writer, from);
   }
 
   /** Returns the row it was written into. */

@@ -95,7 +95,7 @@ export function assertInvariants(broker: Broker): void {
   };
   for (const queue of everyQueue(broker)) {
     assert.equal(queue.ledger.imbalance(), 0, `books of ${queue.name}`);
-    const entries = [...queue.ready.toArray(), ...(queue.holder?.taken() ?? [])];
+    const entries = [...queue.ready.toArray(), ...(queue.holder?.taken() ?? []), ...(queue.leaving ?? [])];
     for (const entry of entries) {
       assert.equal(entry.gone, false);
       note(entry.stored);
