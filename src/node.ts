@@ -8,6 +8,7 @@ import { auditPart } from './node/audit-part.ts';
 import { brokerPart } from './node/broker-part.ts';
 import { dataDirectoryPart } from './node/data-directory-part.ts';
 import { enrolmentPart } from './node/enrolment-part.ts';
+import { expiryPart } from './node/expiry-part.ts';
 import { keystorePart } from './node/keystore-part.ts';
 import { Lifecycle } from './node/lifecycle.ts';
 import { ListenersPart, type OpenListener } from './node/listeners-part.ts';
@@ -59,6 +60,7 @@ export class HeliographNode {
       keystorePart(rooms, refreshTls),
       revocationPart(rooms),
       securityPart(rooms),
+      expiryPart(rooms),
       loopPart(rooms),
       brokerPart(rooms),
       liveCutPart(rooms),

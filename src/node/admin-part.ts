@@ -136,6 +136,7 @@ export class AdminPart implements Part {
       ...registry,
       ...this.#listeners.all,
       ...(this.#rooms.revocation?.metrics ?? []),
+      ...(this.#rooms.expiry === undefined ? [] : [this.#rooms.expiry]),
       ...(this.#rooms.publicPki === undefined ? [] : [this.#rooms.publicPki]),
     ];
   }

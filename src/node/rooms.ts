@@ -18,6 +18,7 @@ import type { HttpProtocol } from '../net/http-protocol.ts';
 import type { EnrolmentDesk } from '../security/pki/enrolment/enrolment-desk.ts';
 import type { Pki } from '../security/pki/pki.ts';
 import type { Keystore } from '../security/pki/keystore.ts';
+import type { ExpiryWatch } from '../security/pki/revocation/expiry-watch.ts';
 import type { Revocation } from './revocation-part.ts';
 
 export class Rooms {
@@ -36,6 +37,7 @@ export class Rooms {
   pki: Pki | undefined;
   revocation: Revocation | undefined;
   publicPki: MetricSource | undefined;
+  expiry: ExpiryWatch | undefined;
   enrolment: EnrolmentDesk | undefined;
   /** What listeners of kind est speak. */
   est: HttpProtocol | undefined;

@@ -31,7 +31,7 @@ export function systemTopicsPart(rooms: Rooms, listeners: ListenersPart): Part {
   };
 }
 
-function systemTopics({ broker, clock, startedAtMs }: Rooms, listeners: ListenersPart): Map<string, string> {
+function systemTopics({ broker, clock, startedAtMs, expiry }: Rooms, listeners: ListenersPart): Map<string, string> {
   const values = new Map<string, string | number>([
     ['version', `heliograph ${packageVersion()}`],
     ['uptime', `${Math.round((clock.wallMs() - startedAtMs) / 1000)} seconds`],
@@ -45,6 +45,7 @@ function systemTopics({ broker, clock, startedAtMs }: Rooms, listeners: Listener
     ['publish/messages/received', broker.counters.publishesAccepted],
     ['publish/messages/sent', broker.total.delivered],
     ['publish/messages/dropped', broker.total.dropped()],
+    ...(expiry?.topics() ?? []),
   ]);
   return new Map([...values].map(([topic, value]) => [topic, String(value)]));
 }
