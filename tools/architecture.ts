@@ -49,7 +49,7 @@ export const rooms: Readonly<Record<string, Room>> = {
     ],
   },
   // Checks access rules at start with the code that will apply them.
-  'src/config': { imports: ['src/base', 'src/security'] },
+  'src/config': { imports: ['src/base', 'src/message', 'src/security'] },
   'src/node': { imports: ['src'] },
   'src/cli': { imports: ['src'] },
   'src/main': { imports: ['src/cli', 'src/config', 'src/base'] },

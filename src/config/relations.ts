@@ -2,6 +2,7 @@
 
 import { ruleFaults } from '../security/policy/rules.ts';
 import { userFaults } from '../security/user-directory.ts';
+import { outsideAuthenticationViolations } from './outside-authentication.ts';
 import type { Config, ListenerConfig } from './schema.ts';
 
 export type Violation = { readonly path: string; readonly what: string; readonly fix: string };
@@ -10,6 +11,7 @@ export function violations(config: Config): Violation[] {
   return [
     ...listenerViolations(config),
     ...securityViolations(config),
+    ...outsideAuthenticationViolations(config),
     ...registryViolations(config),
     ...pkiViolations(config),
     ...limitViolations(config),

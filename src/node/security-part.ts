@@ -6,6 +6,7 @@ import { usersFileIsExposed } from '../security/users-file.ts';
 import { createFirstAdministrator } from './first-administrator.ts';
 import { importUsersFile } from './import-users-file.ts';
 import { securityPolicy } from './options.ts';
+import { outsideAuthenticators } from './outside-authenticators.ts';
 import type { Part } from './part.ts';
 import { usersFilePath } from './paths.ts';
 import type { Rooms } from './rooms.ts';
@@ -34,10 +35,11 @@ export function securityPart(rooms: Rooms): Part {
         importedUsersFile: `${usersFile}.imported`,
       });
       const policy = securityPolicy(config, rooms.dev);
+      const authenticators = await outsideAuthenticators(config, { clock, random, log });
       rooms.authorization = createAuthorization(policy, { clock, log, registry }, config.security.policyLimits);
       rooms.security = createSecurity(
         { ...policy, usersFile, limits: config.security.limits },
-        { clock, random, log, lookUps, audit, authorization: rooms.authorization, ...authoritiesOf(rooms) },
+        { clock, random, log, lookUps, audit, authenticators, authorization: rooms.authorization, ...authoritiesOf(rooms) },
       );
     },
     stop: () => rooms.security.close(),

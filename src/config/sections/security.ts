@@ -6,6 +6,8 @@ import { defaultAuthentication, defaultCertificatePolicy, defaultSecurityLimits 
 import { methods } from '../../security/security.ts';
 import { certificateRules } from '../../security/peer-certificate.ts';
 import { defaultTenant } from '../../message/names.ts';
+import { jwtSection } from './jwt.ts';
+import { webhookSection } from './webhook.ts';
 import { choice, count, flag, list, milliseconds, optional, section, text } from '../fields.ts';
 
 const name = (description: string) => text({ maxLength: 128, live: true }, description);
@@ -122,6 +124,8 @@ export const securitySection = section(
       { default: 300_000, min: 0, max: 86_400_000, live: true },
       'Changes hold for connected sessions at once. Besides, all of them are looked at this often, in case a change went unnoticed. 0: never.',
     ),
+    jwt: jwtSection,
+    webhook: webhookSection,
     limits: section(
       {
         checksRunning: count(

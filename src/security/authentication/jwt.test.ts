@@ -9,7 +9,8 @@ import type { Credentials } from '../security.ts';
 import type { ExchangeVerdict, Verdict } from './authenticator.ts';
 import { JwtAuthenticator, type JwtSettings } from './jwt.ts';
 import { defaultJwtAlgorithms, type JwtIssuer } from './jwt-issuer.ts';
-import { defaultKeySetLimits, type KeySource } from './key-set.ts';
+import type { KeySource } from './key-set.ts';
+import { defaultKeySetLimits } from './key-set-limits.ts';
 import { JsonServer } from './testing/json-server.ts';
 
 type Keys = { readonly private: CryptoKey; readonly jwk: JWK; readonly kid: string; readonly alg: string };

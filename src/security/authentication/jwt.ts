@@ -10,7 +10,8 @@ import type { MetricSource, Sample } from '../../base/metrics.ts';
 import type { Credentials } from '../security.ts';
 import type { Authenticator, ExchangeVerdict, Identity, MechanismExchange, Verdict } from './authenticator.ts';
 import { identityOf, type JwtIssuer } from './jwt-issuer.ts';
-import { KeySet, type KeySetLimits, type KeySource } from './key-set.ts';
+import { KeySet, type KeySource } from './key-set.ts';
+import type { KeySetLimits } from './key-set-limits.ts';
 
 export const jwtMechanism = 'JWT';
 /** Larger ones would not fit into a header anywhere else either. */

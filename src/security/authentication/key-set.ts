@@ -4,6 +4,7 @@
 import { createLocalJWKSet, type JWK, type JWTVerifyGetKey } from 'jose';
 import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
+import type { KeySetLimits } from './key-set-limits.ts';
 import { askJson, outboundUrlFault } from './outbound-json.ts';
 
 export type KeySource =
@@ -12,25 +13,6 @@ export type KeySource =
   | { readonly kind: 'discovery'; readonly issuer: string }
   /** Somebody else reads it: the text of a key set. @throws what is told in the log */
   | { readonly kind: 'file'; readonly read: () => Promise<string> };
-
-export type KeySetLimits = {
-  /** Keys that are older are fetched again, while they still count. */
-  readonly refreshMs: number;
-  /** Keys that are older count no more. */
-  readonly keepMs: number;
-  /** Least time between two fetches, also for keys that are not known: tokens are made by anybody. */
-  readonly pauseMs: number;
-  readonly timeoutMs: number;
-  readonly maxBytes: number;
-};
-
-export const defaultKeySetLimits: KeySetLimits = {
-  refreshMs: 15 * 60_000,
-  keepMs: 24 * 3_600_000,
-  pauseMs: 10_000,
-  timeoutMs: 5_000,
-  maxBytes: 256 * 1024,
-};
 
 const maxKeys = 100;
 
