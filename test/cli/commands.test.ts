@@ -72,25 +72,33 @@ test('what config defaults prints passes config check', async (t) => {
 test('users are added, listed, changed and removed; the password never shows', async (t) => {
   const data = join(scratch(t), 'data');
   const place = ['--data', data, '--json'];
-  assert.deepEqual(JSON.parse((await runCli(['user', 'add', 'ann', '--role', 'device', ...place], 'correct horse\n')).stdout), {
-    tenant: 'main',
-    name: 'ann',
-    roles: ['device'],
-  });
-  const file = join(data, 'users.json');
-  assert.equal(statSync(file).mode & 0o077, 0);
-  assert.ok(!readFileSync(file, 'utf8').includes('correct horse'));
+  const json = async (...args: string[]): Promise<Record<string, unknown>> =>
+    JSON.parse((await runCli(['user', ...args, ...place], 'correct horse\n')).stdout) as Record<string, unknown>;
+  const { tenant, id, roles, ...made } = await json('add', 'ann', '--role', 'device', '--title', 'Ann');
+  assert.deepEqual({ tenant, id, roles }, { tenant: 'main', id: 'ann', roles: ['device'] });
+  assert.ok(!('password' in made));
+  const file = join(data, 'registry.db');
+  if (process.platform !== 'win32') assert.equal(statSync(file).mode & 0o077, 0);
+  assert.ok(!readFileSync(file, 'latin1').includes('correct horse'));
   const again = await runCli(['user', 'add', 'ann', ...place], 'correct horse\n');
   assert.equal(again.code, 1);
-  assert.match((JSON.parse(again.stderr) as { error: { what: string } }).error.what, /exists already/);
-  await runCli(['user', 'roles', 'ann', 'application', 'ops', ...place]);
-  const listed = JSON.parse((await runCli(['user', 'list', ...place])).stdout) as { name: string; roles: string[] }[];
+  assert.match((JSON.parse(again.stderr) as { error: { what: string } }).error.what, /ann already/);
+  const short = await runCli(['user', 'password', 'ann', ...place], 'short\n');
+  assert.match((JSON.parse(short.stderr) as { error: { what: string } }).error.what, /fewer than 8/);
+  const { password } = await json('password', 'ann', '--generate');
+  assert.match(password as string, /^[a-z0-9-]{20,}$/);
+  await json('roles', 'ann', 'application', 'ops');
+  const listed = (await json('list')) as unknown as { id: string; roles: string[] }[];
   assert.deepEqual(
-    listed.map(({ name, roles }) => ({ name, roles })),
-    [{ name: 'ann', roles: ['application', 'ops'] }],
+    listed.map((user) => ({ id: user.id, roles: user.roles })),
+    [{ id: 'ann', roles: ['application', 'ops'] }],
   );
-  assert.equal((await runCli(['user', 'remove', 'ann', ...place])).code, 0);
-  assert.deepEqual(JSON.parse((await runCli(['user', 'list', ...place])).stdout), []);
+  assert.deepEqual(await json('remove', 'ann'), { tenant: 'main', id: 'ann' });
+  assert.deepEqual(await json('list'), []);
+  // Every change is on record, done by a command as by a node; what was typed is not.
+  const audit = await runCli(['audit', 'list', ...place]);
+  for (const action of ['user.create', 'user.password.set', 'user.update', 'user.remove']) assert.ok(audit.stdout.includes(action), action);
+  assert.ok(!audit.stdout.includes('correct horse') && !audit.stdout.includes(password as string));
 });
 
 test('no password on standard input is an error, not an empty password', async (t) => {

@@ -59,7 +59,7 @@ test('devices are added, shown, found, disabled, enabled and removed', async (t)
   await good(device('remove', 'pump-7'));
   await bad(device('show', 'pump-7'), /There is no device main\/pump-7/);
   await bad(device('list', '--limit', 'x'), /no number of devices/);
-  await bad(device('list', '--status', 'sleepy'), /active or disabled/);
+  await bad(device('list', '--status', 'sleepy'), /must be one of active, disabled/);
 });
 
 test('devices come out of files and go into files; refused rows are told', async (t) => {
@@ -101,13 +101,15 @@ test('a running broker keeps out who was disabled, from the next connect on', as
   const { directory, device } = scratch(t);
   const data = join(directory, 'data');
   const file = join(directory, 'heliograph.yaml');
-  const others = ['mqtts', 'ws', 'wss', 'admin', 'pki'].map((name) => `${name}: {enabled: false}`).join(', ');
-  writeFileSync(file, `listeners: {mqtt: {port: 0}, ${others}}\n`);
+  const others = ['mqtts', 'ws', 'wss', 'est', 'pki'].map((name) => `${name}: {enabled: false}`).join(', ');
+  writeFileSync(file, `listeners: {mqtt: {port: 0}, admin: {port: 0}, ${others}}\n`);
   const password = 'open-sesame-0815';
-  assert.equal((await runCli(['user', 'add', 'pump-7', '--role', 'device', '--data', data], `${password}\n`)).code, 0);
-  await good(device('add', 'pump-7'));
+  await good(device('add', 'pump-7', '--role', 'device'));
+  assert.equal((await runCli(['device', 'password', 'pump-7', '--data', data], `${password}\n`)).code, 0);
   const served = new Served(['--config', file, '--data', data]);
   t.after(() => served.kill());
+  // From now on commands ask the broker.
+  await served.port('admin');
   const url = `mqtt://127.0.0.1:${await served.port('mqtt')}`;
   const connect = async (): Promise<number> => {
     try {

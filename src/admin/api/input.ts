@@ -58,6 +58,7 @@ function wordsOf(fault: Fault): string {
   if (fault.keyword === 'required') return 'is missing';
   // A member that the schema does not know is told as one that nothing can satisfy.
   if (fault.keyword === 'additionalProperties' || fault.keyword === 'boolean') return 'is not known here';
+  if (fault.keyword === 'enum') return `must be one of ${((fault.params?.['allowedValues'] ?? []) as readonly unknown[]).join(', ')}`;
   return fault.message;
 }
 
