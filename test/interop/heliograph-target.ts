@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 
 import { Child, run } from './process.ts';
 
-import type { Target } from './target.ts';
+import type { Endpoint, Target } from './target.ts';
 
 const program = fileURLToPath(new URL('../../bin/heliograph.js', import.meta.url));
 
@@ -17,6 +17,8 @@ export const deviceName = 'interop-device';
 const configuration = `
 mqtt:
   maxPacketBytes: 8MiB
+enrolment:
+  serverKeyGeneration: true
 `;
 
 export async function startHeliograph(portOffset: number, more = ''): Promise<Target & { readonly log: () => string }> {
@@ -33,6 +35,14 @@ export async function startHeliograph(portOffset: number, more = ''): Promise<Ta
   let child = await start();
   const banner = await child.waitFor(/user admin, password \S+/);
   const password = /password (\S+)/.exec(banner)![1]!;
+  const cli = async (...args: readonly string[]): Promise<string> => {
+    const { code, output } = await run(process.execPath, [program, ...args, '--data', data]);
+    if (code !== 0) throw new Error(`heliograph ${args.join(' ')}\nended with ${code}:\n${output}`);
+    return output;
+  };
+  const token = async (id: string, ...options: readonly string[]): Promise<string> =>
+    /hgt_\S+/.exec(await cli('enrol', 'token', 'create', id, ...options))![0];
+  const caFile = join(data, 'pki', 'ca.crt');
   const at = (port: number): { host: string; port: number } => ({ host: 'localhost', port: port + portOffset });
   return {
     name: 'heliograph',
@@ -40,9 +50,14 @@ export async function startHeliograph(portOffset: number, more = ''): Promise<Ta
     tls: at(8883),
     ws: { ...at(8083), host: '127.0.0.1' },
     wss: at(8084),
-    tlsFacts: { caFile: join(data, 'pki', 'ca.crt'), client: await issueDevice(folder, join(data, 'pki')) },
+    tlsFacts: { caFile, client: await issueDevice(folder, caFile, at(8085), await token(deviceName, '--new-devices')) },
     credentials: { username: 'admin', password },
     log: () => child.tail(),
+    enrolment: {
+      est: at(8085),
+      token,
+      cli,
+    },
     async crash() {
       child.kill('SIGKILL');
       await child.exit();
@@ -57,16 +72,14 @@ export async function startHeliograph(portOffset: number, more = ''): Promise<Ta
   };
 }
 
-/** A certificate for a device from the broker's own CA. */
-async function issueDevice(folder: string, pki: string): Promise<{ certFile: string; keyFile: string }> {
-  const openssl = async (...args: string[]): Promise<void> => {
-    const { code, output } = await run('openssl', args, { cwd: folder });
-    if (code !== 0) throw new Error(`openssl ${args.join(' ')}: ${output}`);
-  };
-  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', 'device.key'];
-  await openssl('req', ...key, '-subj', `/CN=${deviceName}`, '-out', 'device.csr');
-  await writeFile(join(folder, 'device.ext'), 'extendedKeyUsage=clientAuth\nkeyUsage=digitalSignature\n');
-  const issuer = ['-CA', join(pki, 'ca.crt'), '-CAkey', join(pki, 'ca-key.pem'), '-CAcreateserial', '-CAserial', 'ca.srl'];
-  await openssl('x509', '-req', '-in', 'device.csr', ...issuer, '-days', '2', '-extfile', 'device.ext', '-out', 'device.pem');
+/** A certificate for a device from the broker's own CA, as a device without one comes to it. */
+async function issueDevice(folder: string, caFile: string, est: Endpoint, token: string): Promise<{ certFile: string; keyFile: string }> {
+  const key = '-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout device.key';
+  const url = `https://${est.host}:${est.port}/.well-known/est/simpleenroll`;
+  const command = `openssl req -new ${key} -subj /CN=${deviceName} -outform DER | base64 |
+    curl -sS --fail-with-body --cacert ${caFile} -u ${deviceName}:${token} -H 'Content-Type: application/pkcs10' --data-binary @- ${url} |
+    base64 -d | openssl pkcs7 -inform DER -print_certs -out device.pem`;
+  const { code, output } = await run('bash', ['-o', 'pipefail', '-c', command], { cwd: folder });
+  if (code !== 0) throw new Error(`${command}: ${output}`);
   return { certFile: join(folder, 'device.pem'), keyFile: join(folder, 'device.key') };
 }

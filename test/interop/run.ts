@@ -2,7 +2,7 @@
 //
 //   --target mosquitto       against Debian's mosquitto instead (proves the checks)
 //   --target HOST:PORT       against a broker that already runs (plain TCP, anonymous)
-//   --suites DIR             also the public suites checked out there (paho.mqtt.testing, testmqtt)
+//   --suites DIR             also the public suites checked out there (paho.mqtt.testing, testmqtt, est)
 //   --only TEXT              only checks whose name contains it
 //   --port-offset N          first of our ports is 1883 + N (default 21000)
 
@@ -10,6 +10,7 @@ import { parseArgs } from 'node:util';
 
 import { Checks } from './checks.ts';
 import { compiledClientChecks } from './compiled-clients.ts';
+import { estChecks } from './est.ts';
 import { startHeliograph } from './heliograph-target.ts';
 import { mosquittoChecks } from './mosquitto-clients.ts';
 import { startMosquitto } from './mosquitto-target.ts';
@@ -64,6 +65,7 @@ async function main(): Promise<number> {
     await mosquittoChecks(checks, target);
     await mqttJsChecks(checks, target);
     await pahoPythonChecks(checks, target);
+    await estChecks(checks, target, values.suites);
     // After the checks that crash the broker.
     await compiledClientChecks(checks, target);
     await suites;

@@ -17,6 +17,14 @@ export interface Target {
   readonly tlsFacts: TlsFacts | undefined;
   /** Sent by every client; undefined where anonymous clients are let in. */
   readonly credentials: { readonly username: string; readonly password: string } | undefined;
+  /** How devices come to certificates; undefined where they do not. */
+  readonly enrolment?: {
+    readonly est: Endpoint;
+    /** A new token for a device of this id; options as `enrol token create` has them. */
+    token(id: string, ...options: readonly string[]): Promise<string>;
+    /** Runs the command line on this broker; what it prints. */
+    cli(...args: readonly string[]): Promise<string>;
+  };
   /** Ends the broker by SIGKILL and starts it again on the same data; undefined where that cannot be done. */
   readonly crash: (() => Promise<void>) | undefined;
   stop(): Promise<void>;

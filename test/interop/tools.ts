@@ -6,6 +6,7 @@ const required = [
   { test: ['mosquitto_pub', '--help'], debian: 'mosquitto-clients' },
   { test: ['/usr/bin/python3', '-c', 'import paho.mqtt.client'], debian: 'python3-paho-mqtt' },
   { test: ['openssl', 'version'], debian: 'openssl' },
+  { test: ['curl', '--version'], debian: 'curl' },
 ] as const;
 
 async function works(command: readonly string[]): Promise<boolean> {
