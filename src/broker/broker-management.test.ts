@@ -201,7 +201,7 @@ describe('what is done', () => {
         (await payloadsIn(at, `$queue/${queue}`)).map((payload) => payload.replaceAll('.', ''));
       assert.deepEqual(await names(t, to), ['there', '0', '1', '2', '3']);
       assert.deepEqual(await names(t, from), ['4', '5', '6', '7', '8', '9']);
-      assert.equal(t.broker.total.moved, 4);
+      assert.equal(t.broker.counters.messagesMoved, 4);
       assertInvariants(t.broker);
       t.broker.checkpoint(() => {});
       t.settle();

@@ -4,6 +4,8 @@ import type { Labels, MetricSource, Sample } from '../base/metrics.ts';
 import type { Broker } from './broker.ts';
 import { dropReasons, type Ledger } from './ledger.ts';
 import type { Queue } from './queue.ts';
+import type { TopicSpace } from './topic-space.ts';
+import { quotaNames } from './usage.ts';
 
 export class BrokerMetrics implements MetricSource {
   readonly #broker: Broker;
@@ -44,8 +46,20 @@ export class BrokerMetrics implements MetricSource {
     yield { ...counter('publishes_refused_total', refused, counters.publishesRefusedByFullQueue), labels: { reason: 'queueFull' } };
     yield { ...counter('publishes_refused_total', refused, counters.publishesRefusedByStore), labels: { reason: 'store' } };
     yield counter('wills_published_total', 'Wills published.', counters.willsPublished);
+    yield counter('wills_revoked_total', 'Wills not published because their owners may not any more.', counters.willsRevoked);
+    yield counter(
+      'subscriptions_revoked_total',
+      'Subscriptions taken from sessions that may not have them any more.',
+      counters.subscriptionsRevoked,
+    );
+    yield counter('messages_moved_total', 'Messages that operators moved from queue to queue.', counters.messagesMoved);
     yield counter('retained_refused_total', 'Retained messages for which there was no room.', counters.retainedRefused);
     yield counter('publishers_held_total', 'Times a publisher was held back because the journal was behind.', counters.publishersHeld);
+    yield counter(
+      'publishers_held_by_rates_total',
+      'Times a publisher was held back to keep to its rates.',
+      counters.publishersHeldByRates,
+    );
     yield counter('checkpoints_total', 'Checkpoints written.', counters.checkpoints);
   }
 
@@ -60,11 +74,33 @@ export class BrokerMetrics implements MetricSource {
       yield gauge('shared_queues', 'Queues of shared subscriptions.', space.shared.size, labels);
       yield gauge('named_queues', 'Queues addressed by name.', space.named.size, labels);
     }
+    yield* quotaMetrics(spaces.values());
     yield gauge('uncommitted_bytes', 'Bytes handed to the journal and not yet durable.', uncommittedBytes);
     yield gauge('payload_memory_bytes', 'Stored payloads that are in memory.', memory.bytes);
     yield counter('payload_evictions_total', 'Rows of payloads that left the memory while wanted.', memory.counters.evictions);
     yield counter('payload_loads_total', 'Rows of payloads read back from the journal.', memory.counters.loads);
   }
+}
+
+/** Tenants with labels of their own; what others are refused is told as one. */
+const maxTenantLabels = 100;
+
+function* quotaMetrics(spaces: Iterable<TopicSpace>): Iterable<Sample> {
+  const help = 'What was refused or dropped because a quota of the tenant or of one of its principals was used up.';
+  const others = { connections: 0, rate: 0, queue: 0, subscriptions: 0, retained: 0 };
+  let shown = 0;
+  for (const { tenant, usages } of spaces) {
+    const refused = usages.tenant.refused!;
+    if (quotaNames.every((quota) => refused[quota] === 0)) continue;
+    if (++shown > maxTenantLabels) {
+      for (const quota of quotaNames) others[quota] += refused[quota];
+      continue;
+    }
+    for (const quota of quotaNames) yield { ...counter('over_quota_total', help, refused[quota]), labels: { tenant, quota } };
+  }
+  if (shown <= maxTenantLabels) return;
+  // No tenant can have this name.
+  for (const quota of quotaNames) yield { ...counter('over_quota_total', help, others[quota]), labels: { tenant: '$others', quota } };
 }
 
 function queueBooks(queue: Queue): Iterable<Sample> {

@@ -50,6 +50,8 @@ export class BrokerCounters {
   /** Connections ended because their principals may not stay. */
   sessionsCut = 0;
   subscriptionsRevoked = 0;
+  /** By operators, from queue to queue. */
+  messagesMoved = 0;
   reviews = 0;
   sessionsReviewed = 0;
   retainedRefused = 0;

@@ -1,4 +1,4 @@
-// The books: accepted + recovered = delivered + queued + expired + moved + dropped, per queue and in total, at every moment.
+// The books: accepted + recovered = delivered + queued + expired + dropped, per queue and in total, at every moment.
 //
 // A message counts once per queue it goes to. At-most-once deliveries to a connected peer pass through the books of its
 // inbox without being stored.
@@ -21,11 +21,9 @@ export class Ledger {
   accepted = 0;
   /** Found in the journal at start. */
   recovered = 0;
-  /** Settled by the consumer, or handed to the wire when at most once was asked. */
+  /** Settled by the consumer, handed to the wire when at most once was asked, or moved by an operator to another queue, which accepts it. */
   delivered = 0;
   expired = 0;
-  /** An operator put it into another queue, where it is accepted anew. */
-  moved = 0;
   /** Waiting or unsettled now. */
   queued = 0;
   queueFull = 0;
@@ -47,6 +45,6 @@ export class Ledger {
 
   /** What the two sides of the books differ by; anything but 0 is a broken invariant. */
   imbalance(): number {
-    return this.accepted + this.recovered - this.delivered - this.queued - this.expired - this.moved - this.dropped();
+    return this.accepted + this.recovered - this.delivered - this.queued - this.expired - this.dropped();
   }
 }

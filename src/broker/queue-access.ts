@@ -111,6 +111,7 @@ export class QueueAccess {
     }
     this.#busy.delete(from);
     this.#busy.delete(to);
+    this.#context.counters.messagesMoved += messages;
     await Promise.all([durable(from.shard), durable(to.shard)]);
     return messages === 0 && isFull ? fault('full', 'the target is full') : value({ messages });
   }

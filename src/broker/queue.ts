@@ -15,7 +15,7 @@ import type { Usage } from './usage.ts';
 export type QueueKind = 'inbox' | 'shared' | 'named';
 
 /** How an entry leaves its queue. */
-export type Departure = 'delivered' | 'expired' | 'moved' | DropReason;
+export type Departure = 'delivered' | 'expired' | DropReason;
 
 /** Who has a delivery under way. */
 export interface EntryOwner {
@@ -255,7 +255,7 @@ export class Queue {
     shard.pumpWhenDurable(target);
     // It is told already that it has left.
     entry.row = 0;
-    this.leave(entry, 'moved');
+    this.leave(entry, 'delivered');
   }
 
   /**
@@ -321,7 +321,7 @@ export class Queue {
   movedAway(entry: Entry): void {
     this.leaving!.delete(entry);
     if (this.leaving!.size === 0) this.leaving = undefined;
-    this.leave(entry, 'moved');
+    this.leave(entry, 'delivered');
   }
 
   /** Empties the queue of what waits. Returns how many. */
