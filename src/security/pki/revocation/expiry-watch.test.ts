@@ -42,7 +42,7 @@ test('what ends soon is counted, shown, and warned of once a day', async (t) => 
   await watch.look();
   await watch.look();
   // Two days later the one of three days is the one that ends within a day.
-  assert.deepEqual(lines.splice(0), ['pki.peers.end.soon 1', 'pki.ends.soon Root']);
+  assert.deepEqual(lines.splice(0), ['pki.ends.soon Root', 'pki.peers.end.soon 1']);
   clock.advance(40 * dayMs);
   await watch.look();
   assert.deepEqual(lines.splice(0), ['pki.ended Root']);
