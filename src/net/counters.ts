@@ -1,6 +1,7 @@
 // What one listener has seen. Hot code adds to the plain fields.
 
 import type { Labels, Sample } from '../base/metrics.ts';
+import type { Negotiated } from './negotiated.ts';
 import { certificateFaults, type CertificateFault } from '../security/security.ts';
 
 /** Why a connection was not taken. */
@@ -31,6 +32,8 @@ export const handshakeFailures = [
   'distrusted',
   /** No common version, cipher or group. */
   'parameters',
+  /** A wrong pre-shared key, or an identity that nobody has. */
+  'psk',
   /** What came is not TLS, or broken. */
   'protocol',
   /** The upgrade to WebSocket was refused: path, origin, subprotocol, or malformed HTTP. */
@@ -63,14 +66,29 @@ export class NetCounters {
     certificate: 0,
     distrusted: 0,
     parameters: 0,
+    psk: 0,
     protocol: 0,
     upgrade: 0,
   };
   /** Why client certificates were not taken; each is a failed handshake, too. */
   readonly refusedCertificates = Object.fromEntries(certificateFaults.map((fault) => [fault, 0])) as Record<CertificateFault, number>;
 
+  readonly #handshakes = new Map<string, { readonly agreed: Negotiated; count: number }>();
+
   constructor(listener: string) {
     this.listener = listener;
+  }
+
+  /** What TLS agreed on, with how often; the combinations are few, because the server chooses. */
+  get handshakes(): readonly (Negotiated & { readonly count: number })[] {
+    return [...this.#handshakes.values()].map(({ agreed, count }) => ({ ...agreed, count }));
+  }
+
+  secured(agreed: Negotiated): void {
+    const key = `${agreed.version} ${agreed.cipher} ${agreed.group}`;
+    const entry = this.#handshakes.get(key);
+    if (entry === undefined) this.#handshakes.set(key, { agreed, count: 1 });
+    else entry.count++;
   }
 
   *metrics(): Iterable<Sample> {
@@ -107,6 +125,12 @@ export class NetCounters {
       yield {
         ...counter('failed_handshakes', 'Handshakes that failed, by kind.', this.failedHandshakes[kind]),
         labels: { ...labels, kind },
+      };
+    }
+    for (const { count, ...agreed } of this.handshakes) {
+      yield {
+        ...counter('tls_handshakes', 'TLS handshakes that were done, by what was agreed on.', count),
+        labels: { ...labels, ...agreed },
       };
     }
     for (const fault of certificateFaults) {

@@ -10,6 +10,7 @@ import type { HandshakeGuard, PeerCertificate } from '../security/security.ts';
 import { Admission, type AcceptLimits } from './accept-limits.ts';
 import { hostAndPort, plainAddress } from './address.ts';
 import { ClientHello } from './client-hello.ts';
+import { negotiated } from './negotiated.ts';
 import { NetCounters, type RefusalReason } from './counters.ts';
 import { HandleWire } from './handle-wire.ts';
 import type { NetLoop } from './loop.ts';
@@ -54,6 +55,7 @@ export class Listener {
   readonly #hasHandshake: boolean;
   /** What TLS found out about sockets. */
   readonly #certificates = new WeakMap<Socket, PeerCertificate>();
+  readonly #pskIdentities = new WeakMap<Socket, string>();
   readonly #wires = new Set<OpenWire>();
   readonly #connect: (wire: Wire) => Connection;
   readonly #home: WireHome;
@@ -302,7 +304,9 @@ export class Listener {
 
   #tlsEvents(): TlsEvents {
     return {
-      secured: (socket, peerCertificate) => {
+      secured: (socket, peerCertificate, pskIdentity) => {
+        this.counters.secured(negotiated(socket));
+        if (pskIdentity !== undefined) this.#pskIdentities.set(socket, pskIdentity);
         if (peerCertificate !== undefined) this.#certificates.set(socket, peerCertificate);
         if (this.#webSocket !== undefined) {
           this.#webSocket.enter(socket);
@@ -324,7 +328,9 @@ export class Listener {
   }
 
   #factsOf(socket: Socket): WireFacts {
-    return this.#facts(plainAddress(socket.remoteAddress ?? ''), socket.remotePort ?? 0, this.#certificates.get(socket));
+    const facts = this.#facts(plainAddress(socket.remoteAddress ?? ''), socket.remotePort ?? 0, this.#certificates.get(socket));
+    const pskIdentity = this.#pskIdentities.get(socket);
+    return pskIdentity === undefined ? facts : { ...facts, pskIdentity };
   }
 
   #facts(remoteAddress: string, remotePort: number, peerCertificate: PeerCertificate | undefined): WireFacts {

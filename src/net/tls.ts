@@ -7,6 +7,8 @@ import { UserError } from '../base/user-error.ts';
 import type { CertificateFault, HandshakeGuard, HandshakeVerdict, PeerCertificate } from '../security/security.ts';
 import { plainAddress } from './address.ts';
 import type { HandshakeFailure } from './counters.ts';
+import { PskHandshakes, pskSecureOptions, type PskSettings } from './psk.ts';
+import { profileFault, tlsParameters, type TlsProfile } from './tls-profile.ts';
 
 export type TlsCertificate = {
   /** PEM: the server's own first, then its issuers. */
@@ -22,6 +24,12 @@ export type TlsSettings = {
   readonly certificates: readonly TlsCertificate[];
   /** Oldest version that is accepted; 1.3 when absent. */
   readonly minVersion?: '1.2' | '1.3';
+  /** What may be agreed on; absent: default. */
+  readonly profile?: TlsProfile;
+  /** Groups of the key exchange, the most wanted first; absent: those of the profile. */
+  readonly groups?: readonly string[];
+  /** Absent: pre-shared keys are not accepted. */
+  readonly psk?: PskSettings;
   /** Nothing is asked for; it is checked when the client has one; every client needs one. A wrong one is always refused. */
   readonly clientCertificate: 'none' | 'request' | 'require';
   /** PEM: who may issue client certificates. */
@@ -34,7 +42,7 @@ export type TlsSettings = {
 
 export type TlsEvents = {
   /** A handshake is done. */
-  secured(socket: TLSSocket, peer: PeerCertificate | undefined): void;
+  secured(socket: TLSSocket, peer: PeerCertificate | undefined, pskIdentity: string | undefined): void;
   /** A handshake failed; its socket is destroyed when this returns. `fault`: of the client's certificate. */
   failed(socket: TLSSocket, kind: HandshakeFailure, fault?: CertificateFault): void;
 };
@@ -72,7 +80,9 @@ export class TlsDoor {
   /** A server that never listens: Node's way of doing handshakes on sockets that are handed to it. */
   #serverFor(settings: TlsSettings): Server {
     const contexts = contextsOf(settings, this.#options.listener);
+    const psk = settings.psk && new PskHandshakes(settings.psk);
     const server = createServer({
+      ...psk?.options,
       ...contextOptions(settings, settings.certificates[0]!),
       ALPNProtocols: [...this.#options.alpn],
       // PendingHandshakes has a timer that covers what comes after TLS, too.
@@ -85,22 +95,22 @@ export class TlsDoor {
         done(null, contexts.find(({ matches }) => matches(name))?.context);
       },
     });
-    server.on('secureConnection', (socket) => this.#secured(socket, settings));
+    server.on('secureConnection', (socket) => this.#secured(socket, settings, psk?.provedBy(socket)));
     server.on('tlsClientError', (error, socket) => {
-      const kind = failureOf(error, socket);
+      const kind = psk?.wasAsked(socket) === true && wrongKey.test(codeOf(error)) ? 'psk' : failureOf(error, socket);
       this.#failed(socket, kind, kind === 'certificate' ? faultOf(socket, error) : undefined, settings);
     });
     return server;
   }
 
-  #secured(socket: TLSSocket, settings: TlsSettings): void {
-    if (settings.clientCertificate === 'none') {
-      this.#events.secured(socket, undefined);
+  #secured(socket: TLSSocket, settings: TlsSettings, pskIdentity: string | undefined): void {
+    if (settings.clientCertificate === 'none' || pskIdentity !== undefined) {
+      this.#events.secured(socket, undefined, pskIdentity);
       return;
     }
     const certificate = socket.getPeerX509Certificate();
     if (certificate === undefined) {
-      this.#events.secured(socket, undefined);
+      this.#events.secured(socket, undefined, undefined);
       return;
     }
     if (!socket.authorized) {
@@ -109,7 +119,7 @@ export class TlsDoor {
     }
     const { guard } = settings;
     if (guard === undefined) {
-      this.#events.secured(socket, settings.describeCertificate(certificate));
+      this.#events.secured(socket, settings.describeCertificate(certificate), undefined);
       return;
     }
     const verdict = guard.admit(certificate, this.#origin(socket));
@@ -127,7 +137,7 @@ export class TlsDoor {
   }
 
   #decided(socket: TLSSocket, verdict: HandshakeVerdict): void {
-    if (verdict.ok) this.#events.secured(socket, verdict.certificate);
+    if (verdict.ok) this.#events.secured(socket, verdict.certificate, undefined);
     else this.#refuse(socket, 'certificate', verdict.fault);
   }
 
@@ -160,8 +170,11 @@ function contextOptions(settings: TlsSettings, { certificate, privateKey }: TlsC
     cert: certificate,
     key: privateKey,
     minVersion: settings.minVersion === '1.2' ? ('TLSv1.2' as const) : ('TLSv1.3' as const),
-    // Without a list of its own Node would trust every public authority to name our clients.
-    ...(settings.clientCertificate === 'none' ? {} : { ca: [...settings.clientCas] }),
+    ...tlsParameters(settings.profile ?? 'default', settings.groups, settings.psk !== undefined),
+    ...(settings.psk !== undefined && { secureOptions: pskSecureOptions }),
+    // Without a list of its own Node would trust every public authority to name our clients. Who stands in it is trusted by itself,
+    // also below a root that is not trusted, or not any more.
+    ...(settings.clientCertificate === 'none' ? {} : { ca: [...settings.clientCas], allowPartialTrustChain: true }),
   };
 }
 
@@ -172,14 +185,17 @@ function contextsOf(settings: TlsSettings, listener: string): NamedContext[] {
     throw new UserError('Client certificates are asked for, but nobody is trusted to issue them.', { where, fix: 'set tls.clientCaFile' });
   }
   return settings.certificates.map((certificate, i) => {
+    const { profile = 'default' } = settings;
     try {
+      const unfit = profileFault(profile, new X509Certificate(certificate.certificate));
+      if (unfit !== undefined) throw new UserError(unfit);
       const context = createSecureContext(contextOptions(settings, certificate));
       return { matches: nameMatcher(certificate), context };
     } catch (error) {
       // OpenSSL's words name the mismatch and never hold a key.
       throw new UserError(`TLS certificate ${i + 1} and its key cannot be used: ${(error as Error).message}`, {
         where,
-        fix: 'check that both are PEM and belong together',
+        fix: error instanceof UserError ? 'take another key, or another tls.profile' : 'check that both are PEM and belong together',
         cause: error,
       });
     }
@@ -200,6 +216,13 @@ const parameterProblems =
   /UNSUPPORTED_PROTOCOL|NO_SHARED|NO_SUITABLE|NO_APPLICATION_PROTOCOL|WRONG_VERSION|ALERT_PROTOCOL_VERSION|VERSION_TOO_LOW/;
 /** The client says with an alert that it does not accept our certificate. */
 const distrust = /ALERT_(UNKNOWN_CA|BAD_CERTIFICATE|CERTIFICATE_\w+|UNSUPPORTED_CERTIFICATE|ACCESS_DENIED)/;
+
+/** What a wrong pre-shared key looks like: TLS 1.3 checks a binder, TLS 1.2 the first record. */
+const wrongKey = /BINDER_DOES_NOT_VERIFY|BAD_RECORD_MAC|DIGEST_CHECK_FAILED|DECRYPT_ERROR/;
+
+function codeOf(error: Error): string {
+  return (error as NodeJS.ErrnoException).code ?? '';
+}
 
 function failureOf(error: Error, socket: TLSSocket): HandshakeFailure {
   const { code = '' } = error as NodeJS.ErrnoException;

@@ -71,14 +71,14 @@ export class ListenersPart implements Part {
   refreshTls(): void {
     for (const listener of this.#listeners) {
       const settings = this.#config.listeners[listener.name]!;
-      if (isTls(settings)) listener.reloadTls(tlsSettings(this.#config, settings, this.#rooms.keystore.material));
+      if (isTls(settings)) listener.reloadTls(tlsSettings(this.#config, settings, this.#rooms.keystore.material, this.#rooms.security));
     }
   }
 
   #endpoint(name: string, settings: ListenerConfig): Endpoint | undefined {
     const { kind, host, port, enabled } = settings;
     if (!enabled || kind === 'http' || kind === 'https' || kind === 'pki') return undefined;
-    const { mqtt, est, keystore } = this.#rooms;
+    const { mqtt, est, keystore, security } = this.#rooms;
     const protocol = kind === 'est' ? est : mqtt;
     // There is nobody to issue certificates.
     if (protocol === undefined) return undefined;
@@ -90,7 +90,7 @@ export class ListenersPart implements Part {
       protocol,
       limits: this.#limits,
       ...(this.#rooms.revocation && { guard: this.#rooms.revocation.admission }),
-      ...(isTls(settings) ? { tls: tlsSettings(this.#config, settings, keystore.material) } : {}),
+      ...(isTls(settings) ? { tls: tlsSettings(this.#config, settings, keystore.material, security) } : {}),
       ...(kind === 'ws' || kind === 'wss' ? { webSocket: webSocketSettings(this.#config, settings, this.#rooms.dev) } : {}),
     };
   }

@@ -11,6 +11,7 @@ import { defaultWebSocketSettings, type WebSocketSettings } from '../net/websock
 import type { MqttOptions } from '../protocols/mqtt/options.ts';
 import { adminRole } from '../security/policy/management-resources.ts';
 import type { SecurityPolicy } from '../security/create-security.ts';
+import type { PskKeys } from '../security/authentication/psk.ts';
 import type { Method } from '../security/security.ts';
 import { describeCertificate } from '../security/peer-certificate.ts';
 import type { DeskLimits } from '../security/pki/enrolment/enrolment-desk.ts';
@@ -65,10 +66,17 @@ export function acceptLimits({ net }: Config): AcceptLimits {
   };
 }
 
-export function tlsSettings({ tls }: Config, listener: ListenerConfig, material: TlsMaterial): TlsSettings {
+const pskHint = 'heliograph';
+
+/** `keys`: where pre-shared keys are found, for listeners that accept them. */
+export function tlsSettings({ tls }: Config, listener: ListenerConfig, material: TlsMaterial, keys: PskKeys): TlsSettings {
+  const { minVersion, profile, groups } = tls;
   return {
     certificates: material.servers,
-    minVersion: tls.minVersion,
+    minVersion,
+    profile,
+    ...(groups !== undefined && { groups }),
+    ...(listener.psk && { psk: { hint: pskHint, keyOf: (identity: string) => keys.pskKey(identity) } }),
     clientCertificate: listener.clientCertificate ?? tls.clientCertificate,
     clientCas: [material.clientAuthorities],
     describeCertificate,

@@ -14,6 +14,8 @@ export type WireFacts = {
   readonly secure: boolean;
   /** The certificate the peer proved to hold, already verified against the listener's trust anchors. */
   readonly peerCertificate: PeerCertificate | undefined;
+  /** Identity of the pre-shared key by which the TLS handshake was done. */
+  readonly pskIdentity?: string;
 };
 
 /** A connection's hold on its wire. */

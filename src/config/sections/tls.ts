@@ -16,7 +16,23 @@ const certificate = section(
 
 export const tlsSection = section(
   {
-    minVersion: choice(['1.2', '1.3'], { default: '1.2', live: true }, 'Oldest version of TLS that is accepted.'),
+    minVersion: choice(
+      ['1.2', '1.3'],
+      { default: '1.3', live: true },
+      'Oldest version of TLS that is accepted; older ones than 1.2 never are.',
+    ),
+    profile: choice(
+      ['default', 'cnsa', 'fips'],
+      { default: 'default', live: true },
+      'What may be agreed on: cnsa and fips limit it to the algorithms of these standards (docs/security.md). fips also wants a start with OpenSSL in FIPS mode.',
+    ),
+    groups: optional(
+      list(
+        text({ pattern: '^[A-Za-z0-9-]+$', shape: 'a name of OpenSSL', maxLength: 64 }, 'A group.'),
+        { min: 1, max: 16, live: true, example: ['X25519MLKEM768', 'X25519', 'P-256', 'P-384'] },
+        'Groups of the key exchange, the most wanted first. Those of the profile when absent; by default X25519MLKEM768, which also a quantum computer does not break, then X25519, P-256, P-384.',
+      ),
+    ),
     certificates: list(
       certificate,
       { max: 100, live: true },

@@ -106,6 +106,7 @@ export function credentialsOf({ connect, clientId }: Terms, facts: WireFacts): C
     username: connect.username,
     password: connect.password,
     certificate: facts.peerCertificate,
+    ...(facts.pskIdentity !== undefined && { pskIdentity: facts.pskIdentity }),
   };
 }
 
