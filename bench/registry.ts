@@ -127,6 +127,8 @@ async function main(): Promise<void> {
   latencies('device by id, first time', lookUps, (i) => good(registry.get('device', 'main', deviceId(i))));
   latencies('device by id', lookUps, (i) => good(registry.get('device', 'main', deviceId(i))));
   latencies('device that is not there', lookUps, (i) => good(registry.get('device', 'main', `x${i}`)));
+  latencies('name, whatever its kind', lookUps, (i) => good(registry.principal('main', deviceId(i))));
+  latencies('name that is not there', lookUps, (i) => good(registry.principal('main', `x${i}`)));
   latencies('certificate by fingerprint', lookUps, (i) => good(registry.certificate(fingerprint(i))));
   latencies('credentials of a device', lookUps, (i) => good(registry.credentials('main', { kind: 'device', id: deviceId(i) })));
   const cache = new LookUpCache(registry, clock, { entries: 2 * devices, maxAgeMs: 3_600_000 });
