@@ -107,6 +107,16 @@ describe('who may not stay', () => {
     assert.equal(count({ principals: ['d'] }), 0, 'who is not connected is looked at when it comes back');
   });
 
+  test('is also who may not connect under its client id any more', async () => {
+    const { t, security } = await start();
+    const a = t.connect('a', device('pump-7'));
+    const b = t.connect('b', device('pump-7'));
+    security.deny('pump-7 connect a');
+    assert.equal(review(t, security).cut, 1);
+    assert.equal(a.closed, 'administrative');
+    assert.equal(b.closed, undefined);
+  });
+
   test('an answer that comes late concerns the connection it was asked for, and no other', async () => {
     const { t } = await start();
     const first = t.connect('a', { ...device('a'), ...durable });

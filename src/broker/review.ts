@@ -96,14 +96,16 @@ export class Review {
     if (session.attachment !== attachment) return;
     const { log } = this.#context;
     const who = { tenant: session.space.tenant, principal: session.principal.id, client: session.clientId };
-    if (result.standing === 'barred') {
+    const mayConnect =
+      result.standing === 'good' && this.#context.security.allows(result.principal, 'connect', session.clientId) ? result : undefined;
+    if (mayConnect === undefined) {
       this.#cut++;
       this.#context.counters.sessionsCut++;
       log.info('session.cut', who);
       session.expel('administrative');
       return;
     }
-    const revoked = session.reviewed(result.principal);
+    const revoked = session.reviewed(mayConnect.principal);
     this.#work += session.subscriptions.size + revoked.length;
     if (revoked.length === 0) return;
     this.#subscriptions += revoked.length;

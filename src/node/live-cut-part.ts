@@ -27,6 +27,7 @@ export function liveCutPart(rooms: Rooms): Part {
       });
       rooms.liveCut = cut;
       stops.push(registry.subscribe((changes) => cut.changed(changes)));
+      stops.push(rooms.pki?.subscribe(() => cut.authoritiesChanged()) ?? ((): void => {}));
       interval = setInterval(() => {
         loop.enterTurn();
         cut.tick(everyMs);
