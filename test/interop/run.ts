@@ -16,6 +16,7 @@ import { mosquittoChecks } from './mosquitto-clients.ts';
 import { startMosquitto } from './mosquitto-target.ts';
 import { mqttJsChecks } from './mqttjs.ts';
 import { pahoPythonChecks } from './paho-python.ts';
+import { revocationChecks } from './revocation.ts';
 import { suiteChecks } from './suites.ts';
 import { requireTools } from './tools.ts';
 
@@ -68,6 +69,7 @@ async function main(): Promise<number> {
     await estChecks(checks, target, values.suites);
     // After the checks that crash the broker.
     await compiledClientChecks(checks, target);
+    if (values.target === undefined) await revocationChecks(checks, portOffset + 400);
     await suites;
   } finally {
     await target.stop();
