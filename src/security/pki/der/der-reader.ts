@@ -128,18 +128,17 @@ export function wholeOf({ bytes, start, end }: Element): Uint8Array {
 export function oidOf(element: Element): string {
   const content = contentOf(element);
   if (content.length === 0 || content.length > 64 || (content.at(-1)! & 0x80) !== 0) throw new DerError('object identifier');
-  const numbers: number[] = [];
-  let value = 0;
+  const numbers: bigint[] = [];
+  let value = 0n;
   for (const [i, byte] of content.entries()) {
-    if (value === 0 && byte === 0x80 && (i === 0 || (content[i - 1]! & 0x80) === 0)) throw new DerError('object identifier with padding');
-    value = value * 128 + (byte & 0x7f);
-    if (value > Number.MAX_SAFE_INTEGER / 256) throw new DerError('object identifier too large');
+    if (value === 0n && byte === 0x80 && (i === 0 || (content[i - 1]! & 0x80) === 0)) throw new DerError('object identifier with padding');
+    value = (value << 7n) | BigInt(byte & 0x7f);
     if ((byte & 0x80) !== 0) continue;
     if (numbers.length === 0) {
-      const first = Math.min(2, Math.floor(value / 40));
-      numbers.push(first, value - first * 40);
+      const first = value < 80n ? value / 40n : 2n;
+      numbers.push(first, value - first * 40n);
     } else numbers.push(value);
-    value = 0;
+    value = 0n;
   }
   return numbers.join('.');
 }

@@ -41,13 +41,13 @@ export function bits(content: Uint8Array): Buffer {
 export const nothing: Uint8Array = Buffer.of(tags.null, 0);
 export const yes: Uint8Array = Buffer.of(tags.boolean, 1, 0xff);
 
-/** From dotted numbers. */
+/** From dotted numbers, of any size: those below 2.25 have 128 bits. */
 export function oid(dotted: string): Buffer {
-  const [first, second, ...rest] = dotted.split('.').map(Number) as [number, number, ...number[]];
+  const [first, second, ...rest] = dotted.split('.').map(BigInt) as [bigint, bigint, ...bigint[]];
   const bytes: number[] = [];
-  for (const number of [first * 40 + second, ...rest]) {
-    const groups = [number % 128];
-    for (let left = Math.floor(number / 128); left > 0; left = Math.floor(left / 128)) groups.unshift(0x80 | (left % 128));
+  for (const number of [first * 40n + second, ...rest]) {
+    const groups = [Number(number & 0x7fn)];
+    for (let left = number >> 7n; left > 0n; left >>= 7n) groups.unshift(0x80 | Number(left & 0x7fn));
     bytes.push(...groups);
   }
   return element(tags.oid, Buffer.from(bytes));
