@@ -110,7 +110,8 @@ function isPlain(value: unknown): value is Record<string, unknown> {
   return prototype === null || prototype === Object.prototype;
 }
 
-function shown(text: string): string {
+/** What somebody wrote, fit to be repeated to somebody else. */
+export function shown(text: string): string {
   const cut = text.length > shownLength ? `${text.slice(0, shownLength)}…` : text;
   return cut.toWellFormed().replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, '?');
 }

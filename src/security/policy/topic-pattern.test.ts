@@ -89,6 +89,9 @@ test('faults of patterns are named', () => {
     ['a/b+', /whole levels/],
     ['a/${name}', /unknown variable/],
     ['a/${}', /unknown variable/],
+    ['a/${label:x/b', /without its/],
+    ['${a/b}', /unknown variable/],
+    ['${\u0007}', /unknown variable \$\{\?\}/],
     ['a\0', /NUL/],
     ['$share/g/a', /shared/],
   ];

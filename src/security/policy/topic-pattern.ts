@@ -5,6 +5,7 @@
 // become a wildcard, a second level, or the `$` that makes a topic the broker's.
 
 import type { Principal } from '../security.ts';
+import { shown } from './document-check.ts';
 
 const variables = /\$\{([^}]*)\}/g;
 
@@ -72,14 +73,15 @@ export function patternFault(text: string): string | undefined {
   if (text.includes('\0')) return 'holds a NUL character';
   if (text.startsWith('$share/')) return 'names a shared subscription; write the filter behind `$share/<group>/`, and the action `consume`';
   for (const [, name = ''] of text.matchAll(variables)) {
-    if (variableOf(name) === undefined) return `holds the unknown variable \${${name}}; there are ${variableNames}`;
+    if (variableOf(name) === undefined) return `holds the unknown variable \${${shown(name)}}; there are ${variableNames}`;
   }
+  if (text.replaceAll(variables, '').includes('${')) return 'has a `${` without its `}`';
   const levels = text.split('/');
   for (const [i, level] of levels.entries()) {
     if (level === '+' || level === '#') {
       if (level === '#' && i < levels.length - 1) return 'has `#` before its last level';
     } else if (level.includes('+') || level.includes('#')) {
-      return `has a wildcard inside the level \`${level}\`; wildcards stand for whole levels`;
+      return `has a wildcard inside the level \`${shown(level)}\`; wildcards stand for whole levels`;
     }
   }
   return undefined;
