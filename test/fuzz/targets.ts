@@ -9,6 +9,8 @@ const loaders: Readonly<Record<string, () => Promise<{ readonly target: Target }
   'config-yaml': () => import('./targets/config-yaml.ts'),
   'ocsp-request': () => import('./targets/ocsp-request.ts'),
   'est-body': () => import('./targets/est-body.ts'),
+  'policy-document': () => import('./targets/policy-document.ts'),
+  'policy-pattern': () => import('./targets/policy-pattern.ts'),
 };
 
 export const targetNames: readonly string[] = Object.keys(loaders);

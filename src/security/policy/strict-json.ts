@@ -1,6 +1,8 @@
 // Reads JSON more strictly than JSON.parse: an object that names a key twice is refused (two readers could take different ones),
 // and so is what is nested deeper than any document needs. Objects come without a prototype, so that no key means anything.
 
+import { shown } from './document-check.ts';
+
 export type JsonReading = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly what: string };
 
 const numberShape = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
@@ -68,7 +70,7 @@ class Reader {
       const key = this.#string();
       if (Object.hasOwn(object, key)) {
         this.#at = start;
-        this.#stop(`names the key ${JSON.stringify(key.slice(0, 64))} twice in one object`);
+        this.#stop(`names the key "${shown(key)}" twice in one object`);
       }
       this.#skipSpace();
       if (this.#text[this.#at] !== ':') this.#stop('is not JSON: a colon must stand here');
