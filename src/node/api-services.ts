@@ -36,6 +36,9 @@ export function apiServicesOf(rooms: Rooms, config: () => Config, status: () => 
       return { ...found, ledger: { ...found.ledger, imbalance: imbalanceOf(found.ledger) } };
     },
     auditReader: auditReader(audit.directory, registry, () => audit.flushed()),
+    broker: () => rooms.broker.management,
+    pki: () => rooms.pki,
+    ca: () => rooms.ca,
     enrolments: () => rooms.enrolment,
     explain: () => explainAccess({ authorization: rooms.authorization, lookUps: rooms.lookUps, clock, config }),
   };
