@@ -196,7 +196,7 @@ export class CrlPublisher implements MetricSource {
   async #gather(id: string, state: State, before: CrlMark | undefined, nowMs: number) {
     const { registry, settings } = this.#services;
     const lastRegularMs = before?.regularMs ?? -Infinity;
-    const revoked = new SerialTable(0);
+    const revoked = new SerialTable(0, state.base?.revoked.size);
     const entries: Buffer[] = [];
     const news: Buffer[] = [];
     let after: string | undefined;

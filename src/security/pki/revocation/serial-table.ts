@@ -7,15 +7,19 @@ const firstCapacity = 16;
 
 export class SerialTable {
   #size = 0;
-  #records = Buffer.alloc(firstCapacity * width);
+  #records: Buffer;
   /** Places in `#records`, plus one; a power of two, at most half full. */
-  #slots = new Uint32Array(firstCapacity * 2);
+  #slots: Uint32Array;
   readonly #seed: number;
   readonly #probe = Buffer.alloc(maxSerialBytes);
 
-  /** `seed`: so that nobody outside can choose numbers that are slow to find. */
-  constructor(seed: number) {
+  /** `seed`: so that nobody outside can choose numbers that are slow to find. `expected`: so many fit without growing, which takes time. */
+  constructor(seed: number, expected = 0) {
     this.#seed = seed >>> 0;
+    let capacity = firstCapacity;
+    while (capacity < expected) capacity *= 2;
+    this.#records = Buffer.alloc(capacity * width);
+    this.#slots = new Uint32Array(capacity * 2);
   }
 
   get size(): number {
