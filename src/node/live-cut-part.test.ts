@@ -1,0 +1,108 @@
+// The whole way: an operator changes the registry, in another process for all the node knows, and a connected peer notices.
+
+import assert from 'node:assert/strict';
+import * as fs from 'node:fs';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { good } from '../../test/contracts/registry/place.ts';
+import { atEnd, temporaryDirectory } from '../../test/contracts/temporary-journal.ts';
+import { SystemClock } from '../base/clock.ts';
+import { silentLog } from '../base/log.ts';
+import { secureRandom } from '../base/secure-random.ts';
+import { MqttClient } from '../client/index.ts';
+import type { ClientError, Endpoint, IncomingMessage } from '../client/index.ts';
+import { parseConfig } from '../config.ts';
+import { HeliographNode } from '../node.ts';
+import { ReasonCode } from '../protocols/mqtt/codec/index.ts';
+import { SqliteRegistry } from '../registry/sqlite/sqlite-registry.ts';
+import { hashPassword } from '../security/password-hash.ts';
+
+/** What is promised. */
+const promisedMs = 2000;
+
+async function running(
+  t: TestContext,
+): Promise<{ registry: SqliteRegistry; connect: (id: string, transport?: 'tcp' | 'ws') => Promise<Peer> }> {
+  const dataDir = temporaryDirectory(t);
+  const file = join(dataDir, 'heliograph.json');
+  const settings = {
+    node: { dataDir },
+    store: { kind: 'memory' },
+    admin: { systemTopicsMs: 0 },
+    listeners: {
+      mqtt: { port: 0 },
+      mqtts: { port: 0, host: '127.0.0.1' },
+      ws: { port: 0 },
+      ...Object.fromEntries(['wss', 'admin', 'est', 'pki'].map((name) => [name, { enabled: false }])),
+    },
+  };
+  fs.writeFileSync(file, JSON.stringify(settings));
+  const config = parseConfig(file, fs.readFileSync(file, 'utf8'));
+  const node = new HeliographNode({ config, log: silentLog, dev: false, onFatal: (error) => assert.fail(String(error)) });
+  await node.start();
+  atEnd(t, async () => void (await node.stop()));
+  const registry = good(SqliteRegistry.open({ path: join(dataDir, 'registry.db'), clock: new SystemClock(), thread: false }));
+  atEnd(t, () => registry.close());
+  const secret = await hashPassword(new TextEncoder().encode('secret'), secureRandom, { memoryKib: 8, passes: 1, lanes: 1 });
+  const connect = async (id: string, transport: 'tcp' | 'ws' = 'tcp'): Promise<Peer> => {
+    const { port } = node.listeners.find(({ kind }) => kind === transport)!;
+    good(await registry.create('device', 'main', id, { roles: ['application'] }));
+    good(await registry.create('credential', 'main', `${id}-password`, { owner: { kind: 'device', id }, type: 'password', secret }));
+    const peer = new Peer(id, { transport, host: '127.0.0.1', port, path: transport === 'ws' ? '/mqtt' : '' });
+    atEnd(t, () => peer.client.destroy());
+    await peer.client.connect();
+    return peer;
+  };
+  return { registry, connect };
+}
+
+class Peer {
+  readonly received: IncomingMessage[] = [];
+  readonly ended = Promise.withResolvers<ClientError>();
+  readonly client: MqttClient;
+
+  readonly endpoint: Endpoint;
+
+  constructor(username: string, endpoint: Endpoint) {
+    this.endpoint = endpoint;
+    this.client = new MqttClient({
+      endpoint,
+      username,
+      password: 'secret',
+      onMessage: (message) => void this.received.push(message),
+      onEnd: (error) => this.ended.resolve(error),
+    });
+  }
+}
+
+for (const transport of ['tcp', 'ws'] as const) {
+  test(`a device that is disabled is cut off in time, and let in no more (${transport})`, async (t) => {
+    const { registry, connect } = await running(t);
+    const [peer, other] = [await connect('pump-7', transport), await connect('pump-8', transport)];
+    const beganMs = performance.now();
+    good(await registry.update('device', 'main', 'pump-7', { status: 'disabled' }));
+    const error = await peer.ended.promise;
+    const tookMs = performance.now() - beganMs;
+    assert.ok(tookMs < promisedMs, `${tookMs} ms`);
+    assert.match(error.message, /administrative action|closed by an operator/i);
+    assert.equal(other.client.isConnected, true);
+    await assert.rejects(new Peer('pump-7', peer.endpoint).client.connect(), /not authorized|bad user name/i);
+  });
+}
+
+test('what a role no longer gives is taken from a live session, and the quotas of a role hold for it', async (t) => {
+  const { registry, connect } = await running(t);
+  const [peer, other] = [await connect('pump-7'), await connect('pump-8')];
+  assert.deepEqual(await peer.client.subscribe([{ filter: 'x', qos: 1 }]), [1]);
+  const publish = (): Promise<ReasonCode> => other.client.publish({ topic: 'x', payload: new TextEncoder().encode('m'), qos: 1 });
+  assert.equal(await publish(), ReasonCode.success);
+  const untilMs = performance.now() + promisedMs;
+  good(await registry.update('device', 'main', 'pump-7', { roles: ['device'] }));
+  while ((await publish()) !== ReasonCode.noMatchingSubscribers) assert.ok(performance.now() < untilMs, 'in time');
+  assert.equal(peer.client.isConnected, true);
+  good(await registry.create('role', 'main', 'application', { quotas: { messagesPerSecond: 1 } }));
+  const refused = (error: ClientError): undefined => {
+    assert.equal(error.reason, ReasonCode.quotaExceeded);
+  };
+  while ((await publish().catch(refused)) !== undefined) assert.ok(performance.now() < untilMs + promisedMs, 'in time');
+});
