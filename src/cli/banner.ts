@@ -14,6 +14,7 @@ const kinds: Readonly<Record<string, string>> = {
   wss: 'MQTT over WebSocket, TLS',
   http: 'management',
   https: 'management, TLS',
+  est: 'enrolment of devices (EST)',
 };
 
 /** The whole text for people; `onlySecrets`: just what is shown once, for an output that a machine reads. */

@@ -125,7 +125,8 @@ export class AdminPart implements Part {
     const registry = registryMetrics === undefined ? [] : [registryMetrics];
     return [
       ...this.#rooms.auditMetrics,
-      ...[this.#rooms.enrolment, this.#rooms.est].filter((source) => source !== undefined),
+      this.#rooms.enrolment,
+      this.#rooms.est,
       ...(this.#rooms.liveCut === undefined ? [] : [this.#rooms.liveCut]),
       new BrokerMetrics(broker),
       ...journals,

@@ -12,6 +12,7 @@ import { auditEntries, auditHead, auditPage } from '../security/audit/audit-quer
 import type { Audit } from '../security/audit/audit.ts';
 import { verifyAudit } from '../security/audit/verify-audit.ts';
 import { passwordCredentials, passwordFault } from '../security/authentication/password-credentials.ts';
+import { EnrolmentTokens } from '../security/pki/enrolment/enrolment-tokens.ts';
 import { policyFaults } from '../security/policy/policy-document.ts';
 import { explainAccess, explainOffline } from './explain-access.ts';
 import { auditPath } from './paths.ts';
@@ -39,7 +40,6 @@ export function apiServicesOf(rooms: Rooms, config: () => Config, status: () => 
     broker: () => rooms.broker.management,
     pki: () => rooms.pki,
     ca: () => rooms.ca,
-    enrolments: () => rooms.enrolment,
     explain: () => explainAccess({ authorization: rooms.authorization, lookUps: rooms.lookUps, clock, config }),
   };
 }
@@ -51,8 +51,10 @@ export function offlineApiServices(own: Omit<Own, 'log'>): ApiServices {
 }
 
 function everywhere({ config, ...own }: Own): ApiServices {
+  const tokens = new EnrolmentTokens(own);
   return {
     ...own,
+    enrolments: () => tokens,
     settings: () => config().admin,
     policyFaults,
     passwordCredentials: (password) => credentialsOf(password, own.random),

@@ -1,6 +1,7 @@
 import { HttpProtocol } from '../net/http-protocol.ts';
 import { holderIn } from '../security/pki/enrolment/certificate-holder.ts';
 import { EnrolmentDesk } from '../security/pki/enrolment/enrolment-desk.ts';
+import { EnrolmentTokens } from '../security/pki/enrolment/enrolment-tokens.ts';
 import { Est } from '../security/pki/enrolment/est.ts';
 import type { Config } from '../config.ts';
 import { changeInPlace } from './change-in-place.ts';
@@ -19,8 +20,8 @@ export function enrolmentPart(rooms: Rooms): Part {
     name: 'enrolment',
     start() {
       const { registry, lookUps, clock, random, audit, pki, security, broker, loop, log } = rooms;
-      if (pki === undefined) return;
-      const desk = new EnrolmentDesk({ registry, clock, random, audit, pki }, limits);
+      const tokens = new EnrolmentTokens({ registry, clock, random, audit });
+      const desk = new EnrolmentDesk({ tokens, clock, audit, pki }, limits);
       const holderOf = holderIn(security, lookUps);
       const service = new Est({ desk, pki, holderOf, random }, est);
       rooms.enrolment = desk;

@@ -80,8 +80,6 @@ export class ListenersPart implements Part {
     if (!enabled || kind === 'http' || kind === 'https' || kind === 'pki') return undefined;
     const { mqtt, est, keystore, security } = this.#rooms;
     const protocol = kind === 'est' ? est : mqtt;
-    // There is nobody to issue certificates.
-    if (protocol === undefined) return undefined;
     return {
       name,
       kind: kind === 'est' ? 'tls' : kind,

@@ -38,9 +38,9 @@ export class Rooms {
   revocation: Revocation | undefined;
   publicPki: MetricSource | undefined;
   expiry: ExpiryWatch | undefined;
-  enrolment: EnrolmentDesk | undefined;
+  enrolment!: EnrolmentDesk;
   /** What listeners of kind est speak. */
-  est: HttpProtocol | undefined;
+  est!: HttpProtocol;
   registry!: Registry;
   /** The registry as it is asked when a peer connects. */
   lookUps!: LookUps;

@@ -3,16 +3,19 @@ import { X509Certificate } from 'node:crypto';
 import { test } from 'node:test';
 import { must } from '../testing/opened-registry.ts';
 import { TestSigner } from '../testing/made-certificates.ts';
-import { codeOf, openedDesk, operator, value } from './testing/desk.ts';
+import { secureRandom } from '../../../base/secure-random.ts';
+import { EnrolmentDesk } from './enrolment-desk.ts';
+import { EnrolmentTokens } from './enrolment-tokens.ts';
+import { codeOf, deskLimits, openedDesk, operator, value } from './testing/desk.ts';
 import { madeRequest, requestPem } from './testing/made-request.ts';
 
 const from = '192.0.2.7';
 const hourMs = 3_600_000;
 
 test('a token is shown once, kept as a hash, and enrols a device that is added with it', async (t) => {
-  const { desk, registry, events } = await openedDesk(t);
+  const { desk, tokens, registry, events } = await openedDesk(t);
   const made = value(
-    await desk.create({ tenant: 'main', devicePattern: 'pump-*', newDevices: { groups: ['pumps'], roles: ['device'] } }, operator),
+    await tokens.create({ tenant: 'main', devicePattern: 'pump-*', newDevices: { groups: ['pumps'], roles: ['device'] } }, operator),
   );
   assert.match(made.token, /^hgt_[\w-]{32}$/);
   const entry = must(await registry.get('enrolment', 'main', made.enrolment.id))!;
@@ -25,7 +28,7 @@ test('a token is shown once, kept as a hash, and enrols a device that is added w
   assert.deepEqual(certificate.publicKey.export({ type: 'spki', format: 'der' }), signer.publicKey);
   const device = must(await registry.get('device', 'main', 'pump-7'))!;
   assert.deepEqual([device.groups, device.roles, device.status], [['pumps'], ['device'], 'active']);
-  assert.equal(value(await desk.get('main', made.enrolment.id)).uses, 1);
+  assert.equal(value(await tokens.get('main', made.enrolment.id)).uses, 1);
   assert.deepEqual(
     events.map(({ action, target, outcome, actor }) => [action, target, outcome, actor.kind]),
     [
@@ -37,7 +40,7 @@ test('a token is shown once, kept as a hash, and enrols a device that is added w
 });
 
 test('each reason why a token is not good has its word, and changes nothing', async (t) => {
-  const { desk, registry, pki, events, clock, token } = await openedDesk(t, { lockout: { ...lenient, failures: 1000 } });
+  const { desk, tokens, registry, pki, events, clock, token } = await openedDesk(t, { lockout: { ...lenient, failures: 1000 } });
   const use = async (with_: string, device = 'pump-1', request = madeRequest(device)): Promise<string> =>
     codeOf(await desk.withToken({ token: with_, device, request, from }));
   const good = await token({ maxUses: 2, validMs: hourMs });
@@ -69,12 +72,12 @@ test('each reason why a token is not good has its word, and changes nothing', as
   const {
     token: disabled,
     enrolment: { id },
-  } = value(await desk.create({ tenant: 'main', devicePattern: 'pump-9', newDevices }, operator));
-  value(await desk.setStatus('main', id, 'disabled', operator));
+  } = value(await tokens.create({ tenant: 'main', devicePattern: 'pump-9', newDevices }, operator));
+  value(await tokens.setStatus('main', id, 'disabled', operator));
   assert.equal(await use(disabled, 'pump-9'), 'token-disabled');
-  value(await desk.setStatus('main', id, 'active', operator));
+  value(await tokens.setStatus('main', id, 'active', operator));
   assert.equal(await use(disabled, 'pump-9'), 'done');
-  value(await desk.remove('main', id, operator));
+  value(await tokens.remove('main', id, operator));
   assert.equal(await use(disabled, 'pump-9'), 'unknown-token');
 });
 
@@ -94,10 +97,7 @@ test('of those who come at once for the last uses, as many win as there are', as
 });
 
 test('two nodes that use a token at the same moment count it twice', async (t) => {
-  const { desk, registry, pki, clock, audit, token } = await openedDesk(t);
-  const { EnrolmentDesk } = await import('./enrolment-desk.ts');
-  const { deskLimits } = await import('./testing/desk.ts');
-  const { secureRandom } = await import('../../../base/secure-random.ts');
+  const { desk, tokens, registry, pki, clock, audit, token } = await openedDesk(t);
   // Each write of the first is preceded by one of somebody else.
   let isFirst = true;
   const contended = new Proxy(registry, {
@@ -115,20 +115,23 @@ test('two nodes that use a token at the same moment count it twice', async (t) =
     },
   });
   const shared = await token({ maxUses: 2 });
-  const other = new EnrolmentDesk({ registry: contended, clock, random: secureRandom, audit, pki }, deskLimits);
+  const other = new EnrolmentDesk(
+    { tokens: new EnrolmentTokens({ registry: contended, clock, random: secureRandom, audit }), clock, audit, pki },
+    deskLimits,
+  );
   assert.equal(codeOf(await other.withToken({ token: shared, device: 'pump-y', request: madeRequest('pump-y'), from })), 'done');
-  const { entries } = value(await desk.list('main', {}));
+  const { entries } = value(await tokens.list('main', {}));
   assert.equal(entries[0]!.uses, 2);
 });
 
 test('when the authority cannot issue, the use is given back and the device that was added is gone', async (t) => {
-  const { desk, registry, pki, events, token } = await openedDesk(t);
+  const { desk, tokens, registry, pki, events, token } = await openedDesk(t);
   const only = await token();
   const ask = () => desk.withToken({ token: only, device: 'pump-7', request: madeRequest('pump-7'), from });
   for (const fault of ['unavailable', 'weak-key'] as const) {
     pki.fault = fault;
     assert.equal(codeOf(await ask()), fault);
-    assert.equal(value(await desk.list('main', {})).entries[0]!.uses, 0);
+    assert.equal(value(await tokens.list('main', {})).entries[0]!.uses, 0);
     assert.equal(must(await registry.get('device', 'main', 'pump-7')), undefined);
   }
   assert.deepEqual(
@@ -143,11 +146,11 @@ test('when the authority cannot issue, the use is given back and the device that
 });
 
 test('what is issued by a broken authority is not issued again for the same use', async (t) => {
-  const { desk, pki, token } = await openedDesk(t);
+  const { desk, tokens, pki, token } = await openedDesk(t);
   const only = await token();
   pki.gate = Promise.reject(new Error('nobody knows what happened'));
   await assert.rejects(desk.withToken({ token: only, device: 'pump-7', request: madeRequest('pump-7'), from }));
-  assert.equal(value(await desk.list('main', {})).entries[0]!.uses, 1);
+  assert.equal(value(await tokens.list('main', {})).entries[0]!.uses, 1);
 });
 
 test('a token for many does not replace the certificate of one that has it, but answers the same question again', async (t) => {
@@ -226,8 +229,8 @@ test('who renews is given its own name only, and repeats no other', async (t) =>
 });
 
 test('an enrolment must make sense', async (t) => {
-  const { desk, events } = await openedDesk(t);
-  const create = async (changes: object) => codeOf(await desk.create({ tenant: 'main', devicePattern: 'x', ...changes }, operator));
+  const { tokens, events } = await openedDesk(t);
+  const create = async (changes: object) => codeOf(await tokens.create({ tenant: 'main', devicePattern: 'x', ...changes }, operator));
   for (const changes of [
     { devicePattern: '' },
     { devicePattern: 'a/b' },
@@ -243,8 +246,8 @@ test('an enrolment must make sense', async (t) => {
     assert.equal(await create(changes), 'invalid', JSON.stringify(changes));
   }
   assert.equal(await create({}), 'done');
-  assert.equal(codeOf(await desk.get('main', 'nothing')), 'not-found');
-  assert.equal(codeOf(await desk.remove('main', 'nothing', operator)), 'not-found');
-  assert.equal(codeOf(await desk.setStatus('main', 'nothing', 'disabled', operator)), 'not-found');
+  assert.equal(codeOf(await tokens.get('main', 'nothing')), 'not-found');
+  assert.equal(codeOf(await tokens.remove('main', 'nothing', operator)), 'not-found');
+  assert.equal(codeOf(await tokens.setStatus('main', 'nothing', 'disabled', operator)), 'not-found');
   assert.ok(events.some(({ action, outcome }) => action === 'enrolment.create' && outcome === 'refused'));
 });

@@ -3,17 +3,15 @@
 
 import type { Clock } from '../../../base/clock.ts';
 import type { MetricSource, Sample } from '../../../base/metrics.ts';
-import type { Entry, Owner, Status } from '../../../registry/entries.ts';
-import type { Page, PageQuery } from '../../../registry/registry.ts';
+import type { Entry, Owner } from '../../../registry/entries.ts';
 import type { Actor, Audit } from '../../audit/audit.ts';
 import { addressKey, Lockout } from '../../lockout.ts';
 import type { LockoutLimits } from '../../lockout.ts';
 import type { PeerCertificate } from '../../security.ts';
 import type { IssuedCertificate, Pki, PkiResult } from '../pki.ts';
-import { EnrolmentTokens } from './enrolment-tokens.ts';
-import type { TokenServices, TokenUse } from './enrolment-tokens.ts';
+import type { EnrolmentTokens, TokenUse } from './enrolment-tokens.ts';
 import { done, fault } from './enrolment.ts';
-import type { Asker, EnrolmentFaultCode, EnrolmentResult, Enrolments, EnrolmentView, NewEnrolment } from './enrolment.ts';
+import type { EnrolmentFaultCode, EnrolmentResult } from './enrolment.ts';
 import { IssueBudget } from './issue-budget.ts';
 import { KeyedTurns } from './keyed-turns.ts';
 import { derOfRequest, readRequestFacts } from './request-facts.ts';
@@ -29,7 +27,7 @@ export type DeskLimits = {
   readonly lockout: LockoutLimits;
 };
 
-export type DeskServices = TokenServices & { readonly pki: Pki; readonly clock: Clock; readonly audit: Audit };
+export type DeskServices = { readonly tokens: EnrolmentTokens; readonly pki: Pki; readonly clock: Clock; readonly audit: Audit };
 
 /** A new key that was made for the device, which nobody keeps. */
 export type EnrolledWithKey = IssuedCertificate & { readonly privateKey: string };
@@ -54,10 +52,9 @@ export type TokenEnrolment = {
 /** Owners and keys that are remembered. Stops strangers from filling the memory with names. */
 const maxRemembered = 10_000;
 
-export class EnrolmentDesk implements Enrolments, MetricSource {
+export class EnrolmentDesk implements MetricSource {
   readonly #services: DeskServices;
   readonly #limits: DeskLimits;
-  readonly #tokens: EnrolmentTokens;
   readonly #addresses: Lockout;
   readonly #budget: IssueBudget;
   readonly #devices = new KeyedTurns();
@@ -70,40 +67,11 @@ export class EnrolmentDesk implements Enrolments, MetricSource {
   constructor(services: DeskServices, limits: DeskLimits) {
     this.#services = services;
     this.#limits = limits;
-    this.#tokens = new EnrolmentTokens(services);
     this.#addresses = new Lockout(limits.lockout, services.clock);
     this.#budget = new IssueBudget(services.clock, maxRemembered);
   }
 
-  create(enrolment: NewEnrolment, asker: Asker): Promise<EnrolmentResult<{ token: string; enrolment: EnrolmentView }>> {
-    return this.#tokens.create(enrolment, asker);
-  }
-
-  list(tenant: string, query: PageQuery): Promise<EnrolmentResult<Page<EnrolmentView>>> {
-    return this.#tokens.list(tenant, query);
-  }
-
-  get(tenant: string, id: string): Promise<EnrolmentResult<EnrolmentView>> {
-    return this.#tokens.get(tenant, id);
-  }
-
-  setStatus(tenant: string, id: string, status: Status, asker: Asker): Promise<EnrolmentResult<EnrolmentView>> {
-    return this.#tokens.setStatus(tenant, id, status, asker);
-  }
-
-  remove(tenant: string, id: string, asker: Asker): Promise<EnrolmentResult<EnrolmentView>> {
-    return this.#tokens.remove(tenant, id, asker);
-  }
-
-  async enrolWithCsr(
-    { tenant, owner, request, validityMs }: Parameters<Enrolments['enrolWithCsr']>[0],
-    { actor, from }: Asker,
-  ): Promise<EnrolmentResult<IssuedCertificate>> {
-    const validity = validityMs === undefined ? {} : { validityMs };
-    return this.#bounded(() => this.#services.pki.issue({ request, tenant, owner, actor, from, ...validity }));
-  }
-
-  /** 0: whoever is at this address is listened to. */
+  /** Whoever is at this address is not listened to for a while. */
   isBanned(from: string): boolean {
     return this.#addresses.isBanned(addressKey(from));
   }
@@ -111,7 +79,7 @@ export class EnrolmentDesk implements Enrolments, MetricSource {
   /** The enrolment of a token, whatever its state; a wrong one counts against the address. */
   async knows(token: string, from: string): Promise<EnrolmentResult<Entry<'enrolment'>>> {
     if (this.isBanned(from)) return banned();
-    const found = await this.#tokens.find(token);
+    const found = await this.#services.tokens.find(token);
     return found.ok ? found : this.#refuse(found, { kind: 'stranger' }, from, '', {});
   }
 
@@ -174,7 +142,7 @@ export class EnrolmentDesk implements Enrolments, MetricSource {
     const actor: Actor = { kind: 'principal', tenant, id: name, method: 'enrolment-token' };
     // One after the other for a device: whether it has a certificate is asked before each.
     return this.#devices.run(target, async () => {
-      const used = await this.#tokens.use(known.value, name, this.#lastKeys.get(target) === facts.keyHash);
+      const used = await this.#services.tokens.use(known.value, name, this.#lastKeys.get(target) === facts.keyHash);
       if (!used.ok) return this.#refuse(used, stranger, from, target, details);
       const issued = await this.#spend(target, () => issue(facts, tenant, owner, actor));
       if (!issued.ok) {
@@ -243,7 +211,7 @@ export class EnrolmentDesk implements Enrolments, MetricSource {
   }
 
   async #giveBack(use: TokenUse): Promise<void> {
-    if (await this.#tokens.giveBack(use)) return;
+    if (await this.#services.tokens.giveBack(use)) return;
     const { tenant, id } = use;
     const target = `enrolment/${tenant}/${id}`;
     this.#services.audit.record({ actor: { kind: 'node' }, action: 'enrolment.give-back', target, from: '', outcome: 'failed' });

@@ -9,7 +9,7 @@ import type { Page, PageQuery, Registry, RegistryError, Write } from '../../../r
 import type { Audit } from '../../audit/audit.ts';
 import { isForOne, matchesPattern, patternFault } from './device-pattern.ts';
 import { done, fault } from './enrolment.ts';
-import type { Asker, EnrolmentResult, EnrolmentView, NewEnrolment } from './enrolment.ts';
+import type { Asker, EnrolmentResult, Enrolments, EnrolmentView, NewEnrolment } from './enrolment.ts';
 import { KeyedTurns } from './keyed-turns.ts';
 import { hashOfToken, isToken, newToken } from './token.ts';
 
@@ -34,7 +34,7 @@ export type TokenUse = {
   readonly added: Entry<'device'> | undefined;
 };
 
-export class EnrolmentTokens {
+export class EnrolmentTokens implements Enrolments {
   readonly #services: TokenServices;
   readonly #turns = new KeyedTurns();
 

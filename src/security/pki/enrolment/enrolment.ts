@@ -1,10 +1,10 @@
-// The contract of enrolment: how a device that has no certificate yet, or one that ends soon, comes to the next one. Asked by the
-// management interface, which has already decided whether the asker may, and by the ways that devices have (EST, MQTT).
+// The contract of enrolment: how a device that has no certificate yet, or one that ends soon, comes to the next one. Tokens are asked for
+// by the management interface, which has already decided whether the asker may.
 
-import type { Owner, Status } from '../../../registry/entries.ts';
+import type { Status } from '../../../registry/entries.ts';
 import type { Page, PageQuery } from '../../../registry/registry.ts';
 import type { Actor } from '../../audit/audit.ts';
-import type { IssuedCertificate, IssueFaultCode } from '../pki.ts';
+import type { IssueFaultCode } from '../pki.ts';
 
 export type NewDevices = { readonly groups: readonly string[]; readonly roles: readonly string[] };
 
@@ -75,11 +75,6 @@ export interface Enrolments {
   /** `disabled`: the token is good for nothing until it is made active again. */
   setStatus(tenant: string, id: string, status: Status, asker: Asker): Promise<EnrolmentResult<EnrolmentView>>;
   remove(tenant: string, id: string, asker: Asker): Promise<EnrolmentResult<EnrolmentView>>;
-  /** For somebody who may issue certificates to others: no token is needed. The owner must be there. */
-  enrolWithCsr(
-    request: { readonly tenant: string; readonly owner: Owner; readonly request: Uint8Array | string; readonly validityMs?: number },
-    asker: Asker,
-  ): Promise<EnrolmentResult<IssuedCertificate>>;
 }
 
 export function done<T>(value: T): EnrolmentResult<T> {

@@ -128,7 +128,7 @@ test('a device enrols by a token as password, or as bearer', async (t) => {
 });
 
 test('each wrong request has its status and says why in words', async (t) => {
-  const { ask, token, pki, desk } = await bench(t, { maxRequestBytes: 2000 });
+  const { ask, token, pki, tokens } = await bench(t, { maxRequestBytes: 2000 });
   const good = await token({ maxUses: 10 });
   const other = await token({ devicePattern: 'valve-*' });
   const authorization = basic('pump-7', good);
@@ -176,7 +176,7 @@ test('each wrong request has its status and says why in words', async (t) => {
       );
   }
   assert.ok(pki.requests.every(({ owner }) => owner.id === 'pump-7'));
-  const { entries } = value(await desk.list('main', {}));
+  const { entries } = value(await tokens.list('main', {}));
   assert.ok(
     entries.filter(({ devicePattern }) => devicePattern !== 'pump-7').every(({ uses }) => uses === 0),
     'nothing was used up',

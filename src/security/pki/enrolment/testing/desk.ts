@@ -6,6 +6,7 @@ import type { AuditEvent } from '../../../audit/audit.ts';
 import { openedRegistry } from '../../testing/opened-registry.ts';
 import { EnrolmentDesk } from '../enrolment-desk.ts';
 import type { DeskLimits } from '../enrolment-desk.ts';
+import { EnrolmentTokens } from '../enrolment-tokens.ts';
 import type { Asker, EnrolmentResult, NewEnrolment } from '../enrolment.ts';
 import { IssuingPki } from './issuing-pki.ts';
 
@@ -23,12 +24,16 @@ export async function openedDesk(t: TestContext, limits: Partial<DeskLimits> = {
   const pki = new IssuingPki(registry, () => clock.wallMs());
   const events: AuditEvent[] = [];
   const audit = { record: (event: AuditEvent) => void events.push(event) };
-  const desk = new EnrolmentDesk({ registry, clock, random: secureRandom, audit, pki }, { ...deskLimits, ...limits });
+  const tokens = new EnrolmentTokens({ registry, clock, random: secureRandom, audit });
+  const desk = new EnrolmentDesk({ tokens, clock, audit, pki }, { ...deskLimits, ...limits });
   const token = async (enrolment: Partial<NewEnrolment> = {}): Promise<string> =>
     value(
-      await desk.create({ tenant: 'main', devicePattern: 'pump-*', newDevices: { groups: [], roles: ['device'] }, ...enrolment }, operator),
+      await tokens.create(
+        { tenant: 'main', devicePattern: 'pump-*', newDevices: { groups: [], roles: ['device'] }, ...enrolment },
+        operator,
+      ),
     ).token;
-  return { registry, clock, pki, events, audit, desk, token };
+  return { registry, clock, pki, events, audit, desk, tokens, token };
 }
 
 export function value<T>(result: EnrolmentResult<T>): T {
