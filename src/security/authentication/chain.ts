@@ -150,12 +150,19 @@ export class AuthenticationChain implements MetricSource {
   }
 
   #whenAdmitted(admission: Admission | Promise<Admission>, next: (admission: Admission) => void): void {
-    if (!(admission instanceof Promise)) return next(admission);
-    const failed = (error: unknown): Admission => {
+    if (admission instanceof Promise) void this.#admitLater(admission, next);
+    else next(admission);
+  }
+
+  async #admitLater(admission: Promise<Admission>, next: (admission: Admission) => void): Promise<void> {
+    let known: Admission;
+    try {
+      known = await admission;
+    } catch (error) {
       this.#broken(error);
-      return { ok: false, reason: 'overloaded', why: 'registry-unavailable' };
-    };
-    void admission.catch(failed).then((known) => next(known));
+      known = { ok: false, reason: 'overloaded', why: 'registry-unavailable' };
+    }
+    next(known);
   }
 
   #broken(error: unknown): void {

@@ -4,7 +4,11 @@
 import type { NowOrLater } from '../../registry/registry.ts';
 
 export function whenKnown<T, U>(value: NowOrLater<T>, next: (value: T) => NowOrLater<U>): NowOrLater<U> {
-  return value instanceof Promise ? value.then((known) => next(known)) : next(value);
+  return value instanceof Promise ? after(value, next) : next(value);
+}
+
+async function after<T, U>(value: Promise<T>, next: (value: T) => NowOrLater<U>): Promise<U> {
+  return next(await value);
 }
 
 /** All of them; at once if each is there. */
