@@ -5,17 +5,17 @@ import { createServer as createHttpServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { createServer as createHttpsServer, Server as HttpsServer, type ServerOptions } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { TLSSocket } from 'node:tls';
+import type { TLSSocket } from 'node:tls';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { MetricSource, Sample } from '../base/metrics.ts';
 import { UserError } from '../base/user-error.ts';
-import type { PeerCertificate, Security } from '../security/security.ts';
-import type { X509Certificate } from 'node:crypto';
+import type { Security } from '../security/security.ts';
 import type { Api, ApiOptions } from './api/api.ts';
 import type { Identification } from './api/caller.ts';
 import type { Permission } from './api/permission.ts';
 import { sendJson, sendProblem, sendText } from './answer.ts';
+import { ClientCertificates, type ClientCertificateTerms } from './client-certificates.ts';
 import { FailureBrake } from './failure-brake.ts';
 import { Gatekeeper, visitorOf, type FindTokenOwner, type Visitor } from './gatekeeper.ts';
 import { ProcessMetrics } from './process-metrics.ts';
@@ -54,8 +54,7 @@ export type AdminTls = {
     readonly isRequired: boolean;
     /** PEM. */
     readonly authorities: readonly string[];
-    readonly describe: (certificate: X509Certificate) => PeerCertificate;
-  };
+  } & ClientCertificateTerms;
 };
 
 export type AdminListener = { readonly name: string; readonly host: string; readonly port: number; readonly tls?: AdminTls };
@@ -97,6 +96,7 @@ class HttpAdmin implements AdminServer {
   readonly #streams: TraceStreams;
   readonly #servers = new Map<string, Server>();
   readonly #visitors = new WeakMap<IncomingMessage, Visitor>();
+  readonly #clients = new ClientCertificates();
   /** Requests that must be complete in time, or end. */
   readonly #unhurried = new WeakSet<IncomingMessage>();
   /** By the name of the listener. */
@@ -125,9 +125,13 @@ class HttpAdmin implements AdminServer {
     if (tls !== undefined) this.#tls.set(name, tls);
     const server = tls === undefined ? createHttpServer(options) : createHttpsServer({ ...options, ...contextOf(tls) });
     server.maxConnections = limits.connections;
+    server.on('secureConnection', (socket: TLSSocket) => {
+      const wanted = this.#tls.get(name)?.clientCertificates;
+      if (wanted !== undefined) this.#clients.secured(socket, name, wanted);
+    });
     server.on('request', (request, response) => {
       response.once('close', () => this.#counts.set(response.statusCode, (this.#counts.get(response.statusCode) ?? 0) + 1));
-      this.#handle(request, response, name, tls !== undefined);
+      this.#clients.whenJudged(request.socket, () => this.#handle(request, response, name, tls !== undefined));
     });
     await new Promise<void>((resolve, reject) => {
       server.once('error', (error: NodeJS.ErrnoException) => {
@@ -187,7 +191,7 @@ class HttpAdmin implements AdminServer {
     request.on('error', () => {});
     response.on('error', () => {});
     this.#hurry(request, response);
-    this.#visitors.set(request, visitorOf(request, listener, secure, this.#certificateOf(request, listener)));
+    this.#visitors.set(request, visitorOf(request, listener, secure, this.#clients.of(request.socket)));
     if (request.url?.startsWith('/api/v1/') === true && this.#sources.api !== undefined) return void this.#askApi(request, response);
     if (!this.#takesBody(request, response)) return;
     const url = URL.parse(request.url ?? '', 'http://admin');
@@ -238,14 +242,6 @@ class HttpAdmin implements AdminServer {
       if (!request.complete && !this.#unhurried.has(request)) request.destroy();
     }, limits.requestMs).unref();
     response.once('close', () => clearTimeout(timer));
-  }
-
-  /** What the client has shown in the handshake, if the listener trusts who issued it. */
-  #certificateOf({ socket }: IncomingMessage, listener: string): PeerCertificate | undefined {
-    const wanted = this.#tls.get(listener)?.clientCertificates;
-    if (wanted === undefined || !(socket instanceof TLSSocket) || !socket.authorized) return undefined;
-    const certificate = socket.getPeerX509Certificate();
-    return certificate && wanted.describe(certificate);
   }
 
   /** A body means nothing here: a small one is read over, a large one ends the connection. */

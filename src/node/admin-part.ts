@@ -98,6 +98,7 @@ export class AdminPart implements Part {
       isRequired: wanted === 'require',
       authorities: [material.clientAuthorities],
       describe: describeCertificate,
+      ...(this.#rooms.revocation && { guard: this.#rooms.revocation.admission }),
     };
     return { certificate, privateKey, minVersion, clientCertificates };
   }

@@ -1,0 +1,48 @@
+// Certificates of HTTPS clients, judged once for each connection, before its first request is looked at.
+
+import type { X509Certificate } from 'node:crypto';
+import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
+import type { HandshakeGuard, HandshakeVerdict, PeerCertificate } from '../security/security.ts';
+
+export type ClientCertificateTerms = {
+  readonly describe: (certificate: X509Certificate) => PeerCertificate;
+  /** Absent: what TLS has verified is taken. */
+  readonly guard?: HandshakeGuard;
+};
+
+export class ClientCertificates {
+  /** Promise: it is being judged. */
+  readonly #found = new WeakMap<Socket, PeerCertificate | Promise<void>>();
+
+  /** The handshake is done. A certificate that is not taken ends the connection. */
+  secured(socket: TLSSocket, listener: string, { describe, guard }: ClientCertificateTerms): void {
+    const certificate = socket.authorized ? socket.getPeerX509Certificate() : undefined;
+    if (certificate === undefined) return;
+    if (guard === undefined) {
+      this.#found.set(socket, describe(certificate));
+      return;
+    }
+    const decided = (verdict: HandshakeVerdict): void => {
+      if (verdict.ok) this.#found.set(socket, verdict.certificate);
+      else socket.destroy();
+    };
+    const verdict = guard.admit(certificate, { listener, remoteAddress: socket.remoteAddress ?? '' });
+    if (verdict instanceof Promise) this.#found.set(socket, verdict.then(decided));
+    else decided(verdict);
+  }
+
+  /** Runs `next` when it is known who the client is; never when its certificate is not taken. */
+  whenJudged(socket: Socket, next: () => void): void {
+    const found = this.#found.get(socket);
+    if (!(found instanceof Promise)) return next();
+    void found.then(() => {
+      if (!socket.destroyed) next();
+    });
+  }
+
+  of(socket: Socket): PeerCertificate | undefined {
+    const found = this.#found.get(socket);
+    return found instanceof Promise ? undefined : found;
+  }
+}
