@@ -273,3 +273,52 @@ for (const clientCertificate of ['request', 'require'] as const) {
     assert.ok(now !== undefined && now === before);
   });
 }
+
+check('the group of the key exchange is the most wanted that the client knows, and is counted as the client sees it', async (stand) => {
+  const listener = await listen(stand, { minVersion: '1.2' });
+  for (const [options, group, version] of [
+    [{}, 'X25519MLKEM768', 'TLSv1.3'],
+    // Its share comes first, but it knows the hybrid: it is asked for it.
+    [{ ecdhCurve: 'X25519:X25519MLKEM768' }, 'X25519MLKEM768', 'TLSv1.3'],
+    [{ ecdhCurve: 'P-256:X25519' }, 'X25519', 'TLSv1.3'],
+    [{ ecdhCurve: 'P-256' }, 'P-256', 'TLSv1.3'],
+    [{ maxVersion: 'TLSv1.2' }, 'X25519', 'TLSv1.2'],
+  ] as const) {
+    const before = new Map(listener.counters.handshakes.map(({ count, ...agreed }) => [JSON.stringify(agreed), count]));
+    const client = await secureClient(stand, listener, options);
+    assert.equal(await client.ask('hello'), 'hello');
+    const seen = (client.socket.getEphemeralKeyInfo() as { name: string }).name.replace('prime256v1', 'P-256');
+    assert.equal(seen, group);
+    const agreed = { version, cipher: client.socket.getCipher().name, group };
+    const now = listener.counters.handshakes.find(({ count: _, ...one }) => JSON.stringify(one) === JSON.stringify(agreed));
+    assert.equal(now?.count, (before.get(JSON.stringify(agreed)) ?? 0) + 1, JSON.stringify(listener.counters.handshakes));
+  }
+  const labels = [...listener.metrics()]
+    .filter(({ name }) => name === 'heliograph_net_tls_handshakes_total')
+    .map((sample) => sample.labels?.['group']);
+  assert.deepEqual([...new Set(labels)].sort(), ['P-256', 'X25519', 'X25519MLKEM768']);
+});
+
+check('TLS 1.0 and 1.1 are refused, whatever is configured, and counted', async (stand) => {
+  const listener = await listen(stand, { minVersion: '1.2' });
+  const old = { maxVersion: 'TLSv1.1', minVersion: 'TLSv1', ciphers: 'ALL:@SECLEVEL=0' } as const;
+  await assert.rejects(secureClient(stand, listener, old));
+  await until(() => listener.counters.failedHandshakes.parameters === 1);
+});
+
+check('the profile cnsa agrees on nothing weaker, and wants a key that fits', async (stand) => {
+  await assert.rejects(async () => listen(stand, { profile: 'cnsa' }), UserError);
+  const strong = { ...authority.issue('first', ['DNS:first.example'], 'P-384'), serverNames: [] };
+  const listener = await listen(stand, { profile: 'cnsa', certificates: [strong], minVersion: '1.2' });
+  const client = await secureClient(stand, listener, { ecdhCurve: 'X25519:P-256:P-384' });
+  assert.equal(await client.ask('hello'), 'hello');
+  assert.equal(client.socket.getCipher().name, 'TLS_AES_256_GCM_SHA384');
+  assert.deepEqual(
+    listener.counters.handshakes.map(({ group }) => group),
+    ['P-384'],
+  );
+  await assert.rejects(secureClient(stand, listener, { ecdhCurve: 'X25519' }));
+  await assert.rejects(secureClient(stand, listener, { ciphers: 'TLS_AES_128_GCM_SHA256' }));
+  const hybrid = await secureClient(stand, listener, { ecdhCurve: 'SecP384r1MLKEM1024' });
+  assert.equal(await hybrid.ask('hello'), 'hello');
+});

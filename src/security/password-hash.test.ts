@@ -48,3 +48,18 @@ test('what is not a hash, or costs too much, is not read', () => {
 test('nobody has the impossible hash', async () => {
   assert.equal(await verifyPassword(Buffer.from(''), impossibleHash(random, cheap)), false);
 });
+
+test('where only approved algorithms may be used, PBKDF2 does it, and the reference agrees', async () => {
+  const text = await hashPassword(Buffer.from('correct horse'), random, { algorithm: 'pbkdf2-sha512', iterations: 1000 });
+  assert.match(text, /^\$pbkdf2-sha512\$i=1000\$/);
+  const hash = parsePasswordHash(text)!;
+  assert.equal(await verifyPassword(Buffer.from('correct horse'), hash), true);
+  assert.equal(await verifyPassword(Buffer.from('correct horsf'), hash), false);
+  // PBKDF2-HMAC-SHA256 of `passwd` with the salt `salt`, once: RFC 7914 §11, the first 32 bytes.
+  const expected = Buffer.from('55ac046e56e3089fec1691c22544b605f94185216dde0465e68b9d57c20dacbc', 'hex');
+  const reference = { cost: { algorithm: 'pbkdf2-sha256', iterations: 1 }, salt: Buffer.from('salt'), tag: expected } as const;
+  assert.equal(await verifyPassword(Buffer.from('passwd'), reference), true);
+  for (const bad of [text.replace('i=1000', 'i=0'), text.replace('i=1000', 'i=99999999'), text.replace('sha512', 'sha1'), `${text}=`]) {
+    assert.equal(parsePasswordHash(bad), undefined, bad.slice(0, 40));
+  }
+});

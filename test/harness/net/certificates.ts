@@ -13,15 +13,15 @@ export class TestAuthority {
   #serial = 0;
 
   constructor(name: string) {
-    this.#openssl('req', '-x509', ...newKey, '-keyout', 'ca.key', '-out', 'ca.pem', '-days', '30', '-subj', `/CN=${name}`);
+    this.#openssl('req', '-x509', ...newKeyOn('P-256'), '-keyout', 'ca.key', '-out', 'ca.pem', '-days', '30', '-subj', `/CN=${name}`);
     this.certificate = this.#read('ca.pem');
   }
 
   /** `alternativeNames` in OpenSSL's words: `DNS:a.example`, `URI:…`. */
-  issue(commonName: string, alternativeNames: readonly string[] = []): IssuedCertificate {
+  issue(commonName: string, alternativeNames: readonly string[] = [], curve = 'P-256'): IssuedCertificate {
     const extensions = alternativeNames.length > 0 ? `subjectAltName=${alternativeNames.join(',')}\n` : 'keyUsage=digitalSignature\n';
     writeFileSync(join(this.#directory, 'extensions'), extensions);
-    this.#openssl('req', '-new', ...newKey, '-keyout', 'key', '-out', 'request', '-subj', `/CN=${commonName}`);
+    this.#openssl('req', '-new', ...newKeyOn(curve), '-keyout', 'key', '-out', 'request', '-subj', `/CN=${commonName}`);
     const signing = ['-CA', 'ca.pem', '-CAkey', 'ca.key', '-set_serial', String(++this.#serial), '-days', '30'];
     this.#openssl('x509', '-req', '-in', 'request', ...signing, '-extfile', 'extensions', '-out', 'certificate');
     return { certificate: this.#read('certificate'), privateKey: this.#read('key') };
@@ -40,4 +40,6 @@ export class TestAuthority {
   }
 }
 
-const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'] as const;
+function newKeyOn(curve: string): readonly string[] {
+  return ['-newkey', 'ec', '-pkeyopt', `ec_paramgen_curve:${curve}`, '-nodes'];
+}
