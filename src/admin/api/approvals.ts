@@ -57,7 +57,7 @@ export class Approvals {
       requestedBy: entry.requestedBy,
       ...(isProblem && { status: outcome.status, code: outcome.code }),
     };
-    if (spec.audit !== undefined) {
+    if (spec.audit !== undefined && spec.audit.byCallee !== true) {
       const target = spec.audit.target(input, stored.tenant);
       audit.record({ actor: caller.actor, action: spec.audit.action, target, from, outcome: isProblem ? 'failed' : 'done', details });
     }

@@ -13,7 +13,7 @@ import { SeededRandom } from '../../../base/random.ts';
 import { SqliteRegistry } from '../../../registry/sqlite/sqlite-registry.ts';
 import type { AuditEvent } from '../../../security/audit/audit.ts';
 import type { Principal } from '../../../security/security.ts';
-import { apiPrefix, createApi, type Api } from '../api.ts';
+import { apiPrefix, createApi, type Api, type ApiOptions } from '../api.ts';
 import { Approvals } from '../approvals.ts';
 import { callerOf, localCaller, type Caller } from '../caller.ts';
 import type { Permission } from '../permission.ts';
@@ -53,6 +53,7 @@ export class TestApi {
   settings: ApiSettings = { requestsPerSecond: 10_000, separationOfDuties: false, approvalExpiryMs: 3_600_000 };
   readonly #routes = routesAsData();
   #api!: Api;
+  #services!: ApiServices;
 
   private constructor(registry: SqliteRegistry, clock: ManualClock) {
     this.registry = registry;
@@ -74,8 +75,13 @@ export class TestApi {
     return test;
   }
 
+  /** The same behind something else, such as a real listener. */
+  apiFor(options: ApiOptions): Promise<Api> {
+    return createApi(this.#services, options);
+  }
+
   async #start(more: Partial<ApiServices>): Promise<void> {
-    const services: ApiServices = {
+    this.#services = {
       clock: this.clock,
       random: new SeededRandom(7),
       log: { ...silentLog, error: (event, fields) => assert.fail(`${event} ${JSON.stringify(fields)}`) },
@@ -89,7 +95,7 @@ export class TestApi {
       config: () => ({ node: { name: 'test' } }),
       ...more,
     };
-    this.#api = await createApi(services, { identify: async (request) => this.#identify(request.headers['x-as']), describe: true });
+    this.#api = await createApi(this.#services, { identify: async (request) => this.#identify(request.headers['x-as']), describe: true });
   }
 
   #identify(as: string | string[] | undefined) {
