@@ -15,6 +15,7 @@ import { ListenersPart, type OpenListener } from './node/listeners-part.ts';
 import { liveCutPart } from './node/live-cut-part.ts';
 import { loopPart } from './node/loop-part.ts';
 import { mqttPart } from './node/mqtt-part.ts';
+import { pkiPart } from './node/pki-part.ts';
 import { PublicPkiPart } from './node/public-pki-part.ts';
 import { registryPart } from './node/registry-part.ts';
 import { revocationPart } from './node/revocation-part.ts';
@@ -57,6 +58,7 @@ export class HeliographNode {
       dataDirectoryPart(rooms),
       auditPart(rooms),
       registryPart(rooms),
+      pkiPart(rooms),
       keystorePart(rooms, refreshTls),
       revocationPart(rooms),
       securityPart(rooms),

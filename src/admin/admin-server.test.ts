@@ -8,7 +8,8 @@ import type { MetricSource } from '../base/metrics.ts';
 import { silentLog } from '../base/log.ts';
 import { SeededRandom } from '../base/random.ts';
 import { UserError } from '../base/user-error.ts';
-import { CertificateAuthority, newAuthorityCertificate, newPrivateKey, privateKeyPem } from '../security/pki/authority.ts';
+import { newPrivateKey, plainPem, publicKeyOf } from '../security/pki/software-signer.ts';
+import { pkiBench } from '../security/pki/testing/opened-pki.ts';
 import type { AuthenticationResult, Credentials, Security } from '../security/security.ts';
 import { basic, getJson, getLines } from './admin-client.ts';
 import type { AdminAccess } from './admin-client.ts';
@@ -331,10 +332,14 @@ test('closing ends traces and listeners', async () => {
 });
 
 test('over HTTPS the certificate is checked, and may be replaced while running', async (t) => {
-  const services = { clock: new ManualClock(Date.now()), random: new SeededRandom(Date.now()) };
-  const authorityOf = async (): Promise<CertificateAuthority> => {
-    const key = await newPrivateKey();
-    return new CertificateAuthority(privateKeyPem(key), await newAuthorityCertificate(key, services), services, '');
+  const services = { clock: new ManualClock(Date.now()) };
+  const authorityOf = async () => {
+    const { pki } = await (await pkiBench(t)).open();
+    const key = await newPrivateKey('ecdsa-p256');
+    const issued = await pki.issuance.issueServer(publicKeyOf(key), ['127.0.0.1'], 1);
+    assert.ok(issued.ok);
+    const { certificate, chain, root } = issued.value;
+    return { root, server: { certificate: certificate + chain, privateKey: plainPem(key) } };
   };
   const [first, second] = [await authorityOf(), await authorityOf()];
   const server = createAdminServer({
@@ -348,14 +353,14 @@ test('over HTTPS the certificate is checked, and may be replaced while running',
     token,
   });
   t.after(() => server.close());
-  const port = await server.listen({ name: 'admin', host: '127.0.0.1', port: 0, tls: await first.issueServer(['127.0.0.1'], 1) });
+  const port = await server.listen({ name: 'admin', host: '127.0.0.1', port: 0, tls: first.server });
   const access = { url: `https://127.0.0.1:${port}`, authorization: `Bearer ${token}` };
   const ask = (authority: string | undefined): Promise<unknown> => getJson({ ...access, authority }, '/api/status');
-  assert.equal(((await ask(first.certificatePem)) as Status).name, 'n1');
-  await assert.rejects(ask(second.certificatePem), UserError);
+  assert.equal(((await ask(first.root)) as Status).name, 'n1');
+  await assert.rejects(ask(second.root), UserError);
   await assert.rejects(ask(undefined), UserError);
-  server.useTls('admin', await second.issueServer(['127.0.0.1'], 1));
-  assert.equal(((await ask(second.certificatePem)) as Status).name, 'n1');
+  server.useTls('admin', second.server);
+  assert.equal(((await ask(second.root)) as Status).name, 'n1');
 });
 
 test('a port in use is told', async (t) => {

@@ -172,9 +172,8 @@ function contextOptions(settings: TlsSettings, { certificate, privateKey }: TlsC
     minVersion: settings.minVersion === '1.2' ? ('TLSv1.2' as const) : ('TLSv1.3' as const),
     ...tlsParameters(settings.profile ?? 'default', settings.groups, settings.psk !== undefined),
     ...(settings.psk !== undefined && { secureOptions: pskSecureOptions }),
-    // Without a list of its own Node would trust every public authority to name our clients. Who stands in it is trusted by itself,
-    // also below a root that is not trusted, or not any more.
-    ...(settings.clientCertificate === 'none' ? {} : { ca: [...settings.clientCas], allowPartialTrustChain: true }),
+    // Without a list of its own Node would trust every public authority to name our clients.
+    ...(settings.clientCertificate === 'none' ? {} : { ca: [...settings.clientCas] }),
   };
 }
 

@@ -11,6 +11,12 @@ const renewalCheckMs = 3_600_000;
 /** Keys and certificates; made at the first start, renewed in time; `renewed` is called when TLS listeners should take the new one. */
 export function keystorePart(rooms: Rooms, renewed: () => void): Part {
   let renewal: NodeJS.Timeout | undefined;
+  let unsubscribe: (() => void) | undefined;
+  let renewing: Promise<void> = Promise.resolve();
+  /** One after the other: two at once would each issue a certificate. */
+  const renewNext = (): void => {
+    renewing = renewing.then(renew);
+  };
   const renew = async (): Promise<void> => {
     try {
       if (await rooms.keystore.renewIfDue()) renewed();
@@ -23,9 +29,18 @@ export function keystorePart(rooms: Rooms, renewed: () => void): Part {
     async start() {
       const directory = pkiPath(rooms.config.node.dataDir);
       rooms.keystore = await openKeystore({ ...keystoreFiles(rooms.config), directory, hostname: hostname() }, rooms);
-      renewal = setInterval(() => void renew(), renewalCheckMs).unref();
+      renewal = setInterval(() => {
+        void rooms.pki.settled();
+        renewNext();
+      }, renewalCheckMs).unref();
+      // A rotation: the server's certificate is issued anew, and listeners verify clients by other authorities.
+      unsubscribe = rooms.pki.subscribe(renewNext);
     },
-    stop: () => clearInterval(renewal),
+    async stop() {
+      clearInterval(renewal);
+      unsubscribe?.();
+      await renewing;
+    },
     reload: (config) => rooms.keystore.reload(keystoreFiles(config)),
   };
 }

@@ -16,7 +16,9 @@ import type { NodeSecurity } from '../security/create-security.ts';
 import type { Authorization } from '../security/policy/authorization.ts';
 import type { HttpProtocol } from '../net/http-protocol.ts';
 import type { EnrolmentDesk } from '../security/pki/enrolment/enrolment-desk.ts';
-import type { Pki } from '../security/pki/pki.ts';
+import type { BuiltInPki } from '../security/pki/built-in-pki.ts';
+import type { CaManagement } from '../security/pki/ca-management.ts';
+import type { Sealer } from '../security/pki/sealing.ts';
 import type { Keystore } from '../security/pki/keystore.ts';
 import type { ExpiryWatch } from '../security/pki/revocation/expiry-watch.ts';
 import type { Revocation } from './revocation-part.ts';
@@ -34,7 +36,10 @@ export class Rooms {
   audit!: AuditLog;
   auditMetrics: MetricSource[] = [];
   keystore!: Keystore;
-  pki: Pki | undefined;
+  /** Opens what is kept sealed on this node. */
+  sealer!: Sealer;
+  pki!: BuiltInPki;
+  ca!: CaManagement;
   revocation: Revocation | undefined;
   publicPki: MetricSource | undefined;
   expiry: ExpiryWatch | undefined;

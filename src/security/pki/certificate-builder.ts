@@ -3,7 +3,7 @@
 
 import { createHash } from 'node:crypto';
 import { isIP } from 'node:net';
-import { context, primitiveContext, tags } from './der/der-reader.ts';
+import { bitBytesOf, context, primitiveContext, readDer, tags } from './der/der-reader.ts';
 import { bits, element, extension, integer, octets, oid, sequence, time, yes } from './der/der-writer.ts';
 import type { Random } from '../../base/random.ts';
 import type { Signer } from './pki.ts';
@@ -102,6 +102,17 @@ function addressBytes(address: string): Buffer {
   const [head, tail] = groups.map((part) => part.split(':').filter((group) => group !== '')) as [string[], string[] | undefined];
   const zeros = tail === undefined ? [] : Array.from({ length: 8 - head.length - tail.length }, () => '0');
   return Buffer.from([...head, ...zeros, ...(tail ?? [])].map((group) => group.padStart(4, '0')).join(''), 'hex');
+}
+
+/** The bits of a key, out of its SubjectPublicKeyInfo. */
+export function keyBitsOf(publicKey: Uint8Array): Uint8Array {
+  const found = readDer(publicKey, (reader) => {
+    const inner = reader.enter(tags.sequence);
+    inner.take(tags.sequence);
+    return bitBytesOf(inner.take(tags.bitString));
+  });
+  if (found === undefined) throw new Error('not a SubjectPublicKeyInfo');
+  return found;
 }
 
 /** Of the bits of a key: SHA-256, the first 160 bits (RFC 7093 §2, method 1). */

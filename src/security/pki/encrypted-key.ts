@@ -14,8 +14,13 @@ const oids = {
   aes256Cbc: '2.16.840.1.101.3.4.1.42',
 } as const;
 
-/** OpenSSL reads up to 32 MiB of scrypt: 16 MiB, five times over. About 0.2 s. */
-const cost = { N: 16_384, r: 8, p: 5 } as const;
+/** OpenSSL reads up to 32 MiB of scrypt: 16 MiB, five times over. About 0.2 s, which slows guessing. */
+const slow = { N: 16_384, r: 8, p: 5 } as const;
+/** Nobody guesses 256 random bits, however fast. */
+const fast = { N: 1024, r: 8, p: 1 } as const;
+
+/** What opens the file. */
+export type FileSecret = { readonly secret: string; readonly source: 'passphrase' | 'key file' };
 /** What a file may ask of this process. */
 const maxMemoryBytes = 32 * 1024 * 1024;
 const maxParallel = 16;
@@ -32,7 +37,8 @@ const derive = promisify(scrypt) as (
 ) => Promise<Buffer>;
 
 /** PEM. `random` must be the secure source. */
-export async function encryptPrivateKey(key: KeyObject, secret: string, random: Random): Promise<string> {
+export async function encryptPrivateKey(key: KeyObject, { secret, source }: FileSecret, random: Random): Promise<string> {
+  const cost = source === 'passphrase' ? slow : fast;
   const salt = random.bytes(saltBytes);
   const iv = random.bytes(ivBytes);
   const cipher = createCipheriv('aes-256-cbc', await derive(secret, salt, keyBytes, { ...cost, maxmem: 2 * maxMemoryBytes }), iv);

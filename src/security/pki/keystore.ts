@@ -1,26 +1,24 @@
 // The keys and certificates of one node, in `<data>/pki`, for their owner alone:
 //
-//   ca-key.pem   key of the built-in authority
-//   ca.crt       its certificate: what clients are given to trust this broker
-//   server.pem   key and certificate of the server, in one file so that both are replaced in one step
+//   ca.crt       roots of the built-in authority: what clients are given to trust this broker (written by built-in-pki.ts)
+//   keys/        keys of the authorities (authority-keys.ts)
+//   server.pem   key, certificate and chain of the server, in one file so that all are replaced in one step
 //
-// Certificates of the configuration take the place of server.pem and, for clients, of ca.crt.
+// Certificates of the configuration take the place of server.pem, and of the built-in authority where clients are verified.
 
 import { createPrivateKey, X509Certificate } from 'node:crypto';
-import type { KeyObject } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
 import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
 import type { MetricSource, Sample } from '../../base/metrics.ts';
-import { isReadableByOthers, makePrivateDirectory, writePrivateFile } from '../../base/private-file.ts';
-import type { Random } from '../../base/random.ts';
+import { isReadableByOthers, writePrivateFile } from '../../base/private-file.ts';
 import { UserError } from '../../base/user-error.ts';
-import { CertificateAuthority, newAuthorityCertificate, newPrivateKey, privateKeyPem } from './authority.ts';
-import type { Issued } from './authority.ts';
+import type { BuiltInPki } from './built-in-pki.ts';
 import { parseCertificates, readClientAuthorities, readServerCertificate } from './certificate-files.ts';
 import type { ServerCertificate } from './certificate-files.ts';
+import { newPrivateKey, plainPem, publicKeyOf } from './software-signer.ts';
 
 const serverDays = 90;
 /** Renewed when less than this part of its life is left. */
@@ -46,8 +44,7 @@ export type KeystoreOptions = KeystoreFiles & {
   readonly hostname: string;
 };
 
-/** `random` must be the secure source. */
-export type KeystoreServices = { readonly clock: Clock; readonly random: Random; readonly log: Log };
+export type KeystoreServices = { readonly clock: Clock; readonly log: Log; readonly pki: BuiltInPki };
 
 /** What TLS listeners use; replaced as a whole, so that `===` tells whether anything changed. */
 export type TlsMaterial = {
@@ -58,13 +55,11 @@ export type TlsMaterial = {
 };
 
 /**
- * Opens the keystore, and makes what is missing: the authority at the first start, the server's certificate when it is due.
- * @throws UserError when a file is missing, damaged, does not fit or has expired
+ * Opens the keystore, and makes the server's certificate when it is due.
+ * @throws UserError when a file is missing, damaged, does not fit or has expired, or nothing can be issued
  */
 export async function openKeystore(options: KeystoreOptions, services: KeystoreServices): Promise<Keystore> {
-  await makePrivateDirectory(options.directory);
-  const authority = await openAuthority(options.directory, services);
-  const keystore = new Keystore(options, services, authority);
+  const keystore = new Keystore(options, services);
   await keystore.reload();
   return keystore;
 }
@@ -73,28 +68,26 @@ export class Keystore implements MetricSource {
   readonly #directory: string;
   readonly #hostname: string;
   readonly #services: KeystoreServices;
-  readonly #authority: CertificateAuthority;
   #files: KeystoreFiles;
   #material: TlsMaterial | undefined;
   #expiries: { readonly name: string; readonly notAfterMs: number }[] = [];
   #renewals = 0;
 
   /** Use openKeystore. */
-  constructor(options: KeystoreOptions, services: KeystoreServices, authority: CertificateAuthority) {
+  constructor(options: KeystoreOptions, services: KeystoreServices) {
     this.#directory = options.directory;
     this.#hostname = options.hostname;
     this.#files = options;
     this.#services = services;
-    this.#authority = authority;
   }
 
   get material(): TlsMaterial {
     return this.#material!;
   }
 
-  /** PEM of the built-in authority's certificate. */
+  /** PEM of the built-in authority's roots. */
   get authorityCertificate(): string {
-    return this.#authority.certificatePem;
+    return this.#services.pki.trustAnchors;
   }
 
   /** When the certificates in use, and the built-in authority, expire. */
@@ -103,7 +96,7 @@ export class Keystore implements MetricSource {
   }
 
   get authorityFile(): string {
-    return join(this.#directory, authorityCertificateFile);
+    return this.#services.pki.trustFile;
   }
 
   /** Reads all files again and renews what is due; on an error what was in force stays. @throws UserError */
@@ -115,30 +108,29 @@ export class Keystore implements MetricSource {
     const clients = files.clientCaFile === undefined ? undefined : await readClientAuthorities(files.clientCaFile, now);
     this.#files = files;
     this.#expiries = [
-      { name: 'authority', notAfterMs: this.#authority.notAfterMs },
+      ...this.#authorityExpiries(),
       ...servers.map(({ source, notAfterMs }) => ({ name: files.certificates.length === 0 ? 'server' : source, notAfterMs })),
     ];
     if (clients !== undefined) this.#expiries.push({ name: 'client authorities', notAfterMs: clients.notAfterMs });
-    const next: TlsMaterial = { servers, clientAuthorities: clients?.pem ?? this.#authority.certificatePem };
+    const next: TlsMaterial = { servers, clientAuthorities: clients?.pem ?? this.#services.pki.clientAnchors.join('') };
     if (!isSame(this.#material, next)) this.#material = next;
   }
 
   /**
-   * To be called about once an hour: renews the issued server certificate when a third of its life is left. True when `material`
-   * changed.
+   * To be called about once an hour, and when authorities have changed: renews the issued server certificate when a third of its life
+   * is left or its issuer is replaced, and follows whom clients are verified by. True when `material` changed.
    */
   async renewIfDue(): Promise<boolean> {
     const before = this.#material;
-    if (this.#files.certificates.length === 0) await this.reload();
+    const isBuiltIn = this.#files.certificates.length === 0 || this.#files.clientCaFile === undefined;
+    if (isBuiltIn) await this.reload();
     return this.#material !== before;
   }
 
-  /**
-   * A key and certificate by which a device proves to be `name` of `tenant`. Nothing of it is kept here.
-   * @throws UserError when the name cannot be one, or the authority has expired
-   */
-  issueDeviceCertificate(name: string, tenant: string, days: number): Promise<Issued> {
-    return this.#authority.issueDevice(name, tenant, days);
+  /** Of those in force, the root and the issuing authority that end first. */
+  *#authorityExpiries(): Generator<{ readonly name: string; readonly notAfterMs: number }> {
+    const active = this.#services.pki.authorities.filter(({ role, status }) => role !== 'foreign' && status === 'active');
+    if (active.length > 0) yield { name: 'authority', notAfterMs: Math.min(...active.map(({ notAfterMs }) => notAfterMs)) };
   }
 
   async #ownServerCertificate(extraNames: readonly string[]): Promise<ServerCertificate> {
@@ -154,16 +146,34 @@ export class Keystore implements MetricSource {
     const names = [...new Set(['localhost', ...own, ...extraNames, '127.0.0.1', '::1'])];
     const existing = await this.#readServerFile(path);
     if (existing !== undefined && this.#isGood(existing, names)) return existing;
-    const issued = await this.#authority.issueServer(names, serverDays);
-    await writePrivateFile(path, issued.privateKey + issued.certificate);
+    return (await this.#issueServer(path, names)) ?? this.#stillUsable(existing, path);
+  }
+
+  /** Undefined: nothing can be issued now; the log tells why. */
+  async #issueServer(path: string, names: readonly string[]): Promise<ServerCertificate | undefined> {
+    const { pki, log } = this.#services;
+    const key = await newPrivateKey('ecdsa-p256');
+    const issued = await pki.issuance.issueServer(publicKeyOf(key), names, serverDays);
+    if (!issued.ok) {
+      log.error('pki.server.certificate.not.issued', { error: issued.error.message });
+      return undefined;
+    }
+    const { chain, notAfterMs, fingerprint } = issued.value;
+    const certificate = issued.value.certificate + chain;
+    const privateKey = plainPem(key);
+    await writePrivateFile(path, privateKey + certificate);
     this.#renewals++;
-    this.#services.log.info('pki.server.certificate.issued', {
-      names: names.join(', '),
-      notAfter: new Date(issued.notAfterMs).toISOString(),
-      fingerprint: issued.fingerprint,
-    });
-    const { certificate, privateKey, notAfterMs } = issued;
+    log.info('pki.server.certificate.issued', { names: names.join(', '), notAfter: new Date(notAfterMs).toISOString(), fingerprint });
     return { certificate, privateKey, serverNames: [], notAfterMs, source: path };
+  }
+
+  /** Better the one there is, as long as it is good for anybody. @throws UserError */
+  #stillUsable(existing: ServerCertificate | undefined, path: string): ServerCertificate {
+    if (existing !== undefined && existing.notAfterMs > this.#services.clock.wallMs()) return existing;
+    throw new UserError('No certificate can be issued for this server.', {
+      where: path,
+      fix: 'bring the key of an issuing authority with "heliograph ca import", or name certificates in tls.certificates',
+    });
   }
 
   async #readServerFile(path: string): Promise<ServerCertificate | undefined> {
@@ -182,17 +192,25 @@ export class Keystore implements MetricSource {
     }
   }
 
-  /** Ours, for all the names, and with enough time left. */
+  /** Ours, for all the names, by the authority that issues now, with enough time left. */
   #isGood({ certificate, privateKey, notAfterMs }: ServerCertificate, names: readonly string[]): boolean {
-    const now = this.#services.clock.wallMs();
+    const { clock, pki } = this.#services;
+    const now = clock.wallMs();
+    const authority = pki.issuance.issuer()?.authority;
+    // Nothing better could be issued.
+    const endMs = authority?.facts.notAfterMs ?? 0;
     // Once the authority itself ends sooner, a new certificate would not last longer.
-    const notBelowMs = Math.min(now + serverDays * dayMs * renewBelow, this.#authority.notAfterMs);
+    const notBelowMs = Math.min(now + serverDays * dayMs * renewBelow, endMs);
     if (notAfterMs < notBelowMs || notAfterMs <= now) return false;
     try {
       const own = new X509Certificate(certificate);
       const covered = new Set(own.subjectAltName?.split(', ').map(nameOfEntry));
       if (own.validFromDate.getTime() > now || !names.every((name) => covered.has(canonical(name)))) return false;
-      return own.verify(this.#authority.certificate.publicKey) && own.checkPrivateKey(createPrivateKey(privateKey));
+      if (authority !== undefined) {
+        const isItsOwn = own.verify(new X509Certificate(authority.entry.certificate).publicKey);
+        if (!isItsOwn || !certificate.endsWith(pki.issuance.chainOf(authority).chain)) return false;
+      }
+      return own.checkPrivateKey(createPrivateKey(privateKey));
     } catch {
       return false;
     }
@@ -217,46 +235,7 @@ export class Keystore implements MetricSource {
   }
 }
 
-const authorityKeyFile = 'ca-key.pem';
-const authorityCertificateFile = 'ca.crt';
 const serverFile = 'server.pem';
-
-async function openAuthority(directory: string, services: KeystoreServices): Promise<CertificateAuthority> {
-  const keyPath = join(directory, authorityKeyFile);
-  const certificatePath = join(directory, authorityCertificateFile);
-  let key = await readIfPresent(keyPath);
-  let certificate = await readIfPresent(certificatePath);
-  if (certificate === undefined) {
-    // The key is written first, so a first start that was cut short leaves it alone. A certificate made again for it has the same
-    // name, so that what the key signed earlier still holds.
-    if (key === undefined) {
-      key = privateKeyPem(await newPrivateKey());
-      await writePrivateFile(keyPath, key);
-    }
-    certificate = await newAuthorityCertificate(parseOwnKey(key, keyPath), services);
-    await writePrivateFile(certificatePath, certificate);
-    services.log.info('pki.authority.created', { certificate: certificatePath });
-  }
-  if (key === undefined) {
-    throw new UserError('The key of the certificate authority is missing.', {
-      where: keyPath,
-      fix: `restore it from a backup; or move ${certificatePath} away for a new authority, which clients must then be told to trust`,
-    });
-  }
-  await warnIfExposed(keyPath, services.log);
-  return new CertificateAuthority(key, certificate, services, `${keyPath}, ${certificatePath}`);
-}
-
-function parseOwnKey(pem: string, path: string): KeyObject {
-  try {
-    return createPrivateKey(pem);
-  } catch {
-    throw new UserError('The key of the certificate authority is damaged.', {
-      where: path,
-      fix: 'restore it from a backup, or move it away',
-    });
-  }
-}
 
 async function readIfPresent(path: string): Promise<string | undefined> {
   try {

@@ -96,7 +96,10 @@ export interface Pki {
   signerOf(authorityId: string): Signer | undefined;
   /** Signs the audit log; its certificate names the purpose and stands below the root. */
   readonly auditKey: { readonly signer: Signer; readonly certificate: string; readonly chain: string } | undefined;
-  /** PEM: whom listeners trust to certify peers: active and retiring ones, roots and intermediates. */
+  /**
+   * PEM: whom listeners trust to certify peers: active and retiring ones, roots and intermediates. A peer may send the certificate of
+   * a retired intermediate along, and TLS takes it below a root that is trusted: the handshake's guard refuses it.
+   */
   readonly clientAnchors: readonly string[];
   /** Tells when an authority was added, changed its status, or `clientAnchors` changed. Returns how to stop. */
   subscribe(listener: () => void): () => void;

@@ -70,7 +70,7 @@ test('OpenSSL opens an encrypted key, we open those of OpenSSL, and a wrong pass
   const { directory } = await place(t);
   const run = promisify(execFile);
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const pem = await encryptPrivateKey(privateKey, passphrase, secureRandom);
+  const pem = await encryptPrivateKey(privateKey, { secret: passphrase, source: 'passphrase' }, secureRandom);
   const [ours, theirs, plain] = ['ours.pem', 'theirs.pem', 'plain.pem'].map((name) => join(directory, name)) as [string, string, string];
   await writeFile(ours, pem);
   const shown = await run('openssl', ['pkey', '-in', ours, '-passin', `pass:${passphrase}`]);
