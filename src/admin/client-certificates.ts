@@ -32,12 +32,12 @@ export class ClientCertificates {
     else decided(verdict);
   }
 
-  /** Runs `next` when it is known who the client is; never when its certificate is not taken. */
-  whenJudged(socket: Socket, next: () => void): void {
+  /** Runs `proceed` when it is known who the client is; never when its certificate is not taken. */
+  whenJudged(socket: Socket, proceed: () => void): void {
     const found = this.#found.get(socket);
-    if (!(found instanceof Promise)) return next();
+    if (!(found instanceof Promise)) return proceed();
     void found.then(() => {
-      if (!socket.destroyed) next();
+      if (!socket.destroyed) proceed();
     });
   }
 
