@@ -141,7 +141,7 @@ export type Fields = {
     readonly status: Status;
     /** SHA-256 of the token, lower-case hex: tokens are random, so no slow hash is needed. Unique over all tenants. */
     readonly tokenHash: string;
-    /** How often it may be used, and was; `uses` never falls. */
+    /** How often it may be used, and was; `uses` falls by one at most, when a use came to nothing. */
     readonly maxUses: number;
     readonly uses: number;
     readonly expiresAtMs: number;

@@ -3,8 +3,8 @@
 //   node enrolment-child.ts PATH TOKEN_HASH
 
 import { ManualClock } from '../../../src/base/clock.ts';
-import { countUse } from '../../../src/registry/count-use.ts';
 import { SqliteRegistry } from '../../../src/registry/sqlite/sqlite-registry.ts';
+import { countUse } from './count-use.ts';
 import { good } from './place.ts';
 
 const [path, tokenHash] = process.argv.slice(2) as [string, string];

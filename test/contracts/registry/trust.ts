@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { systemScope } from '../../../src/registry/entries.ts';
 import type { Registry } from '../../../src/registry/registry.ts';
-import { countUse } from '../../../src/registry/count-use.ts';
+import { countUse } from './count-use.ts';
 import { allPages, approval, authority, certificate, enrolment, fingerprint, good, refused, type RegistryTests } from './place.ts';
 
 export const trustTests: RegistryTests = {
@@ -65,7 +65,7 @@ export const trustTests: RegistryTests = {
     );
   },
 
-  'uses are counted one by one, never back and never too many, also by several processes at once': async ({ open }) => {
+  'uses are counted one by one, never started over and never too many, also by several processes at once': async ({ open }) => {
     const registries = [await open(), await open()];
     const maxUses = 8;
     const made = good(await registries[0]!.create('enrolment', 'main', 'e', enrolment(1, { maxUses })));
@@ -78,7 +78,10 @@ export const trustTests: RegistryTests = {
     assert.equal(used.filter(Boolean).length, maxUses);
     assert.equal(good(await registries[0]!.get('enrolment', 'main', 'e'))?.uses, maxUses);
     refused(await registries[0]!.update('enrolment', 'main', 'e', { uses: 0 }), 'invalid', 'uses');
+    refused(await registries[0]!.update('enrolment', 'main', 'e', { uses: maxUses + 1 }), 'invalid', 'uses');
     refused(await registries[0]!.update('enrolment', 'main', 'e', { maxUses: 1 }), 'invalid', 'uses');
+    good(await registries[0]!.update('enrolment', 'main', 'e', { uses: maxUses - 1 }));
+    assert.deepEqual([await use(registries[1]!), await use(registries[0]!)], [true, false], 'one that came to nothing is given back');
     refused(await countUse(registries[0]!, fingerprint(9), 1), 'not-found');
     good(await registries[0]!.update('enrolment', 'main', 'e', { maxUses: 100 }));
     refused(await countUse(registries[0]!, made.tokenHash, 2e12), 'limit');

@@ -1,7 +1,8 @@
-// Counts one use of an enrolment token, so that it is never used more often than it may be, whoever else uses it at the same time.
+// Counts one use of an enrolment token as whoever issues for it must: with the version that was read, again after a conflict. Then it is
+// never used more often than it may be, whoever else uses it at the same time.
 
-import type { Entry } from './entries.ts';
-import { refusal, type Registry, type Result } from './registry.ts';
+import type { Entry } from '../../../src/registry/entries.ts';
+import { refusal, type Registry, type Result } from '../../../src/registry/registry.ts';
 
 /** Each try fails only because another use was counted meanwhile. */
 const maxTries = 100;
