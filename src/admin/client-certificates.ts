@@ -2,7 +2,7 @@
 
 import type { X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
-import { TLSSocket } from 'node:tls';
+import type { TLSSocket } from 'node:tls';
 import type { HandshakeGuard, HandshakeVerdict, PeerCertificate } from '../security/security.ts';
 
 export type ClientCertificateTerms = {
