@@ -14,7 +14,7 @@ import { HoldReason } from './held-publishers.ts';
 import { OutgoingDeliveries } from './outgoing-deliveries.ts';
 import { ReceivedIds } from './received-ids.ts';
 import { RecordKind, writeNumber, writeSession } from './records.ts';
-import type { Subscription, Target } from './route.ts';
+import type { Route, Subscription, Target } from './route.ts';
 import { SessionSubscriptions } from './session-subscriptions.ts';
 import { SessionWill } from './session-will.ts';
 import type { KeptOnce } from './stored.ts';
@@ -115,18 +115,32 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
 
   publish(address: Address, message: Message, token: number): Outcome {
     if (address.outcome !== Outcome.accepted) return address.outcome;
-    const context = this.#context;
     const routed = address as RoutedAddress;
+    const isPlain = !routed.isGuarded && this.inbox.usage?.metered !== true;
+    if (!isPlain || message.retain) {
+      const refused = this.#refusal(routed, message, token);
+      if (refused !== undefined) return refused;
+      if (routed.service !== undefined) return routed.service.take(this, message);
+    }
+    const route = routed.route();
+    if (message.guarantee === 0 && !message.retain && route.competing.length === 0) {
+      this.#context.counters.publishesAccepted++;
+      return sendToAll(this, route, message);
+    }
+    return this.#publishKept(route, message, token);
+  }
+
+  /** What is asked of messages one by one. */
+  #refusal(routed: RoutedAddress, message: Message, token: number): Outcome | undefined {
     if (routed.terms !== undefined && !routed.terms.allows(message.guarantee, message.payloadBytes)) return Outcome.notAuthorized;
     if (message.retain && !routed.allowsRetained(message)) return Outcome.notAuthorized;
     const { usage } = this.inbox;
-    if (usage !== undefined && usage.metered && !this.#isWithinRates(usage, message, token)) return Outcome.quotaExceeded;
-    if (routed.service !== undefined) return routed.service.take(this, message);
-    const route = routed.route();
-    if (message.guarantee === 0 && !message.retain && route.competing.length === 0) {
-      context.counters.publishesAccepted++;
-      return sendToAll(this, route, message);
-    }
+    return usage?.metered === true && !this.#isWithinRates(usage, message, token) ? Outcome.quotaExceeded : undefined;
+  }
+
+  /** What is, or may have to be, more than handed to who is there. */
+  #publishKept(route: Route, message: Message, token: number): Outcome {
+    const context = this.#context;
     if (message.guarantee === 2) {
       const outcome = this.received.publish(route, message, token);
       if (outcome === Outcome.pending && context.pressure.on) this.#holdPublisher();

@@ -299,6 +299,8 @@ export class RoutedAddress implements Address {
   readonly service: OpenService | undefined;
   /** What is asked of each message. */
   readonly terms: MessageTerms | undefined;
+  /** There are terms, or a service. */
+  readonly isGuarded: boolean;
   readonly #security: Security;
   readonly #principal: Principal;
   /** What is asked of a retained one besides; null: not looked up yet. */
@@ -322,6 +324,7 @@ export class RoutedAddress implements Address {
     this.topicBytes = topicBytes;
     this.outcome = outcome;
     this.terms = outcome === Outcome.accepted ? security.messageTerms?.(principal, 'publish', topic) : undefined;
+    this.isGuarded = this.terms !== undefined || service !== undefined;
   }
 
   /** As far as the terms go: whether the principal may retain here at all is asked before. */
