@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
+import { X509Certificate } from 'node:crypto';
 import { request as ask } from 'node:http';
+import { request as askSecurely } from 'node:https';
+import { TestAuthority } from '../../test/harness/net/certificates.ts';
 import { Stand, until } from '../../test/harness/net/stand.ts';
+import { describeCertificate } from '../security/peer-certificate.ts';
 import { SystemClock } from '../base/clock.ts';
 import { silentLog } from '../base/log.ts';
 import { HttpProtocol } from './http-protocol.ts';
@@ -146,4 +150,42 @@ test('draining lets a request be answered and closes what is idle', async (t) =>
   busy.socket.end();
   assert.equal(await drained, true);
   assert.match(busy.text, /GET \/late test/);
+});
+
+test('behind TLS the certificate of the peer comes with the request, and a wrong one never gets there', async (t) => {
+  const authority = new TestAuthority('http test');
+  const stranger = new TestAuthority('stranger');
+  t.after(() => [authority, stranger].forEach((each) => each.remove()));
+  const stand = new Stand(t);
+  const seen: HttpRequest['facts'][] = [];
+  const answer = async (request: HttpRequest): Promise<HttpAnswer> => {
+    seen.push(request.facts);
+    return echo(request);
+  };
+  const protocol = new HttpProtocol({ name: 'test', clock: new SystemClock(), log: silentLog, limits, highWaterBytes: 256 * 1024, answer });
+  const server = { ...authority.issue('localhost', ['DNS:localhost']), serverNames: [] };
+  const tls = { certificates: [server], clientCertificate: 'request', clientCas: [authority.certificate], describeCertificate } as const;
+  const listener = await stand.listen({ protocol, kind: 'tls', tls });
+  const asked = (identity: { readonly certificate?: string; readonly privateKey?: string }): Promise<number> =>
+    new Promise((resolve, reject) => {
+      const key = identity.certificate === undefined ? {} : { cert: identity.certificate, key: identity.privateKey };
+      const place = { port: listener.address!.port, host: '127.0.0.1', servername: 'localhost', ca: authority.certificate };
+      const sent = askSecurely({ ...place, ...key, agent: false }, (response) =>
+        response.resume().on('end', () => resolve(response.statusCode!)),
+      );
+      sent.on('error', reject);
+      sent.end();
+    });
+  const device = authority.issue('pump-7');
+  assert.equal(await asked(device), 200);
+  assert.equal(await asked({}), 200);
+  await assert.rejects(asked(stranger.issue('pump-7')));
+  assert.deepEqual(
+    seen.map(({ peerCertificate, secure }) => [peerCertificate?.fingerprint, secure]),
+    [
+      [new X509Certificate(device.certificate).fingerprint256.replaceAll(':', '').toLowerCase(), true],
+      [undefined, true],
+    ],
+  );
+  await until(() => listener.counters.active === 0);
 });
