@@ -31,6 +31,8 @@ export type Status = {
     readonly connections?: number;
     readonly accepted?: number;
     readonly refused?: number;
+    /** TLS handshakes that were done, by what was agreed on. */
+    readonly handshakes?: readonly { readonly version: string; readonly cipher: string; readonly group: string; readonly count: number }[];
   }[];
   readonly connections: number;
   readonly sessions: { readonly total: number; readonly connected: number };

@@ -25,6 +25,12 @@ export function statusText(status: Status): string {
         ...[connections, accepted, refused].map((value) => (value === undefined ? '' : count(value))),
       ]),
     ),
+    table(
+      ['TLS on', 'version', 'key exchange', 'cipher', 'handshakes'],
+      status.listeners.flatMap(({ name: listener, handshakes = [] }) =>
+        handshakes.map(({ version: tls, group, cipher, count: done }) => [listener, tls, group, cipher, count(done)]),
+      ),
+    ),
     ledgerText(ledger),
     table(
       ['journal shard', 'rows', 'live', 'on disk', 'commits', 'mean commit', ''],

@@ -1,6 +1,9 @@
+import { UserError } from '../base/user-error.ts';
 import { defaultTenant } from '../message/names.ts';
 import { createSecurity } from '../security/create-security.ts';
 import type { Join } from '../security/authentication/principal-facts.ts';
+import { fipsFault } from '../security/fips.ts';
+import { usualCost } from '../security/password-hash.ts';
 import { createAuthorization } from '../security/policy/authorization.ts';
 import { usersFileIsExposed } from '../security/users-file.ts';
 import { createFirstAdministrator } from './first-administrator.ts';
@@ -25,6 +28,11 @@ export function securityPart(rooms: Rooms): Part {
     name: 'security',
     async start() {
       const { config, clock, random, log, lookUps, registry, audit } = rooms;
+      const unfit = config.tls.profile === 'fips' ? fipsFault() : undefined;
+      if (unfit !== undefined) {
+        const fix = 'start Node with --force-fips and an OpenSSL configuration that loads the provider, or choose another profile';
+        throw new UserError(`The profile fips cannot be kept: ${unfit}.`, { where: 'tls.profile', fix });
+      }
       const usersFile = usersFilePath(config.node.dataDir);
       if (await usersFileIsExposed(usersFile))
         log.warn('others may read the users file', { path: usersFile, fix: `chmod 600 ${usersFile}` });
@@ -50,8 +58,19 @@ export function securityPart(rooms: Rooms): Part {
       const authenticators = await outsideAuthenticators(config, { clock, random, log });
       rooms.authorization = createAuthorization(policy, { clock, log, registry }, config.security.policyLimits);
       rooms.security = createSecurity(
-        { ...policy, usersFile, limits: config.security.limits },
-        { clock, random, log, lookUps, audit, authenticators, secrets, authorization: rooms.authorization, ...authoritiesOf(rooms) },
+        { ...policy, usersFile: undefined, limits: config.security.limits },
+        {
+          clock,
+          random,
+          log,
+          lookUps,
+          audit,
+          authenticators,
+          secrets,
+          authorization: rooms.authorization,
+          hashCost: usualCost(),
+          ...authoritiesOf(rooms),
+        },
       );
     },
     stop: () => rooms.security.close(),

@@ -72,5 +72,6 @@ function messagingListeners(listeners: ListenersPart, config: Config) {
     connections: counters.active,
     accepted: counters.accepted,
     refused: Object.values(counters.refused).reduce((total, each) => total + each, 0),
+    ...(counters.handshakes.length > 0 && { handshakes: counters.handshakes }),
   }));
 }

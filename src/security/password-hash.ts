@@ -2,7 +2,7 @@
 // breaking what exists: argon2id (RFC 9106), `$argon2id$v=19$m=19456,t=2,p=1$<salt>$<hash>`, or, where only approved
 // algorithms may be used (FIPS 140), PBKDF2 (RFC 8018), `$pbkdf2-sha512$i=210000$<salt>$<hash>`.
 
-import { argon2, pbkdf2, timingSafeEqual } from 'node:crypto';
+import { argon2, getFips, pbkdf2, timingSafeEqual } from 'node:crypto';
 import type { Random } from '../base/random.ts';
 
 export type Argon2Cost = {
@@ -22,7 +22,12 @@ export type HashCost = Argon2Cost | Pbkdf2Cost;
 /** About 25 ms of one core, and 19 MiB while it runs. */
 export const defaultCost: HashCost = { memoryKib: 19_456, passes: 2, lanes: 1 };
 /** About 80 ms of one core. */
-export const approvedCost: HashCost = { algorithm: 'pbkdf2-sha512', iterations: 210_000 };
+const approvedCost: HashCost = { algorithm: 'pbkdf2-sha512', iterations: 210_000 };
+
+/** What new hashes cost: in FIPS mode argon2 does not exist. */
+export function usualCost(): HashCost {
+  return getFips() === 1 ? approvedCost : defaultCost;
+}
 
 const saltBytes = 16;
 const tagBytes = 32;
@@ -94,7 +99,7 @@ function derive(password: Uint8Array, salt: Uint8Array, length: number, cost: Ha
 }
 
 /** Hashes off the event loop. `random` must be the secure source. */
-export async function hashPassword(password: Uint8Array, random: Random, cost: HashCost = defaultCost): Promise<string> {
+export async function hashPassword(password: Uint8Array, random: Random, cost: HashCost = usualCost()): Promise<string> {
   const salt = random.bytes(saltBytes);
   return formatPasswordHash({ cost, salt, tag: await derive(password, salt, tagBytes, cost) });
 }
@@ -106,6 +111,6 @@ export async function verifyPassword(password: Uint8Array, hash: PasswordHash): 
 }
 
 /** A hash that no password has: what unknown users are checked against, so that they take as long as known ones. */
-export function impossibleHash(random: Random, cost: HashCost = defaultCost): PasswordHash {
+export function impossibleHash(random: Random, cost: HashCost = usualCost()): PasswordHash {
   return { cost, salt: random.bytes(saltBytes), tag: random.bytes(tagBytes) };
 }

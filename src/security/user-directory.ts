@@ -5,7 +5,7 @@ import { stat } from 'node:fs/promises';
 import type { Random } from '../base/random.ts';
 import { UserError } from '../base/user-error.ts';
 import { accountKey, defaultTenant, nameFault } from '../message/names.ts';
-import { defaultCost, impossibleHash, parsePasswordHash } from './password-hash.ts';
+import { impossibleHash, parsePasswordHash, usualCost } from './password-hash.ts';
 import type { HashCost, PasswordHash } from './password-hash.ts';
 import { readUsers, readUsersNow } from './users-file.ts';
 import type { User } from './users-file.ts';
@@ -136,5 +136,5 @@ function commonCost(accounts: Iterable<Account>): HashCost {
   }
   let best: { cost: HashCost; count: number } | undefined;
   for (const entry of counts.values()) if (best === undefined || entry.count > best.count) best = entry;
-  return best?.cost ?? defaultCost;
+  return best?.cost ?? usualCost();
 }
