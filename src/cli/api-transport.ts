@@ -50,8 +50,7 @@ function inProcess(api: OfflineApi, where: string): Transport {
     isLive: false,
     where,
     async send({ method, url, headers, body }) {
-      // An export changes nothing, but is on record.
-      if (method !== 'GET' || url.includes(':export')) await api.prepareToWrite();
+      await api.prepare(method, url);
       const payload = body === undefined || typeof body === 'string' ? body : Readable.from(body);
       const response = await api.inject({
         method,

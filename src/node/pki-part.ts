@@ -12,15 +12,8 @@ export function pkiPart(rooms: Rooms): Part {
   return {
     name: 'certificate authority',
     async start() {
-      const { passphraseFile, keyFile } = config.pki;
-      const directory = pkiPath(config.node.dataDir);
-      const sealing = { directory, passphraseFile, keyFile, passphrase: process.env[passphraseVariable] };
-      rooms.sealer = await openSealer(sealing, rooms);
-      rooms.pki = await openPki({ ...pkiServicesOf(rooms), directory, sealer: rooms.sealer, settings: () => pkiSettings(config) });
-      rooms.ca = new AuthorityManager(rooms.pki);
-      const seal = (): void => rooms.audit.useKey(rooms.pki.auditKey);
-      rooms.pki.subscribe(seal);
-      seal();
+      const { clock, random, log, registry, audit } = rooms;
+      Object.assign(rooms, await openAuthorities({ clock, random, log, registry, audit, config: () => config }));
     },
     stop: () => rooms.pki.close(),
     reload: (changed) => {
@@ -29,8 +22,19 @@ export function pkiPart(rooms: Rooms): Part {
   };
 }
 
-function pkiServicesOf({ clock, random, log, registry, audit }: Rooms) {
-  return { clock, random, log, registry, audit };
+type Services = Pick<Rooms, 'clock' | 'random' | 'log' | 'registry' | 'audit'> & { readonly config: () => Config };
+
+/** For the node, and for a command that works without one. @throws UserError as openPki */
+export async function openAuthorities({ config, ...services }: Services): Promise<Pick<Rooms, 'sealer' | 'pki' | 'ca'>> {
+  const { node, pki: settings } = config();
+  const { passphraseFile, keyFile } = settings;
+  const directory = pkiPath(node.dataDir);
+  const sealer = await openSealer({ directory, passphraseFile, keyFile, passphrase: process.env[passphraseVariable] }, services);
+  const pki = await openPki({ ...services, directory, sealer, settings: () => pkiSettings(config()) });
+  const seal = (): void => services.audit.useKey(pki.auditKey);
+  pki.subscribe(seal);
+  seal();
+  return { sealer, pki, ca: new AuthorityManager(pki) };
 }
 
 export function pkiSettings({ pki }: Config): PkiSettings {
