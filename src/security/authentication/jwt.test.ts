@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { test, type TestContext } from 'node:test';
+import fc from 'fast-check';
 import { exportJWK, generateKeyPair, SignJWT, type CryptoKey, type JWK } from 'jose';
 import { ManualClock } from '../../base/clock.ts';
 import { silentLog } from '../../base/log.ts';
@@ -307,4 +308,23 @@ test('keys over HTTP: by discovery, only of the very issuer, without redirects, 
   server.answer = () => undefined;
   const slow = new Stand(t, { issuer: server.url }, { kind: 'url', url: server.url }, { timeoutMs: 5 });
   assert.equal(await kindOf(slow), 'overloaded', 'an answer that never comes');
+});
+
+test('a token in which anything was changed proves nothing, and nothing makes the check fail', async (t) => {
+  const stand = new Stand(t);
+  const good = await stand.token();
+  const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.=%\0';
+  // The last character of a signature has bits that mean nothing.
+  const change = fc.record({
+    at: fc.nat(good.length - 2),
+    cut: fc.nat(3),
+    put: fc.string({ unit: fc.constantFrom(...alphabet), maxLength: 3 }),
+  });
+  const property = fc.asyncProperty(fc.array(change, { minLength: 1, maxLength: 3 }), async (changes) => {
+    let token = good;
+    for (const { at, cut, put } of changes) token = token.slice(0, at) + put + token.slice(Math.min(at + cut, token.length - 1));
+    if (token === good) return;
+    assert.notEqual((await stand.ask(token)).kind, 'proved', token);
+  });
+  await fc.assert(property, { numRuns: 300 });
 });
