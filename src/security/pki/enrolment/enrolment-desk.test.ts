@@ -205,6 +205,7 @@ test('no more than so many are issued at a time', async (t) => {
   const [first, second] = [ask('a'), ask('b')];
   while (pki.requests.length < 2) await Promise.resolve();
   assert.equal(codeOf(await ask('c')), 'busy');
+  assert.equal(codeOf(await ask('a')), 'busy', 'one at a time for each');
   open();
   assert.deepEqual([codeOf(await first), codeOf(await second), codeOf(await ask('c'))], ['done', 'done', 'done']);
 });

@@ -13,7 +13,6 @@ import type { EnrolmentTokens, TokenUse } from './enrolment-tokens.ts';
 import { done, fault } from './enrolment.ts';
 import type { EnrolmentFaultCode, EnrolmentResult } from './enrolment.ts';
 import { IssueBudget } from './issue-budget.ts';
-import { KeyedTurns } from './keyed-turns.ts';
 import { derOfRequest, readRequestFacts } from './request-facts.ts';
 import type { RequestFacts } from './request-facts.ts';
 
@@ -57,11 +56,11 @@ export class EnrolmentDesk implements MetricSource {
   readonly #limits: DeskLimits;
   readonly #addresses: Lockout;
   readonly #budget: IssueBudget;
-  readonly #devices = new KeyedTurns();
+  /** Owners that are being given a certificate. Each once: what it has is looked at before, and nobody waits in memory. */
+  readonly #underWay = new Set<string>();
   /** Key for which a device was last given a certificate, in the order of time: an answer may get lost on its way. */
   readonly #lastKeys = new Map<string, string>();
   readonly #counts = new Map<string, number>();
-  #inFlight = 0;
 
   /** `limits` may change in place. */
   constructor(services: DeskServices, limits: DeskLimits) {
@@ -114,7 +113,7 @@ export class EnrolmentDesk implements MetricSource {
     const name = 'heliograph_enrolment_requests_total';
     const help = 'Requests for certificates by devices, by what became of them.';
     for (const [outcome, value] of this.#counts) yield { name, help, type: 'counter', labels: { outcome }, value };
-    yield { name: 'heliograph_enrolment_in_flight', help: 'Certificates being issued.', type: 'gauge', value: this.#inFlight };
+    yield { name: 'heliograph_enrolment_in_flight', help: 'Certificates being issued.', type: 'gauge', value: this.#underWay.size };
     yield {
       name: 'heliograph_enrolment_failing_addresses',
       help: 'Addresses with mistakes in enrolment that are not forgiven yet.',
@@ -140,18 +139,16 @@ export class EnrolmentDesk implements MetricSource {
     const target = `device/${tenant}/${name}`;
     const owner: Owner = { kind: 'device', id: name };
     const actor: Actor = { kind: 'principal', tenant, id: name, method: 'enrolment-token' };
-    // One after the other for a device: whether it has a certificate is asked before each.
-    return this.#devices.run(target, async () => {
+    const issued = await this.#alone(target, async () => {
       const used = await this.#services.tokens.use(known.value, name, this.#lastKeys.get(target) === facts.keyHash);
-      if (!used.ok) return this.#refuse(used, stranger, from, target, details);
-      const issued = await this.#spend(target, () => issue(facts, tenant, owner, actor));
-      if (!issued.ok) {
-        await this.#giveBack(used.value);
-        return this.#refuse(issued, actor, from, target, details);
-      }
-      this.#accept('enrolment.use', issued.value, facts, actor, from, target, { enrolment: id });
-      return issued;
+      if (!used.ok) return used;
+      const result = await this.#spend(target, () => issue(facts, tenant, owner, actor));
+      if (!result.ok) await this.#giveBack(used.value);
+      return result;
     });
+    if (!issued.ok) return this.#refuse(issued, stranger, from, target, details);
+    this.#accept('enrolment.use', issued.value, facts, actor, from, target, { enrolment: id });
+    return issued;
   }
 
   async #byHolder<T extends IssuedCertificate>(
@@ -170,7 +167,7 @@ export class EnrolmentDesk implements MetricSource {
       const message = 'the request names somebody else than the certificate that it renews';
       return this.#refuse(fault('foreign-name', message, { field: 'subject' }), actor, from, target, {});
     }
-    const issued = await this.#devices.run(target, () => this.#spend(target, () => issue(facts, actor)));
+    const issued = await this.#alone(target, () => this.#spend(target, () => issue(facts, actor)));
     if (!issued.ok) return this.#refuse(issued, actor, from, target, {});
     this.#accept('enrolment.renew', issued.value, facts, actor, from, target, {});
     return issued;
@@ -194,19 +191,22 @@ export class EnrolmentDesk implements MetricSource {
   async #spend<T>(owner: string, issue: () => Promise<PkiResult<T>>): Promise<EnrolmentResult<T>> {
     const retryAfterMs = this.#budget.spend(owner, this.#limits.certificatesPerHour);
     if (retryAfterMs > 0) return fault('rate-limited', 'it has been given too many certificates in a short time', { retryAfterMs });
-    return this.#bounded(issue);
+    const issued = await issue();
+    return !issued.ok && issued.error.code === 'unavailable'
+      ? fault('unavailable', issued.error.message, { retryAfterMs: 30_000 })
+      : issued;
   }
 
-  async #bounded<T>(issue: () => Promise<PkiResult<T>>): Promise<EnrolmentResult<T>> {
-    if (this.#inFlight >= this.#limits.maxInFlight) return fault('busy', 'too many ask for certificates right now', { retryAfterMs: 2000 });
-    this.#inFlight++;
+  async #alone<T>(owner: string, work: () => Promise<EnrolmentResult<T>>): Promise<EnrolmentResult<T>> {
+    if (this.#underWay.has(owner)) return fault('busy', 'another request for it is being answered', { retryAfterMs: 1000 });
+    if (this.#underWay.size >= this.#limits.maxInFlight) {
+      return fault('busy', 'too many ask for certificates right now', { retryAfterMs: 2000 });
+    }
+    this.#underWay.add(owner);
     try {
-      const issued = await issue();
-      return !issued.ok && issued.error.code === 'unavailable'
-        ? fault('unavailable', issued.error.message, { retryAfterMs: 30_000 })
-        : issued;
+      return await work();
     } finally {
-      this.#inFlight--;
+      this.#underWay.delete(owner);
     }
   }
 
