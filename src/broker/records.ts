@@ -8,47 +8,12 @@ import { Message } from '../message/message.ts';
 import type { Guarantee } from '../message/message.ts';
 import { RowError } from '../store/row.ts';
 import { readAttributes, writeAttributes } from './attributes-codec.ts';
-import { RecordReader } from './record-reader.ts';
+import { RecordKind, begin, open, recordVersion } from './record-frame.ts';
+import type { RecordReader } from './record-reader.ts';
 import type { RowWriter } from './row-writer.ts';
 
-export const RecordKind = {
-  /** A message with the queues of this shard it entered; may also set the retained message of its topic. */
-  message: 1,
-  /** An entry left its queue. */
-  settle: 2,
-  /** An exactly-once entry was given a delivery id; written before it is sent. */
-  sent: 3,
-  /** The peer has received an exactly-once delivery; only its id is kept. Written before the release is sent. */
-  received: 4,
-  /** A publisher released an exactly-once message it had sent. */
-  originReleased: 5,
-  session: 6,
-  subscribe: 7,
-  unsubscribe: 8,
-  /** A shared or named queue. */
-  queue: 9,
-  /** A session or queue is gone, with all it held. */
-  removed: 10,
-  /** For checkpoints: the retained message of a topic stands in an earlier row. */
-  retained: 11,
-  retainedCleared: 12,
-  /** For checkpoints: entries of a queue whose messages stand in earlier rows. */
-  entries: 13,
-  /** For checkpoints: ids of received exactly-once messages not yet released by their publisher. */
-  origins: 14,
-  /** For checkpoints: the next queue id. */
-  counters: 15,
-  /**
-   * What entered a queue of this shard in the same row was moved here from a queue of another shard, where it may still stand: it
-   * has left there. Since version 2.
-   */
-  movedFrom: 16,
-} as const;
+export { RecordKind, recordVersion };
 
-/**
- * Version of every record that is written; earlier ones are read for ever. 2: `retained` names who published it; `movedFrom`.
- */
-export const recordVersion = 2;
 const never = Number.MAX_SAFE_INTEGER;
 const noEntries: readonly EntryFields[] = [];
 
@@ -495,18 +460,4 @@ export function readEntries(bytes: Uint8Array, start: number, end: number): Chec
     entries.push({ ...fields, state, session, deliveryId, stored });
   }
   return entries;
-}
-
-function begin(writer: RowWriter, kind: number): void {
-  writer.begin(kind);
-  writer.u8(recordVersion);
-}
-
-function open(bytes: Uint8Array, start: number, end: number): RecordReader {
-  const reader = new RecordReader(bytes, start, end);
-  reader.version = reader.u8();
-  if (reader.version < 1 || reader.version > recordVersion) {
-    throw new RowError(`a record of version ${reader.version}; this program reads versions 1 to ${recordVersion}`);
-  }
-  return reader;
 }
