@@ -41,6 +41,8 @@ export class TrustPaths {
   readonly #bySubject = new Map<string, TrustedAuthority[]>();
   /** By fingerprint, in the order of use. */
   #found = new Map<string, TrustPath>();
+  /** Who has signed an authority; undefined: nobody that is known. A signature check for each handshake would be half of its cost here. */
+  readonly #above = new Map<TrustedAuthority, TrustedAuthority | undefined>();
 
   constructor(cacheEntries: number) {
     this.#cacheEntries = cacheEntries;
@@ -50,6 +52,7 @@ export class TrustPaths {
   use(authorities: readonly TrustedAuthority[]): void {
     this.#bySubject.clear();
     this.#found.clear();
+    this.#above.clear();
     for (const authority of authorities) {
       const name = nameKey(authority.facts.subjectName);
       const others = this.#bySubject.get(name) ?? [];
@@ -91,16 +94,16 @@ export class TrustPaths {
 
   #build(certificate: X509Certificate, facts: CertificateFacts): TrustPath | undefined {
     const links: TrustLink[] = [];
-    let current: Pair = { certificate, facts };
+    let current: Pair & { readonly authority?: TrustedAuthority } = { certificate, facts };
     let sent = certificate.issuerCertificate;
     while (links.length < maxDepth) {
       const { facts: below } = current;
       const name = nameKey(below.issuerName);
       if (links.length > 0 && name === nameKey(below.subjectName)) break;
-      const authority = this.#bySubject.get(name)?.find((one) => hasIssued(one, current));
+      const authority = this.#issuerOf(current, name);
       if (authority !== undefined) {
         links.push({ below, issuer: authority.facts, authority });
-        current = authority;
+        current = { ...authority, authority };
         continue;
       }
       // What the peer has sent along.
@@ -113,6 +116,14 @@ export class TrustPaths {
     }
     while (links.length > 0 && links.at(-1)!.authority === undefined) links.pop();
     return links.length === 0 ? undefined : { facts, issuers: links.map(({ issuer }) => issuer.keyId), links };
+  }
+
+  #issuerOf(one: Pair & { readonly authority?: TrustedAuthority }, name: string): TrustedAuthority | undefined {
+    const find = (): TrustedAuthority | undefined => this.#bySubject.get(name)?.find((other) => hasIssued(other, one));
+    const { authority } = one;
+    if (authority === undefined) return find();
+    if (!this.#above.has(authority)) this.#above.set(authority, find());
+    return this.#above.get(authority);
   }
 }
 
