@@ -6,6 +6,7 @@ const loaders: Readonly<Record<string, () => Promise<{ readonly target: Target }
   'mqtt-codec': () => import('./targets/mqtt-codec.ts'),
   'mqtt-connection': () => import('./targets/mqtt-connection.ts'),
   'journal-row': () => import('./targets/journal-row.ts'),
+  'certificate-request': () => import('./targets/certificate-request.ts'),
   'config-yaml': () => import('./targets/config-yaml.ts'),
   'ocsp-request': () => import('./targets/ocsp-request.ts'),
   'est-body': () => import('./targets/est-body.ts'),
