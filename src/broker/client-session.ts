@@ -36,6 +36,8 @@ export type Attachment = {
 
 const noSubscriptions: ReadonlyMap<string, Subscription> = new Map();
 const noFilters: readonly string[] = [];
+/** A publisher that is held back for its rates is looked at this often: they may have been raised. */
+const maxWaitMs = 5000;
 
 export class ClientSession implements Session, QueueHolder, EntryOwner {
   readonly space: TopicSpace;
@@ -191,7 +193,7 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
     const wait = (): void => {
       const nowMs = clock.monotonicMs();
       if (usage.admitsPublish(nowMs)) held.release(consumer, HoldReason.rates);
-      else timers.at(nowMs + Math.max(1, usage.waitMs()), () => this.consumer === consumer && wait());
+      else timers.at(nowMs + Math.min(Math.max(1, usage.waitMs()), maxWaitMs), () => this.consumer === consumer && wait());
     };
     wait();
   }

@@ -146,6 +146,19 @@ describe('rates', () => {
     assertUsage(t);
   });
 
+  test('who may publish nothing is held back until it may again', async () => {
+    const { t, quotas } = await start({}, { a: { messagesPerSecond: 0 } });
+    const a = t.connect('a', { ...device('a'), canRefuse: false });
+    a.publish('x', '1', 1);
+    a.publish('x', '2', 1);
+    t.advance(60_000);
+    assert.equal(a.held, true);
+    quotas.principals.set('a', { messagesPerSecond: 10 });
+    t.broker.refreshQuotas();
+    t.advance(10_000);
+    assert.equal(a.held, false);
+  });
+
   test('who is held back when it goes leaves nothing behind', async () => {
     const { t } = await start({}, { a: { messagesPerSecond: 1 } });
     const a = t.connect('a', { ...device('a'), canRefuse: false });
