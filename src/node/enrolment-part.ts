@@ -41,8 +41,7 @@ export function enrolmentPart(rooms: Rooms): Part {
           desk,
           holderOf,
           allowed: () => config.enrolment.overMqtt,
-          maxInFlight: config.enrolment.maxInFlight,
-          maxPayloadBytes: http.maxBodyBytes,
+          limits: () => ({ maxInFlight: limits.maxInFlight, maxPayloadBytes: http.maxBodyBytes }),
           send({ principal, correlation }, { topic, payload, contentType }) {
             // Comes from outside the event loop's turns.
             loop.enterTurn();

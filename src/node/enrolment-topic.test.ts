@@ -29,8 +29,7 @@ async function bench(t: TestContext, changes: Partial<EnrolmentTopicOptions> = {
       desk: opened.desk,
       holderOf,
       allowed: () => 'certificate',
-      maxInFlight: 2,
-      maxPayloadBytes: 10_000,
+      limits: () => ({ maxInFlight: 2, maxPayloadBytes: 10_000 }),
       send({ principal, correlation }, { topic, payload, contentType }) {
         answered++;
         broker.broker.services.answer(principal, topic, payload, { contentType, ...(correlation === undefined ? {} : { correlation }) });

@@ -17,19 +17,22 @@ export type EnrolmentTopicOptions = {
   readonly holderOf: HolderOf;
   /** Who may ask; read anew each time. */
   readonly allowed: () => 'off' | 'certificate' | 'any';
-  readonly maxInFlight: number;
-  readonly maxPayloadBytes: number;
+  /** Read anew each time. */
+  readonly limits: () => Pick<Service, 'maxInFlight' | 'maxPayloadBytes'>;
   readonly send: (request: ServiceRequest, answer: TopicAnswer) => void;
   /** A fault of ours. */
   readonly failed: (error: unknown) => void;
 };
 
 export function enrolmentTopic(options: EnrolmentTopicOptions): Service {
-  const { maxInFlight, maxPayloadBytes } = options;
   return {
     firstLevel: enrolmentLevel,
-    maxInFlight,
-    maxPayloadBytes,
+    get maxInFlight() {
+      return options.limits().maxInFlight;
+    },
+    get maxPayloadBytes() {
+      return options.limits().maxPayloadBytes;
+    },
     handle: (request, done) => void answerTo(request, options).finally(done),
   };
 }
