@@ -7,12 +7,17 @@ import { fileURLToPath } from 'node:url';
 import { parseConfig } from '../../src/config.ts';
 import { commandsReference } from '../../tools/commands-reference.ts';
 import { configurationReference } from '../../tools/configuration-reference.ts';
+import { openApiDocument } from '../../tools/openapi-document.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const pages = globSync(['*.md', 'docs/**/*.md', 'examples/**/*.md'], { cwd: root }).sort();
 
 test('docs/configuration.md is what the schema says; if not, run "npm run docs"', () => {
   assert.equal(readFileSync(`${root}docs/configuration.md`, 'utf8'), configurationReference());
+});
+
+test('docs/openapi.json is what the API says; if not, run "npm run docs"', async () => {
+  assert.equal(readFileSync(`${root}docs/openapi.json`, 'utf8'), await openApiDocument());
 });
 
 test('docs/commands.md is what the program says; if not, run "npm run docs"', () => {
