@@ -65,6 +65,10 @@ export function addPrincipalCommands(command: Command, kind: PrincipalKind): voi
     .option('-g, --generate', 'choose a password and print it')
     .option('--none', 'take the password away')
     .action((given: string, options: Managed & PasswordOptions & { readonly none?: boolean }) => password(kind, given, options));
+  if (one !== 'device') return;
+  on('psk', `make a pre-shared key for ${an}, in place of any it had, and print it; for listeners with psk: true`)
+    .option('--none', 'take the key away')
+    .action((given: string, options: Managed & { readonly none?: boolean }) => preSharedKey(kind, given, options));
 }
 
 function withMarks(command: Command, { one, roles: byDefault }: PrincipalKind): Command {
@@ -192,6 +196,21 @@ function password(kind: PrincipalKind, given: string, options: Managed & Passwor
     const { status } = await api.request('PUT', `${path}/password`, { query: { tenant }, body: { password: chosen } });
     const body = { tenant, id, ...(generated !== undefined && { password: generated }) };
     tell(options, { status, body }, `Changed the password of ${account}`, shownOnce(generated));
+  });
+}
+
+function preSharedKey(kind: PrincipalKind, given: string, options: Managed & { readonly none?: boolean }): Promise<void> {
+  return onOne(kind, given, options, async (api, path, tenant, account) => {
+    const [[, , , { tell }], { secureRandom }] = await Promise.all([loaded(), import('../base/secure-random.ts')]);
+    const [, id] = account.split('/') as [string, string];
+    if (options.none === true) {
+      const { status } = await api.request('DELETE', `${path}/psk`, { query: { tenant } });
+      tell(options, { status, body: { tenant, id } }, `${account} has no pre-shared key any more`);
+      return;
+    }
+    const key = Buffer.from(secureRandom.bytes(32)).toString('hex');
+    const { status } = await api.request('PUT', `${path}/psk`, { query: { tenant }, body: { key } });
+    tell(options, { status, body: { tenant, id, key } }, `Gave ${account} a pre-shared key`, `Key, shown only now: ${key}`);
   });
 }
 

@@ -6,17 +6,19 @@ import type { Clock } from '../base/clock.ts';
 import { silentLog, type Log } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
 import type { Config } from '../config.ts';
-import { systemScope } from '../registry/entries.ts';
+import { systemScope, type Owner } from '../registry/entries.ts';
 import { maxPage, type Registry } from '../registry/registry.ts';
 import { auditEntries, auditHead, auditPage } from '../security/audit/audit-query.ts';
 import type { Audit } from '../security/audit/audit.ts';
 import { verifyAudit } from '../security/audit/verify-audit.ts';
+import { maxPskBytes, minPskBytes, pskCredential } from '../security/authentication/psk.ts';
 import { passwordCredentials, passwordFault } from '../security/authentication/password-credentials.ts';
 import { EnrolmentTokens } from '../security/pki/enrolment/enrolment-tokens.ts';
 import { policyFaults } from '../security/policy/policy-document.ts';
 import { explainAccess, explainOffline } from './explain-access.ts';
 import { auditPath } from './paths.ts';
 import type { Rooms } from './rooms.ts';
+import { openSealerOf } from './sealer-of.ts';
 import { shownConfig } from './shown-config.ts';
 
 type Own = {
@@ -57,9 +59,21 @@ function everywhere({ config, ...own }: Own): ApiServices {
     enrolments: () => tokens,
     settings: () => config().admin,
     policyFaults,
+    pskSecret: (key, tenant, owner) => pskSecret(config(), own, key, tenant, owner),
     passwordCredentials: (password) => credentialsOf(password, own.random),
     config: () => shownConfig(config()),
   };
+}
+
+async function pskSecret(
+  config: Config,
+  { random, log = silentLog }: Pick<Own, 'random'> & { readonly log?: Log },
+  key: Uint8Array,
+  tenant: string,
+  owner: Owner,
+): Promise<string | undefined> {
+  if (key.length < minPskBytes || key.length > maxPskBytes) return undefined;
+  return pskCredential(key, await openSealerOf(config, { random, log }), tenant, owner);
 }
 
 function auditReader(directory: string, registry: Registry, flushed: () => Promise<void>): AuditReader {

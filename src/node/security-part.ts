@@ -8,18 +8,18 @@ import { createAuthorization } from '../security/policy/authorization.ts';
 import { usersFileIsExposed } from '../security/users-file.ts';
 import { createFirstAdministrator } from './first-administrator.ts';
 import { importUsersFile } from './import-users-file.ts';
-import { openSealer, passphraseVariable } from '../security/pki/sealing.ts';
+import { openSealerOf } from './sealer-of.ts';
 import { securityPolicy } from './options.ts';
 import { outsideAuthenticators } from './outside-authenticators.ts';
 import type { Part } from './part.ts';
-import { pkiPath, usersFilePath } from './paths.ts';
+import { usersFilePath } from './paths.ts';
 import type { Rooms } from './rooms.ts';
 
 /** Whose certificates name peers, and how devices of other authorities are added. */
-function authoritiesOf({ pki, revocation }: Rooms) {
+function authoritiesOf({ revocation }: Rooms) {
   const join: Join | undefined =
     revocation && ((identity, certificate, from) => revocation.justInTime.register(identity, certificate, from));
-  return { authorityOf: (id: string) => pki?.authorities.find((each) => each.id === id), ...(join && { join }) };
+  return { ...(revocation && { authorityOf: (id: string) => revocation.admission.authorityOf(id) }), ...(join && { join }) };
 }
 
 /** Who peers are and what they may do. The first start makes an administrator, unless somebody added users before it. */
@@ -45,15 +45,7 @@ export function securityPart(rooms: Rooms): Part {
         importedUsersFile: `${usersFile}.imported`,
       });
       // Opens what others must keep as it is: pre-shared keys.
-      const secrets = await openSealer(
-        {
-          directory: pkiPath(config.node.dataDir),
-          passphraseFile: config.pki.passphraseFile,
-          passphrase: process.env[passphraseVariable],
-          keyFile: config.pki.keyFile,
-        },
-        { random, log },
-      );
+      const secrets = await openSealerOf(config, { random, log });
       const policy = securityPolicy(config, rooms.dev);
       const authenticators = await outsideAuthenticators(config, { clock, random, log });
       rooms.authorization = createAuthorization(policy, { clock, log, registry }, config.security.policyLimits);

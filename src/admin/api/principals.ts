@@ -1,7 +1,7 @@
 // Devices, applications and users: each becomes a principal when it connects.
 
 import { Type, type TProperties } from 'typebox';
-import type { OwnerKind } from '../../registry/entries.ts';
+import type { CredentialType, OwnerKind } from '../../registry/entries.ts';
 import type { Write } from '../../registry/registry.ts';
 import { entryRoutes, type EntryShape } from './entry-routes.ts';
 import { grantForbidden } from './grants.ts';
@@ -111,18 +111,29 @@ function passwordRoutes(kind: OwnerKind, resource: Resource, one: string): reado
   ];
 }
 
-async function replacePasswords(call: Call, kind: OwnerKind, id: string, made: readonly Write[]): Promise<Answer | Problem> {
+function replacePasswords(call: Call, kind: OwnerKind, id: string, made: readonly Write[]): Promise<Answer | Problem> {
+  return replaceCredentials(call, kind, id, ['password', 'scram-sha-256'], made);
+}
+
+/** Those of these types go, the made ones come, in one step. */
+export async function replaceCredentials(
+  call: Call,
+  kind: OwnerKind,
+  id: string,
+  types: readonly CredentialType[],
+  made: readonly Write[],
+): Promise<Answer | Problem> {
   const { tenant, services } = call;
   const { registry } = services;
   const found = await registry.get(kind, tenant, id);
   if (!found.ok) return registryProblem(found.error);
   if (found.value === undefined) return notFound(`${kind} ${tenant}/${id}`);
-  // Whoever sets a password can sign in with it.
+  // Whoever sets a secret can sign in with it.
   const forbids = grantForbidden(found.value.roles, call);
   if (forbids !== undefined) return forbids;
   const had = await registry.credentials(tenant, { kind, id });
   if (!had.ok) return registryProblem(had.error);
-  const old = had.value.filter(({ type }) => type === 'password' || type === 'scram-sha-256');
+  const old = had.value.filter(({ type }) => types.includes(type));
   const gone = old.map((credential): Write => ({
     do: 'remove',
     kind: 'credential',

@@ -8,6 +8,7 @@ import { certificateRoutes } from './certificates.ts';
 import { enrolmentRoutes } from './enrolments.ts';
 import { nodeRoutes } from './node-routes.ts';
 import { accessRoutes } from './policies.ts';
+import { preSharedKeyRoutes } from './pre-shared-keys.ts';
 import { principalRoutes } from './principals.ts';
 import type { RouteSpec } from './route.ts';
 import { tenantRoutes } from './tenants.ts';
@@ -20,6 +21,7 @@ export function allRoutes(approvals: Approvals): readonly RouteSpec[] {
     ...tenantRoutes,
     ...transferRoutes,
     ...principalRoutes,
+    ...preSharedKeyRoutes,
     ...tokenRoutes,
     ...accessRoutes,
     ...certificateRoutes,

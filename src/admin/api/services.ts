@@ -5,7 +5,7 @@ import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
 import type { BrokerManagement } from '../../broker/management.ts';
-import type { NewFields, OwnerKind } from '../../registry/entries.ts';
+import type { NewFields, Owner, OwnerKind } from '../../registry/entries.ts';
 import type { Registry } from '../../registry/registry.ts';
 import type { Audit } from '../../security/audit/audit.ts';
 import type { Enrolments } from '../../security/pki/enrolment/enrolment.ts';
@@ -83,6 +83,8 @@ export type ApiServices = {
   readonly passwordCredentials: (
     password: string,
   ) => Promise<{ readonly credentials: readonly Omit<NewFields<'credential'>, 'owner'>[] } | { readonly fault: string }>;
+  /** What is kept of a pre-shared key; undefined: it is too short or too long. */
+  readonly pskSecret: (key: Uint8Array, tenant: string, owner: Owner) => Promise<string | undefined>;
   /** What is wrong with a policy's document; empty: nothing. */
   readonly policyFaults?: (document: string) => readonly PolicyFault[];
   /** Why a principal may do something or not: an object as policies.ts describes it; undefined when it cannot be found out now. */

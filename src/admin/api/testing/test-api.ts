@@ -88,6 +88,7 @@ export class TestApi {
       settings: () => this.settings,
       registry: this.registry,
       audit: { record: (event) => void this.events.push(event) },
+      pskSecret: async (key) => (key.length < 16 || key.length > 64 ? undefined : `sealed-${key.length}`),
       passwordCredentials: async (password) =>
         password.length < 8
           ? { fault: 'the password is too short' }
