@@ -247,6 +247,21 @@ describe('what is done', () => {
     });
   }
 
+  test('what waited in memory before its queue was journaled is moved into the journal', async () => {
+    const { t, management, p } = await start();
+    const transient = t.connect('transient');
+    transient.subscribe('$share/g/x', 1);
+    transient.congested = true;
+    p.publish('x', 'in memory');
+    const late = t.connect('late', durable, (consumer) => (consumer.congested = true));
+    late.subscribe('$share/g/x', 1);
+    p.publish('x', 'in the journal');
+    assert.deepEqual(right(await t.until(management.move('main', '$share/g/x', '$queue/q', 10))), { messages: 2 });
+    const t2 = await t.restart();
+    assert.deepEqual(await payloadsIn(t2, '$queue/q'), ['in memory', 'in the journal']);
+    assertInvariants(t.broker);
+  });
+
   test('what cannot be moved says why', async () => {
     const { t, management, p } = await start({
       shards: 2,

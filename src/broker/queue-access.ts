@@ -201,7 +201,13 @@ function moveWithin(from: Queue, to: Queue, most: number): number {
   for (let entry = from.ready.at(0); entry !== undefined && moved < most; entry = from.ready.at(0)) {
     if (!to.fits(entry.stored!.bytes)) break;
     from.takeFirst();
-    from.moveTo(to, entry);
+    if (entry.row > 0) {
+      from.moveTo(to, entry);
+    } else {
+      // It came before its queue was journaled, so it is in memory.
+      put(to, entry, entry.stored!.message!);
+      from.leave(entry, 'delivered');
+    }
     moved++;
   }
   return moved;

@@ -132,12 +132,14 @@ export class Usage {
     const { messagesPerSecond = 0, bytesPerSecond = 0 } = this.#quotas;
     const seconds = (nowMs - this.#refilledMs) / 1000;
     this.#refilledMs = nowMs;
+    // Less than one a second still lets one through, now and then.
+    const burst = messagesPerSecond > 0 ? Math.max(1, messagesPerSecond) : 0;
     if (seconds === Infinity) {
-      this.#messages = Math.max(1, messagesPerSecond);
+      this.#messages = burst;
       this.#bytes = bytesPerSecond;
       return;
     }
-    this.#messages = Math.min(Math.max(1, messagesPerSecond), this.#messages + seconds * messagesPerSecond);
+    this.#messages = Math.min(burst, this.#messages + seconds * messagesPerSecond);
     this.#bytes = Math.min(bytesPerSecond, this.#bytes + seconds * bytesPerSecond);
   }
 }
