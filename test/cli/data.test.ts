@@ -14,7 +14,9 @@ test('trust is copied while the broker runs, everything when it has stopped, and
   const config = join(directory, 'heliograph.yaml');
   writeFileSync(
     config,
-    JSON.stringify({ listeners: Object.fromEntries(['mqtt', 'mqtts', 'ws', 'wss', 'admin'].map((name) => [name, { port: 0 }])) }),
+    JSON.stringify({
+      listeners: Object.fromEntries(['mqtt', 'mqtts', 'ws', 'wss', 'admin', 'est', 'pki'].map((name) => [name, { port: 0 }])),
+    }),
   );
   const serve = async (place: string): Promise<Served> => {
     const started = new Served(['--config', config, '--data', place]);
