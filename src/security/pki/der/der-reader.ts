@@ -146,7 +146,8 @@ export function oidOf(element: Element): string {
 /** Lower-case hex without leading zeros. Negative numbers, which no field here may hold, are faults. */
 export function unsignedHexOf(element: Element, maxBytes: number): string {
   const content = contentOf(element);
-  if (content.length === 0 || content.length > maxBytes + 1) throw new DerError('integer');
+  // A zero in front says that the number is not negative.
+  if (content.length === 0 || content.length > maxBytes + (content[0] === 0 ? 1 : 0)) throw new DerError('integer');
   if ((content[0]! & 0x80) !== 0) throw new DerError('negative');
   if (content.length > 1 && content[0] === 0 && (content[1]! & 0x80) === 0) throw new DerError('integer with padding');
   return Buffer.from(content.buffer, content.byteOffset, content.length)

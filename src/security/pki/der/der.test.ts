@@ -98,6 +98,18 @@ test('only the one encoding is read', () => {
       hex,
     );
   }
+  for (const [hex, read] of [
+    ['02 02 ff 00', undefined],
+    ['02 03 00 ff 00', 'ff00'],
+    ['02 03 01 ff 00', undefined],
+    ['02 04 00 ff ff 00', undefined],
+  ] as const) {
+    assert.equal(
+      readDer(bytes(hex), (reader) => unsignedHexOf(reader.take(tags.integer), 2)),
+      read,
+      hex,
+    );
+  }
   assert.equal(
     readDer(bytes('01 01 01'), (reader) => booleanOf(reader.take(tags.boolean))),
     undefined,

@@ -6,7 +6,7 @@ import type { X509Certificate } from 'node:crypto';
 import type { Clock } from '../../../base/clock.ts';
 import type { Log } from '../../../base/log.ts';
 import type { MetricSource, Sample } from '../../../base/metrics.ts';
-import { systemScope, type Entry } from '../../../registry/entries.ts';
+import { systemScope, type AuthorityRole, type Entry } from '../../../registry/entries.ts';
 import type { LookUps, NowOrLater } from '../../../registry/registry.ts';
 import type { Audit } from '../../audit/audit.ts';
 import type { CertificateFault, HandshakeGuard, HandshakeOrigin, HandshakeVerdict, PeerCertificate } from '../../security.ts';
@@ -59,6 +59,12 @@ export class HandshakeAdmission implements HandshakeGuard, MetricSource {
   /** Whom handshakes are judged by from now on: every authority that is known, retired ones too. */
   trust(authorities: readonly TrustedAuthority[]): void {
     this.#paths.use(authorities);
+  }
+
+  /** By id; undefined: it is not known, or the operator's own. */
+  authorityOf(id: string): (TrustedAuthority & { readonly role: AuthorityRole }) | undefined {
+    const found = this.#paths.authority(id);
+    return found === undefined || found.role === 'operator' ? undefined : { ...found, role: found.role };
   }
 
   /** Of a certificate that was admitted not long ago; undefined: it is not remembered. */

@@ -39,6 +39,7 @@ const maxDepth = 8;
 export class TrustPaths {
   readonly #cacheEntries: number;
   readonly #bySubject = new Map<string, TrustedAuthority[]>();
+  readonly #byId = new Map<string, TrustedAuthority>();
   /** By fingerprint, in the order of use. */
   #found = new Map<string, TrustPath>();
   /** Who has signed an authority; undefined: nobody that is known. A signature check for each handshake would be half of its cost here. */
@@ -48,22 +49,23 @@ export class TrustPaths {
     this.#cacheEntries = cacheEntries;
   }
 
-  /** From now on these, retired ones too. */
+  /** From now on these, retired ones too. Of several that say something of one certificate, or of one key, the first counts. */
   use(authorities: readonly TrustedAuthority[]): void {
     this.#bySubject.clear();
+    this.#byId.clear();
     this.#found.clear();
     this.#above.clear();
     for (const authority of authorities) {
       const name = nameKey(authority.facts.subjectName);
       const others = this.#bySubject.get(name) ?? [];
-      // An authority can stand there twice, from the registry and from a file: what the registry says counts.
+      if (!this.#byId.has(authority.id)) this.#byId.set(authority.id, authority);
       if (others.some(({ fingerprint }) => fingerprint === authority.fingerprint)) continue;
       this.#bySubject.set(name, [...others, authority]);
     }
   }
 
-  get size(): number {
-    return this.#found.size;
+  authority(id: string): TrustedAuthority | undefined {
+    return this.#byId.get(id);
   }
 
   remembered(fingerprint: string): TrustPath | undefined {
@@ -147,10 +149,10 @@ function nameKey(name: Uint8Array): string {
 /** Undefined: the bytes are no certificate that could be used here. */
 export function trustedAuthority(
   certificate: X509Certificate,
-  more: Pick<TrustedAuthority, 'tenant' | 'role' | 'status'>,
+  { tenant, role, status }: Pick<TrustedAuthority, 'tenant' | 'role' | 'status'>,
 ): TrustedAuthority | undefined {
   const facts = certificateFacts(certificate.raw);
   if (facts === undefined) return undefined;
   const fingerprint = certificate.fingerprint256.replaceAll(':', '').toLowerCase();
-  return { id: facts.keyId, certificate, facts, fingerprint, ...more };
+  return { id: facts.keyId, certificate, facts, fingerprint, tenant, role, status };
 }
