@@ -4,6 +4,7 @@ import type { MetricSource } from '../base/metrics.ts';
 import type { Config } from '../config.ts';
 import { systemScope } from '../registry/entries.ts';
 import { describeCertificate } from '../security/peer-certificate.ts';
+import type { AuthorityView } from '../security/pki/pki.ts';
 import { CrlNumbersFile } from '../security/pki/revocation/crl-numbers.ts';
 import { CrlPublisher } from '../security/pki/revocation/crl-publisher.ts';
 import { ForeignCheck } from '../security/pki/revocation/foreign-check.ts';
@@ -114,7 +115,10 @@ function admissionSettings({ revocation }: Config) {
   return { requireClientUsage: revocation.requireClientUsage, cacheEntries: revocation.pathCacheEntries };
 }
 
-/** The registry's authorities first: what it says of one counts, also if a file names it, too. */
+/**
+ * The order says what counts where an authority stands there twice. Own ones first. What a file trusts goes before what a tenant has
+ * registered and not proved, or given up: nobody can make the operator's authority worthless by registering it.
+ */
 function trustedBy({ pki, keystore, log }: Rooms): TrustedAuthority[] {
   const trusted: TrustedAuthority[] = [];
   const add = (pem: string, more: Pick<TrustedAuthority, 'tenant' | 'role' | 'status'>): void => {
@@ -125,8 +129,15 @@ function trustedBy({ pki, keystore, log }: Rooms): TrustedAuthority[] {
       log.warn('pki.authority.unreadable', { role: more.role, status: more.status });
     }
   };
-  for (const { certificate, tenant, role, status } of pki?.authorities ?? []) add(certificate, { tenant, role, status });
+  const registered = (pki?.authorities ?? []).map((one) => ({ ...one, rank: rankOf(one) }));
+  for (const one of registered.filter(({ rank }) => rank < 2).sort((a, b) => a.rank - b.rank)) add(one.certificate, one);
   const files = keystore.material.clientAuthorities.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
   for (const pem of files) add(pem, { tenant: systemScope, role: 'operator', status: 'active' });
+  for (const one of registered.filter(({ rank }) => rank === 2)) add(one.certificate, one);
   return trusted;
+}
+
+function rankOf({ role, status }: AuthorityView): number {
+  if (role !== 'foreign') return 0;
+  return status === 'active' || status === 'retiring' ? 1 : 2;
 }
