@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
+import fc from 'fast-check';
 import { SeededRandom } from '../../../base/random.ts';
 import { contentOf, inside, oidOf, readDer, tags, wholeOf } from '../der/der-reader.ts';
 import { must } from '../testing/opened-registry.ts';
@@ -274,4 +275,40 @@ test('serverkeygen sends a key with its certificate, if that is switched on', as
   assert.ok(must(await registry.get('device', 'main', 'pump-1')) !== undefined);
   check(await ask('serverkeygen', { certificate }));
   assert.equal((await ask('serverkeygen', { authorization })).status, 403, 'the token is used up');
+});
+
+test('whatever is asked, there is an answer that HTTP can carry, and no certificate', async (t) => {
+  const { ask, pki, token } = await bench(t, { lockout: { failures: 1e9, forgiveMs: 1, banMs: 1, maxBanMs: 1, entries: 10 } });
+  const good = await token();
+  const text = fc.string({ unit: 'binary', maxLength: 40 });
+  const operation = fc.constantFrom('cacerts', 'csrattrs', 'simpleenroll', 'simplereenroll', 'serverkeygen', 'fullcmc');
+  const url = fc.oneof(
+    text,
+    operation.map((each) => `/.well-known/est/${each}`),
+    fc.tuple(text, operation).map(([label, each]) => `/.well-known/est/${label}/${each}`),
+  );
+  const authorization = fc.oneof(
+    fc.constant(undefined),
+    text,
+    text.map((each) => basic(each, good)),
+    text.map((each) => `Basic ${each}`),
+    fc.constant(`Bearer ${good}`),
+  );
+  const request = fc.record({
+    method: fc.constantFrom('GET', 'POST', 'HEAD', 'PUT', ''),
+    url,
+    authorization,
+    contentType: fc.constantFrom(undefined, 'application/pkcs10', ' APPLICATION/pkcs10 ; x=y'),
+    body: fc.uint8Array({ maxLength: 100 }),
+  });
+  await fc.assert(
+    fc.asyncProperty(request, async (changes) => {
+      const { status, headers, body } = await ask('', changes);
+      assert.ok(status === 200 || (status >= 400 && status <= 503), String(status));
+      assert.ok(Object.entries(headers).every(([name, each]) => /^[\w-]+$/.test(name) && /^[\x20-\x7e]+$/.test(each)));
+      assert.ok(body.length > 0);
+    }),
+    { numRuns: 500 },
+  );
+  assert.equal(pki.requests.length, 0);
 });
