@@ -46,5 +46,6 @@ export function keystorePart(rooms: Rooms, renewed: () => void): Part {
 }
 
 function keystoreFiles({ tls }: Config): KeystoreFiles {
-  return { certificates: tls.certificates, clientCaFile: tls.clientCaFile, serverNames: tls.serverNames };
+  const { certificates, clientCaFile, serverNames, profile } = tls;
+  return { certificates, clientCaFile, serverNames, serverCurve: profile === 'cnsa' ? 'P-384' : 'P-256' };
 }

@@ -36,6 +36,8 @@ export type KeystoreFiles = {
   readonly clientCaFile: string | undefined;
   /** Names and addresses, besides the ones every machine has, by which clients reach the issued certificate's server. */
   readonly serverNames: readonly string[];
+  /** Of the issued certificate's key; absent: P-256. */
+  readonly serverCurve?: 'P-256' | 'P-384';
 };
 
 export type KeystoreOptions = KeystoreFiles & {
@@ -104,7 +106,7 @@ export class Keystore implements MetricSource {
     const now = this.#services.clock.wallMs();
     const servers: ServerCertificate[] = [];
     for (const one of files.certificates) servers.push(await readServerCertificate(one, now));
-    if (servers.length === 0) servers.push(await this.#ownServerCertificate(files.serverNames));
+    if (servers.length === 0) servers.push(await this.#ownServerCertificate(files));
     const clients = files.clientCaFile === undefined ? undefined : await readClientAuthorities(files.clientCaFile, now);
     this.#files = files;
     this.#expiries = [
@@ -133,7 +135,7 @@ export class Keystore implements MetricSource {
     if (active.length > 0) yield { name: 'authority', notAfterMs: Math.min(...active.map(({ notAfterMs }) => notAfterMs)) };
   }
 
-  async #ownServerCertificate(extraNames: readonly string[]): Promise<ServerCertificate> {
+  async #ownServerCertificate({ serverNames: extraNames, serverCurve = 'P-256' }: KeystoreFiles): Promise<ServerCertificate> {
     const path = join(this.#directory, serverFile);
     for (const name of extraNames) {
       if (!isServerName(name)) {
@@ -145,14 +147,14 @@ export class Keystore implements MetricSource {
     const own = isServerName(this.#hostname) ? [this.#hostname] : [];
     const names = [...new Set(['localhost', ...own, ...extraNames, '127.0.0.1', '::1'])];
     const existing = await this.#readServerFile(path);
-    if (existing !== undefined && this.#isGood(existing, names)) return existing;
-    return (await this.#issueServer(path, names)) ?? this.#stillUsable(existing, path);
+    if (existing !== undefined && this.#isGood(existing, names, serverCurve)) return existing;
+    return (await this.#issueServer(path, names, serverCurve)) ?? this.#stillUsable(existing, path);
   }
 
   /** Undefined: nothing can be issued now; the log tells why. */
-  async #issueServer(path: string, names: readonly string[]): Promise<ServerCertificate | undefined> {
+  async #issueServer(path: string, names: readonly string[], curve: 'P-256' | 'P-384'): Promise<ServerCertificate | undefined> {
     const { pki, log } = this.#services;
-    const key = await newPrivateKey('ecdsa-p256');
+    const key = await newPrivateKey(curve === 'P-384' ? 'ecdsa-p384' : 'ecdsa-p256');
     const issued = await pki.issuance.issueServer(publicKeyOf(key), names, serverDays);
     if (!issued.ok) {
       log.error('pki.server.certificate.not.issued', { error: issued.error.message });
@@ -193,7 +195,7 @@ export class Keystore implements MetricSource {
   }
 
   /** Ours, for all the names, by the authority that issues now, with enough time left. */
-  #isGood({ certificate, privateKey, notAfterMs }: ServerCertificate, names: readonly string[]): boolean {
+  #isGood({ certificate, privateKey, notAfterMs }: ServerCertificate, names: readonly string[], curve: 'P-256' | 'P-384'): boolean {
     const { clock, pki } = this.#services;
     const now = clock.wallMs();
     const authority = pki.issuance.issuer()?.authority;
@@ -210,6 +212,7 @@ export class Keystore implements MetricSource {
         const isItsOwn = own.verify(new X509Certificate(authority.entry.certificate).publicKey);
         if (!isItsOwn || !certificate.endsWith(pki.issuance.chainOf(authority).chain)) return false;
       }
+      if (own.publicKey.asymmetricKeyDetails?.namedCurve !== (curve === 'P-384' ? 'secp384r1' : 'prime256v1')) return false;
       return own.checkPrivateKey(createPrivateKey(privateKey));
     } catch {
       return false;
