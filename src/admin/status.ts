@@ -59,6 +59,16 @@ export type Status = {
     readonly queued: number;
   }[];
   readonly certificates: readonly { readonly name: string; readonly notAfterMs: number }[];
+  /** What ends, as it was seen a few minutes ago; absent: not looked at yet. */
+  readonly expiry?: {
+    readonly atMs: number;
+    /** Valid certificates of peers that end within so many days. */
+    readonly peers: readonly { readonly days: number; readonly count: number }[];
+    /** Of them, those that end first. */
+    readonly first: readonly { readonly tenant: string; readonly owner: string; readonly fingerprint: string; readonly endMs: number }[];
+    /** Certificates of servers, authorities, revocation lists. */
+    readonly endings: readonly { readonly kind: string; readonly name: string; readonly endMs: number }[];
+  };
 };
 
 /** What the two sides of the books differ by; anything but 0 is a broken invariant. */

@@ -46,7 +46,8 @@ export function revocationPart(rooms: Rooms): Part {
       trust();
       if (rooms.pki !== undefined) stops.push(rooms.pki.subscribe(trust));
       if (own !== undefined) {
-        await own.lists.tick();
+        // Not waited for: a long list is not a reason to start later.
+        void own.lists.tick();
         intervals.push(setInterval(() => void own.lists.tick(), listsEveryMs).unref());
       }
       intervals.push(setInterval(() => foreign.tick(), foreignEveryMs).unref());

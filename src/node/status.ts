@@ -59,8 +59,15 @@ export function gatherStatus(rooms: Rooms, listeners: ListenersPart, management:
       return stall === undefined ? stats : { ...stats, stalled: stall.message };
     }),
     tenants,
+    ...expiryOf(rooms),
     certificates: rooms.keystore.material.servers.map(({ source: name, notAfterMs }) => ({ name, notAfterMs })),
   };
+}
+
+function expiryOf({ expiry }: Rooms): Pick<Status, 'expiry'> {
+  if (expiry?.report.atMs === undefined) return {};
+  const { atMs, peers, first, endings } = expiry.report;
+  return { expiry: { atMs, peers, first, endings: endings.map(({ kind, name, endMs }) => ({ kind, name, endMs })) } };
 }
 
 function messagingListeners(listeners: ListenersPart, config: Config) {

@@ -51,7 +51,7 @@ export const revocationSection = section(
       'Whether certificates of other authorities, too, must say that they are for TLS clients (extended key usage clientAuth). false: those that do not say what they are for are taken.',
     ),
     pathCacheEntries: count(
-      { default: 10_000, min: 0, max: 1_000_000 },
+      { default: 10_000, min: 100, max: 1_000_000 },
       'Client certificates whose authorities are remembered. About 3 KiB each; the others cost a signature check at each handshake.',
     ),
     warnDays: count({ default: 30, min: 1, max: 365, live: true }, 'Days before its end from which an expiring certificate is warned of.'),

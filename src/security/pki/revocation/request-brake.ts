@@ -1,6 +1,7 @@
 // How often the public may ask: a bucket for everybody together, and one for each address.
 
 import type { Clock } from '../../../base/clock.ts';
+import { addressKey } from '../../lockout.ts';
 
 type Bucket = { tokens: number; atMs: number };
 
@@ -22,13 +23,15 @@ export class RequestBrake {
     this.#all = { tokens: perSecond * 2, atMs: clock.monotonicMs() };
   }
 
+  /** Of IPv6 a whole /64 counts as one address. */
   allows(address: string): boolean {
+    const key = addressKey(address);
     const nowMs = this.#clock.monotonicMs();
-    let bucket = this.#addresses.get(address);
+    let bucket = this.#addresses.get(key);
     if (bucket === undefined) {
       if (this.#addresses.size >= maxAddresses) this.#addresses.clear();
       bucket = { tokens: this.#perAddress * 2, atMs: nowMs };
-      this.#addresses.set(address, bucket);
+      this.#addresses.set(key, bucket);
     }
     return takes(bucket, this.#perAddress, nowMs) && takes(this.#all, this.#perSecond, nowMs);
   }
