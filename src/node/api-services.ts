@@ -39,6 +39,7 @@ export function apiServicesOf(rooms: Rooms, config: () => Config, status: () => 
       return { ...found, ledger: { ...found.ledger, imbalance: imbalanceOf(found.ledger) } };
     },
     auditReader: auditReader(audit.directory, registry, () => audit.flushed()),
+    allows: (principal, action, topic) => rooms.authorization.allows(principal, action, topic),
     broker: () => rooms.broker.management,
     pki: () => rooms.pki,
     ca: () => rooms.ca,

@@ -99,6 +99,29 @@ test('who has which role is policy too; keeping somebody out is not', async (t) 
   assert.equal((await api.ask('DELETE', '/users/u', { as: 'main/ann' })).status, 204);
 });
 
+test('nobody gives another who manages something a way to sign in: one person would be two', async (t) => {
+  const api = await TestApi.open(t, {
+    allows: (principal, _action, topic) => principal.roles.includes('custom') && topic === 'roles:write',
+  });
+  for (const [id, role] of [
+    ['bob', 'admin'],
+    ['eve', 'custom'],
+    ['dan', 'device'],
+  ] as const)
+    await api.ask('POST', '/users', { body: { id, roles: [role] } });
+  api.settings = { ...api.settings, separationOfDuties: true };
+  api.rights.set('main/ann', '*').set('main/bob', '*');
+  const give = async (id: string, as: string): Promise<number[]> => {
+    const token = await api.ask('POST', '/tokens', { as, body: { owner: { kind: 'user', id } } });
+    const password = await api.ask('PUT', `/users/${id}/password`, { as, body: { password: 'correct horse' } });
+    return [token.status, password.status];
+  };
+  assert.deepEqual(await give('bob', 'main/ann'), [403, 403]);
+  assert.deepEqual(await give('eve', 'main/ann'), [403, 403]);
+  assert.deepEqual(await give('bob', 'main/bob'), [201, 204], 'oneself may');
+  assert.deepEqual(await give('dan', 'main/ann'), [201, 204], 'who manages nothing');
+});
+
 test('what has changed in between is told when it is carried out', async (t) => {
   const api = await separated(t);
   api.settings = { ...api.settings, separationOfDuties: false };

@@ -4,7 +4,7 @@ import { Type } from 'typebox';
 import type { OwnerKind } from '../../registry/entries.ts';
 import type { Write } from '../../registry/registry.ts';
 import { keyAlgorithms } from '../../security/pki/pki.ts';
-import { grantForbidden } from './grants.ts';
+import { actingForbidden } from './grants.ts';
 import { noNode, notFound, pkiProblem, Problem, registryProblem } from './problem.ts';
 import { created, ok, route, type Call, type RouteSpec } from './route.ts';
 import { choice, head, id, moment, object, pageOf, pageQuery } from './schemas.ts';
@@ -84,7 +84,7 @@ async function ownerFault(call: Call, kind: OwnerKind, name: string): Promise<Pr
   const found = await call.services.registry.get(kind, call.tenant, name);
   if (!found.ok) return registryProblem(found.error);
   if (found.value === undefined) return notFound(`${kind} ${call.tenant}/${name}`);
-  return grantForbidden(found.value.roles, call);
+  return actingForbidden(kind, found.value, call);
 }
 
 const pem = (description: string) => Type.String({ description: `${description} PEM.` });

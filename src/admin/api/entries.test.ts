@@ -153,6 +153,16 @@ test('nobody gives, or takes over, rights that are not theirs', async (t) => {
   }
 });
 
+test('what a role brings is what its policies say', async (t) => {
+  const api = await TestApi.open(t, {
+    allows: (principal, _action, topic) => principal.roles.includes('sneaky') && topic === 'audit:write',
+  });
+  api.rights.set('main/officer', ['users:write', 'roles:write', 'audit:read']);
+  const refused = await api.ask('POST', '/users', { as: 'main/officer', body: { id: 'eve', roles: ['plain', 'sneaky'] } });
+  assert.deepEqual([refused.status, refused.body.detail], [403, 'The role sneaky brings rights that you do not have: audit:write.']);
+  assert.equal((await api.ask('POST', '/users', { as: 'main/officer', body: { id: 'eve', roles: ['plain'] } })).status, 201);
+});
+
 test('policies are checked, kept as written, and shown as documents', async (t) => {
   const api = await TestApi.open(t, {
     policyFaults: (document) => (document.includes('bad') ? [{ path: 'statements[0].topics', what: 'is bad', fix: 'make it good' }] : []),

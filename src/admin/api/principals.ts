@@ -4,7 +4,7 @@ import { Type, type TProperties } from 'typebox';
 import type { CredentialType, OwnerKind } from '../../registry/entries.ts';
 import type { Write } from '../../registry/registry.ts';
 import { entryRoutes, type EntryShape } from './entry-routes.ts';
-import { grantForbidden } from './grants.ts';
+import { actingForbidden, grantForbidden } from './grants.ts';
 import { notFound, Problem, registryProblem } from './problem.ts';
 import { done, route, type Answer, type Call, type RouteSpec } from './route.ts';
 import { choice, idParams, maxIdLength, object, text } from './schemas.ts';
@@ -129,7 +129,7 @@ export async function replaceCredentials(
   if (!found.ok) return registryProblem(found.error);
   if (found.value === undefined) return notFound(`${kind} ${tenant}/${id}`);
   // Whoever sets a secret can sign in with it.
-  const forbids = grantForbidden(found.value.roles, call);
+  const forbids = actingForbidden(kind, found.value, call);
   if (forbids !== undefined) return forbids;
   const had = await registry.credentials(tenant, { kind, id });
   if (!had.ok) return registryProblem(had.error);

@@ -11,7 +11,7 @@ import type { Audit } from '../../security/audit/audit.ts';
 import type { Enrolments } from '../../security/pki/enrolment/enrolment.ts';
 import type { CaManagement } from '../../security/pki/ca-management.ts';
 import type { Pki } from '../../security/pki/pki.ts';
-import type { Access, Action, MessageFacts } from '../../security/security.ts';
+import type { Access, Action, MessageFacts, Principal } from '../../security/security.ts';
 
 export type ApiSettings = {
   /** Requests a second of one principal, and of one address; a burst may be twice as many. */
@@ -91,6 +91,8 @@ export type ApiServices = {
   readonly explain?: () =>
     | ((question: AccessQuestion, action: Action, topic: string, facts: MessageFacts | undefined) => Promise<object | undefined>)
     | undefined;
+  /** As Security.allows, of principals that are not connected; absent where no policies are in force. */
+  readonly allows?: (principal: Principal, action: Action, topic: string) => boolean;
   readonly pki?: () => Pki | undefined;
   readonly ca?: () => CaManagement | undefined;
   readonly enrolments?: () => Enrolments | undefined;

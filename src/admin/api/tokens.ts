@@ -3,7 +3,7 @@
 import { Type } from 'typebox';
 import type { Entry, OwnerKind } from '../../registry/entries.ts';
 import type { Write } from '../../registry/registry.ts';
-import { grantForbidden } from './grants.ts';
+import { actingForbidden } from './grants.ts';
 import type { Permission } from './permission.ts';
 import { forbidden, notFound, Problem, registryProblem } from './problem.ts';
 import { created, done, ok, route, type Call, type RouteSpec } from './route.ts';
@@ -52,7 +52,7 @@ async function ownerFault(call: Call, kind: OwnerKind, name: string): Promise<Pr
   const found = await call.services.registry.get(kind, call.tenant, name);
   if (!found.ok) return registryProblem(found.error);
   if (found.value === undefined) return notFound(`${kind} ${call.tenant}/${name}`);
-  return grantForbidden(found.value.roles, call);
+  return actingForbidden(kind, found.value, call);
 }
 
 const create = route({
