@@ -416,6 +416,7 @@ export class Broker implements BrokerPort {
       kind === 'shared' ? limits.sharedQueue : limits.namedQueue,
       this.total,
     );
+    queue.usage = this.space(tenant).usages.tenant;
     shard.queues.set(queue.id, queue);
     const filter = kind === 'shared' ? name.slice(name.indexOf('/') + 1) : '';
     if (found.queue.retired) retired.push(new CompetingConsumers(queue, filter));

@@ -8,6 +8,7 @@ import type { Broker } from './broker.ts';
 import type { Guarantee } from '../message/message.ts';
 import { assertInvariants, whatSurvives } from './testing/described-state.ts';
 import type { Action, Principal } from '../security/security.ts';
+import type { Quotas, QuotaSource } from './quotas.ts';
 import type { Reassess } from './review.ts';
 import { TestBroker, allowAll, message } from './testing/test-broker.ts';
 import type { TestBrokerOptions, TestConsumer } from './testing/test-broker.ts';
@@ -21,6 +22,13 @@ const security = {
   ...allowAll,
   version: 1,
   allows: (_principal: Principal, action: Action, topic: string) => (action !== 'subscribe' && action !== 'consume') || !denied.has(topic),
+};
+
+const few: Quotas = { connections: 1, subscriptions: 3, queueMessages: 8, messagesPerSecond: 5, retainedMessages: 1 };
+const bounded = new Set<string>();
+const quotas: QuotaSource = {
+  ofTenant: (tenant) => (bounded.has(tenant) ? { queueMessages: 30, retainedBytes: 500, subscriptions: 10 } : {}),
+  ofPrincipal: ({ id }) => (bounded.has(id) ? few : {}),
 };
 
 type World = { t: TestBroker; readonly consumers: (TestConsumer | undefined)[]; count: number };
@@ -198,14 +206,22 @@ const change = fc
     }),
   );
 
+const bound = fc.constantFrom('main', 'owner0', 'owner1', 'owner3').map((whose) =>
+  step(`quotas of ${whose}`, ({ t }) => {
+    if (!bounded.delete(whose)) bounded.add(whose);
+    t.broker.refreshQuotas();
+  }),
+);
+
 async function restarted(world: World, options: TestBrokerOptions): Promise<void> {
-  world.t = await world.t.restart({ ...options, security });
+  world.t = await world.t.restart({ ...options, security, quotas });
   world.consumers.fill(undefined);
 }
 
 async function run(steps: readonly Step[], options: TestBrokerOptions): Promise<void> {
   denied.clear();
-  const world: World = { t: await TestBroker.start({ ...options, security }), consumers: [], count: 0 };
+  bounded.clear();
+  const world: World = { t: await TestBroker.start({ ...options, security, quotas }), consumers: [], count: 0 };
   world.consumers.length = clients;
   for (const { name, run: act } of steps) {
     if (name === 'crash') await restarted(world, options);
@@ -247,6 +263,7 @@ const steps = fc.array(
     { weight: 1, arbitrary: checkpoint },
     { weight: 3, arbitrary: manage },
     { weight: 1, arbitrary: change },
+    { weight: 1, arbitrary: bound },
     {
       weight: 1,
       arbitrary: fc.constantFrom(

@@ -8,6 +8,8 @@ import { CompetingConsumers } from '../competing-consumers.ts';
 import type { Entry, Queue } from '../queue.ts';
 import type { Shard } from '../shard.ts';
 import type { Stored } from '../stored.ts';
+import type { TopicSpace } from '../topic-space.ts';
+import type { Usage } from '../usage.ts';
 
 export type DescribedState = {
   readonly sessions: Record<string, unknown>;
@@ -125,6 +127,39 @@ export function assertInvariants(broker: Broker): void {
   }
   assert.ok(broker.total.queued >= queued);
   assertMemory(broker, held);
+  for (const space of broker.spaces.values()) assertUsage(broker, space);
+  const inQuotas = [...broker.spaces.values()].reduce((sum, { usages }) => sum + usages.tenant.queueMessages, 0);
+  assert.equal(inQuotas, broker.total.queued, 'what waits, by quotas');
+}
+
+/** What counts against quotas is what there is, of the tenant and of each principal with quotas. */
+function assertUsage(broker: Broker, space: TopicSpace): void {
+  const sums = new Map<Usage, { messages: number; bytes: number; connections: number; subscriptions: number }>();
+  const note = (usage: Usage | undefined, messages: number, bytes: number, connections: number, subscriptions: number): void => {
+    for (let at = usage; at !== undefined; at = at.parent) {
+      const sum = sums.get(at) ?? { messages: 0, bytes: 0, connections: 0, subscriptions: 0 };
+      sum.messages += messages;
+      sum.bytes += bytes;
+      sum.connections += connections;
+      sum.subscriptions += subscriptions;
+      sums.set(at, sum);
+    }
+  };
+  note(space.usages.tenant, 0, 0, 0, 0);
+  for (const { inbox, attachment, subscriptions } of space.sessions.values()) {
+    note(inbox.usage, inbox.ledger.queued, inbox.bytes, attachment === undefined ? 0 : 1, subscriptions.size);
+  }
+  // Also those that are gone but for what is under way.
+  for (const queue of everyQueue(broker)) {
+    if (queue.tenant === space.tenant && queue.kind !== 'inbox') note(queue.usage, queue.ledger.queued, queue.bytes, 0, 0);
+  }
+  for (const [usage, sum] of sums) {
+    const { queueMessages: messages, queueBytes: bytes, connections, subscriptions } = usage;
+    assert.deepEqual([connections, subscriptions], [sum.connections, sum.subscriptions], `usage in ${space.tenant}`);
+    // Queues in memory that are gone but for what is under way are known to nobody but who has that.
+    if (usage.parent !== undefined) assert.deepEqual([messages, bytes], [sum.messages, sum.bytes]);
+    else assert.ok(messages >= sum.messages && bytes >= sum.bytes, `queues in ${space.tenant}`);
+  }
 }
 
 function assertMemory(broker: Broker, held: ReadonlyMap<Stored, number>): void {
