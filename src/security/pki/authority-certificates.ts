@@ -16,8 +16,10 @@ type Services = { readonly clock: Clock; readonly random: Random };
 export type AuthorityPlan = { readonly days: number; readonly publicUrl?: string | undefined };
 export type Above = { readonly facts: CertificateFacts; readonly signer: Signer };
 
-/** Two levels: an issuing authority may not make authorities. */
-const rootPathLength = 1;
+/** Below it: its successor, for which it vouches when the root is rotated, and that one's issuing authorities. */
+const rootPathLength = 2;
+/** Below a successor: issuing authorities, which make none. */
+const successorPathLength = 1;
 
 /** PEM. */
 export async function rootCertificate(signer: Signer, days: number, services: Services): Promise<string> {
@@ -33,7 +35,7 @@ export async function issuingCertificate(signer: Signer, above: Above, plan: Aut
 export async function crossCertificate(root: CertificateFacts, above: Above, plan: AuthorityPlan, services: Services): Promise<string> {
   const days = (root.notAfterMs - services.clock.wallMs()) / dayMs;
   const signer = { publicKey: root.publicKey };
-  return authorityCertificate({ name: root.subjectName, pathLength: rootPathLength, signer, ...plan, days }, above, services);
+  return authorityCertificate({ name: root.subjectName, pathLength: successorPathLength, signer, ...plan, days }, above, services);
 }
 
 /** The number keeps the authorities of two installations apart where a client trusts both. */

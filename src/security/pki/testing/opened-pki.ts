@@ -30,8 +30,8 @@ export type PkiBench = {
   readonly directory: string;
   readonly audit: AuditEvent[];
   /** As a new process would; what was opened before is closed. */
-  open(more?: Partial<PkiSettings>, passphrase?: string): Promise<{ readonly pki: BuiltInPki; readonly ca: AuthorityManager }>;
-  device(id: string, tenant?: string): Promise<void>;
+  readonly open: (more?: Partial<PkiSettings>, passphrase?: string) => Promise<{ readonly pki: BuiltInPki; readonly ca: AuthorityManager }>;
+  readonly device: (id: string, tenant?: string) => Promise<void>;
 };
 
 export async function pkiBench(t: TestContext, log: Log = silentLog): Promise<PkiBench> {
@@ -45,7 +45,7 @@ export async function pkiBench(t: TestContext, log: Log = silentLog): Promise<Pk
     registry,
     directory,
     audit: events,
-    async open(more = {}, passphrase) {
+    open: async (more = {}, passphrase) => {
       await last?.close();
       const sealer = await openSealer({ directory, passphrase }, { random: secureRandom, log });
       const audit = { record: (event: AuditEvent) => void events.push(event) };
@@ -53,7 +53,7 @@ export async function pkiBench(t: TestContext, log: Log = silentLog): Promise<Pk
       last = await openPki({ ...services, settings: () => ({ ...pkiSettings, ...more }) });
       return { pki: last, ca: new AuthorityManager(last) };
     },
-    async device(id, tenant = 'main') {
+    device: async (id, tenant = 'main') => {
       must(await registry.create('device', tenant, id, {}));
     },
   };
