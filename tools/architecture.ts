@@ -84,7 +84,6 @@ const reserved: readonly { readonly modules: RegExp; readonly rooms: readonly st
       'src/admin/local-access.ts', // the token for commands on this machine
       'src/admin/process-metrics.ts', // counts open files
       'src/security/users-file.ts',
-      'src/security/user-directory.ts', // reads the users file again when it has changed
     ],
     instead: 'files belong to src/store, or are read by src/cli and src/node and handed in',
   },

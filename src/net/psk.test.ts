@@ -69,7 +69,9 @@ for (const [version, more] of [
 
   test(`a wrong key and an unknown identity fail alike by ${version}, and are counted`, async (t) => {
     const stand = new Stand(t, {});
-    const listener = await listen(stand, { minVersion: '1.2' });
+    const told: string[] = [];
+    const psk = { ...settings.psk!, refused: ({ remoteAddress }: { remoteAddress: string }) => told.push(remoteAddress) };
+    const listener = await listen(stand, { minVersion: '1.2', psk });
     const codes: unknown[] = [];
     for (const [identity, psk] of [
       ['pump-7', wrong],
@@ -85,6 +87,7 @@ for (const [version, more] of [
     assert.notEqual(codes[0], 'came in');
     await until(() => listener.counters.active === 0);
     assert.equal(listener.counters.failedHandshakes.psk, 2);
+    assert.deepEqual(told, ['127.0.0.1', '127.0.0.1']);
     assert.equal(stand.protocol.connections.length, 0);
   });
 }

@@ -8,6 +8,8 @@ export type PskSettings = {
   readonly hint: string;
   /** At once; undefined: not one of ours. */
   readonly keyOf: (identity: string) => Uint8Array | undefined;
+  /** Somebody had not the key of the identity it named. */
+  readonly refused?: (origin: { readonly listener: string; readonly remoteAddress: string }) => void;
 };
 
 /**

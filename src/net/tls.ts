@@ -98,6 +98,7 @@ export class TlsDoor {
     server.on('secureConnection', (socket) => this.#secured(socket, settings, psk?.provedBy(socket)));
     server.on('tlsClientError', (error, socket) => {
       const kind = psk?.wasAsked(socket) === true && wrongKey.test(codeOf(error)) ? 'psk' : failureOf(error, socket);
+      if (kind === 'psk') settings.psk?.refused?.(this.#origin(socket));
       this.#failed(socket, kind, kind === 'certificate' ? faultOf(socket, error) : undefined, settings);
     });
     return server;

@@ -76,7 +76,9 @@ export function tlsSettings({ tls }: Config, listener: ListenerConfig, material:
     minVersion,
     profile,
     ...(groups !== undefined && { groups }),
-    ...(listener.psk && { psk: { hint: pskHint, keyOf: (identity: string) => keys.pskKey(identity) } }),
+    ...(listener.psk && {
+      psk: { hint: pskHint, keyOf: (identity) => keys.pskKey(identity), refused: (origin) => keys.pskRefused(origin) },
+    }),
     clientCertificate: listener.clientCertificate ?? tls.clientCertificate,
     clientCas: [material.clientAuthorities],
     describeCertificate,

@@ -50,7 +50,7 @@ export function securityPart(rooms: Rooms): Part {
       const authenticators = await outsideAuthenticators(config, { clock, random, log });
       rooms.authorization = createAuthorization(policy, { clock, log, registry }, config.security.policyLimits);
       rooms.security = createSecurity(
-        { ...policy, usersFile: undefined, limits: config.security.limits },
+        { ...policy, limits: config.security.limits },
         {
           clock,
           random,

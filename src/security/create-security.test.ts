@@ -1,7 +1,4 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { inspect } from 'node:util';
 import { ManualClock } from '../base/clock.ts';
@@ -12,7 +9,6 @@ import { createSecurity, defaultCertificatePolicy, defaultSecurityLimits } from 
 import type { NodeSecurity, SecurityOptions } from './create-security.ts';
 import { hashPassword } from './password-hash.ts';
 import type { AuthenticationResult, Credentials } from './security.ts';
-import { UsersFile } from './users-file.ts';
 
 const random = new SeededRandom(1);
 const cheap = { memoryKib: 8, passes: 1, lanes: 1 };
@@ -30,7 +26,6 @@ function bench(changes: Partial<SecurityOptions> = {}): Bench {
   const line = (event: string, fields?: object): number => lines.push(`${event} ${JSON.stringify(fields)}`);
   const log: Log = { debug: line, info: line, warn: line, error: line };
   const options: SecurityOptions = {
-    usersFile: undefined,
     users: [{ name: 'ann', roles: ['writer'], passwordHash }],
     rules: [{ allow: ['publish'], topics: ['a/#'], roles: ['writer'] }],
     anonymous: undefined,
@@ -211,26 +206,6 @@ test('a new policy counts at once, a broken one changes nothing', async () => {
   assert.ok(security.version > version);
   assert.equal(security.allows(ann, 'publish', 'a/x'), false);
   assert.equal(await verdict(security, withPassword('ann', password)), 'refused', 'also what was remembered');
-});
-
-test('the users file is followed while the broker runs', async (t) => {
-  const directory = await mkdtemp(join(tmpdir(), 'heliograph-'));
-  t.after(() => rm(directory, { recursive: true }));
-  const file = new UsersFile(join(directory, 'users.json'), random, cheap);
-  const { security, clock, lines } = bench({ usersFile: file.path, users: [] });
-  assert.equal(await verdict(security, withPassword('carl', password)), 'refused');
-  await file.add({ tenant: 'main', name: 'carl', roles: [], password, createdMs: 0 });
-  clock.advance(1000);
-  assert.equal(await verdict(security, withPassword('carl', password)), 'ok main/carl');
-  await file.changePassword('main', 'carl', 'something else');
-  clock.advance(1000);
-  assert.equal(await verdict(security, withPassword('carl', password)), 'refused', 'although it was remembered');
-  assert.equal(await verdict(security, withPassword('carl', 'something else')), 'ok main/carl');
-  await rm(file.path);
-  await writeFile(file.path, 'broken');
-  clock.advance(1000);
-  assert.equal(await verdict(security, withPassword('carl', 'something else')), 'ok main/carl', 'what was in force stays');
-  assert.equal(lines.filter((line) => line.startsWith('security.users.reload.failed')).length, 1);
 });
 
 test('no password, hash or unknown name reaches a log line, an error or a metric', async () => {

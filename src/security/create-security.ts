@@ -96,8 +96,6 @@ export const defaultCertificatePolicy: CertificatePolicy = {
 };
 
 export type SecurityOptions = SecurityPolicy & {
-  /** `<data>/users.json`; undefined: only the users of the configuration and of the registry. */
-  readonly usersFile: string | undefined;
   readonly limits: SecurityLimits;
 };
 
@@ -138,25 +136,22 @@ export type SecurityServices = {
 export interface NodeSecurity extends Security, MetricSource, PskKeys {
   reassess(principal: Principal, answer: (result: Reassessment) => void): void;
   messageTerms(principal: Principal, action: Action, topic: string): MessageTerms | undefined;
-  /** Takes a new policy (or reads the users file again); on an error what was in force stays. @throws UserError */
-  reload(policy?: SecurityPolicy): Promise<void>;
+  /** Takes a new policy; on an error what was in force stays. @throws UserError */
+  reload(policy: SecurityPolicy): Promise<void>;
   close(): Promise<void>;
 }
 
-/** @throws UserError when the users file, a user or a rule is broken */
+/** @throws UserError when a user or a rule is broken */
 export function createSecurity(options: SecurityOptions, services: SecurityServices): NodeSecurity {
   return new LocalSecurity(options, services);
 }
 
-/** The users file is looked at for changes at most this often. */
-const usersFileCheckMs = 1000;
 const markKeyBytes = 32;
 
 class LocalSecurity implements NodeSecurity {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #users: UserDirectory;
-  readonly #watchesUsersFile: boolean;
   readonly #authorization: AuthorizationDoor;
   readonly #password: PasswordAuthenticator;
   readonly #psk: PskAuthenticator | undefined;
@@ -165,8 +160,6 @@ class LocalSecurity implements NodeSecurity {
   readonly #chain: AuthenticationChain;
   #policy: SecurityPolicy;
   #reloads = 0;
-  #usersCheckedMs = -Infinity;
-  #checkingUsers = false;
 
   constructor(options: SecurityOptions, services: SecurityServices) {
     const { clock, random, log, lookUps, audit = noAudit, secrets, authorityOf, join, authenticators = [], hashCost } = services;
@@ -175,8 +168,7 @@ class LocalSecurity implements NodeSecurity {
     this.#log = log;
     this.#policy = options;
     this.#authorization = services.authorization ?? createAuthorization(options, { clock, log });
-    this.#users = new UserDirectory(options.usersFile, options.users, random, hashCost);
-    this.#watchesUsersFile = options.usersFile !== undefined;
+    this.#users = new UserDirectory(options.users, random, hashCost);
     this.#loginAudit = new LoginAudit(audit, clock, () => this.#policy.auditLogins ?? 'management');
     this.#attempts = new Attempts(limits, clock, log, (what, { key, address }, exists) =>
       this.#loginAudit.banned(what, address, exists && what === 'account' ? key : undefined),
@@ -224,10 +216,7 @@ class LocalSecurity implements NodeSecurity {
   }
 
   authenticate(credentials: Credentials, answer: (result: AuthenticationResult) => void): void {
-    if (!this.#mustReadUsers()) return this.#chain.authenticate(credentials, answer);
-    // The bytes belong to the wire's buffer, and the check comes later.
-    const own = { ...credentials, password: credentials.password && new Uint8Array(credentials.password) };
-    void this.#rereadUsersIfChanged().finally(() => this.#chain.authenticate(own, answer));
+    this.#chain.authenticate(credentials, answer);
   }
 
   startExchange(mechanism: string, credentials: Credentials): Exchange | undefined {
@@ -242,13 +231,17 @@ class LocalSecurity implements NodeSecurity {
     return this.#psk?.pskKey(identity);
   }
 
-  async reload(policy: SecurityPolicy = this.#policy): Promise<void> {
+  pskRefused(origin: { readonly listener: string; readonly remoteAddress: string }): void {
+    this.#chain.refusedBefore('psk', 'wrong-key', origin);
+  }
+
+  async reload(policy: SecurityPolicy): Promise<void> {
     const before = this.#policy;
-    await this.#users.reload(policy.users);
+    this.#users.reload(policy.users);
     try {
       this.#authorization.reload(policy);
     } catch (error) {
-      await this.#users.reload(before.users);
+      this.#users.reload(before.users);
       throw error;
     }
     this.#policy = policy;
@@ -269,25 +262,6 @@ class LocalSecurity implements NodeSecurity {
   #changed(): void {
     this.#password.forget();
     this.#reloads++;
-  }
-
-  /** True when the last look at the users file is a while ago. Only one look is under way at a time. */
-  #mustReadUsers(): boolean {
-    const now = this.#clock.monotonicMs();
-    if (!this.#watchesUsersFile || this.#checkingUsers || now - this.#usersCheckedMs < usersFileCheckMs) return false;
-    this.#usersCheckedMs = now;
-    return true;
-  }
-
-  async #rereadUsersIfChanged(): Promise<void> {
-    this.#checkingUsers = true;
-    try {
-      if (await this.#users.reloadIfChanged()) this.#changed();
-    } catch (error) {
-      this.#log.error('security.users.reload.failed', { error: (error as Error).message });
-    } finally {
-      this.#checkingUsers = false;
-    }
   }
 
   *metrics(): Iterable<Sample> {

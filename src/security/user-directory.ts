@@ -1,14 +1,10 @@
-// The users in force: those of the configuration and those of the users file, looked up by account. Changes of the file are noticed
-// here, so that `heliograph user add` works on a running broker.
+// The users of the configuration, looked up by account.
 
-import { stat } from 'node:fs/promises';
 import type { Random } from '../base/random.ts';
 import { UserError } from '../base/user-error.ts';
 import { accountKey, defaultTenant, nameFault } from '../message/names.ts';
 import { impossibleHash, parsePasswordHash, usualCost } from './password-hash.ts';
 import type { HashCost, PasswordHash } from './password-hash.ts';
-import { readUsers, readUsersNow } from './users-file.ts';
-import type { User } from './users-file.ts';
 
 /** A user given in the configuration, where a plain password has no place. */
 export type ConfiguredUser = {
@@ -53,24 +49,18 @@ export function userFaults(users: readonly ConfiguredUser[]): { readonly at: str
 type Table = { readonly accounts: ReadonlyMap<string, Account>; readonly dummy: PasswordHash };
 
 export class UserDirectory {
-  readonly #path: string | undefined;
   readonly #random: Random;
   readonly #cost: HashCost | undefined;
-  #configured: readonly ConfiguredUser[];
   #table: Table;
-  /** What the file looked like when it was last read: tells whether it changed. */
-  #seen = '';
 
   /**
-   * Reads the file at once. `cost`: what an unknown user costs; absent: as much as most of those here.
-   * @throws UserError when the file or a configured user is broken
+   * `cost`: what an unknown user costs; absent: as much as most of those here.
+   * @throws UserError when a user is broken
    */
-  constructor(path: string | undefined, configured: readonly ConfiguredUser[], random: Random, cost?: HashCost) {
-    this.#path = path;
+  constructor(configured: readonly ConfiguredUser[], random: Random, cost?: HashCost) {
     this.#random = random;
     this.#cost = cost;
-    this.#configured = configured;
-    this.#table = this.#build(configured, path === undefined ? [] : readUsersNow(path));
+    this.#table = this.#build(configured);
   }
 
   get size(): number {
@@ -86,42 +76,18 @@ export class UserDirectory {
     return this.#table.dummy;
   }
 
-  /** Reads everything again; on an error what was in force stays. @throws UserError */
-  async reload(configured: readonly ConfiguredUser[] = this.#configured): Promise<void> {
-    const seen = await this.#look();
-    const table = this.#build(configured, this.#path === undefined ? [] : await readUsers(this.#path));
-    this.#configured = configured;
-    this.#table = table;
-    this.#seen = seen;
+  /** On an error what was in force stays. @throws UserError */
+  reload(configured: readonly ConfiguredUser[]): void {
+    this.#table = this.#build(configured);
   }
 
-  /** Reads the file again if it is not the one that was read last; true when it was. @throws UserError */
-  async reloadIfChanged(): Promise<boolean> {
-    if (this.#path === undefined) return false;
-    const seen = await this.#look();
-    if (seen === this.#seen) return false;
-    // Remembered even if reading fails: a broken file is complained about once, not at each connect.
-    this.#seen = seen;
-    await this.reload();
-    return true;
-  }
-
-  async #look(): Promise<string> {
-    if (this.#path === undefined) return '';
-    const facts = await stat(this.#path, { bigint: true }).catch(() => undefined);
-    return facts === undefined ? 'none' : `${facts.ino} ${facts.mtimeNs} ${facts.size}`;
-  }
-
-  #build(configured: readonly ConfiguredUser[], fromFile: readonly User[]): Table {
+  #build(configured: readonly ConfiguredUser[]): Table {
     const fault = userFaults(configured)[0];
     if (fault !== undefined) throw new UserError(`A user of the configuration cannot be used: ${fault.what}.`, { where: fault.at });
     const accounts = new Map<string, Account>();
-    const add = (tenant: string, name: string, roles: readonly string[], passwordHash: string): void => {
+    for (const { tenant = defaultTenant, name, roles = [], passwordHash } of configured) {
       accounts.set(accountKey(tenant, name), { tenant, name, roles, passwordHash, hash: parsePasswordHash(passwordHash)! });
-    };
-    for (const { tenant, name, roles, passwordHash } of fromFile) add(tenant, name, roles, passwordHash);
-    // The configuration wins: it is what the operator reads.
-    for (const { tenant = defaultTenant, name, roles = [], passwordHash } of configured) add(tenant, name, roles, passwordHash);
+    }
     return { accounts, dummy: impossibleHash(this.#random, this.#cost ?? commonCost(accounts.values())) };
   }
 }

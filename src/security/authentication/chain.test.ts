@@ -55,7 +55,6 @@ function bench(t: TestContext, changes: Partial<SecurityOptions> = {}, more: Par
   const line = (event: string, fields?: object): number => lines.push(`${event} ${JSON.stringify(fields)}`);
   const log: Log = { debug: line, info: line, warn: line, error: line };
   const options: SecurityOptions = {
-    usersFile: undefined,
     users: [{ name: 'conf', roles: ['writer'], passwordHash: hash }],
     rules: [{ allow: ['publish'], topics: ['#'], roles: ['writer'] }],
     anonymous: undefined,

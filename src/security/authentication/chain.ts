@@ -169,6 +169,12 @@ export class AuthenticationChain implements MetricSource {
     this.#services.log.error('security.standing.failed', { error: (error as Error).message });
   }
 
+  /** Somebody was refused before there was a connection to speak by. */
+  refusedBefore(method: Method, reason: string, origin: { readonly listener: string; readonly remoteAddress: string }): void {
+    this.#count(method, 'refused', reason);
+    this.#services.audit.failed({ method, reason }, origin);
+  }
+
   #accepted(method: Method, principal: Principal, credentials: Credentials): void {
     this.#count(method, 'accepted', 'none');
     this.#services.audit.succeeded(principal, credentials);

@@ -58,7 +58,7 @@ export class LoginAudit implements MetricSource {
     });
   }
 
-  failed({ method, reason, account }: Failure, { remoteAddress, listener }: Credentials): void {
+  failed({ method, reason, account }: Failure, { remoteAddress, listener }: Pick<Credentials, 'remoteAddress' | 'listener'>): void {
     this.flush();
     const key = addressKey(remoteAddress);
     const window = this.#windows.get(key);

@@ -43,9 +43,11 @@ function placeOf(tenant: string, { kind, id }: Owner): string {
 export interface PskKeys {
   /** For `tenant/name` or `name`. Undefined: it cannot be one of ours, and TLS may look for another way. */
   pskKey(identity: string): Uint8Array | undefined;
+  /** A handshake failed because the peer had another key. */
+  pskRefused(origin: { readonly listener: string; readonly remoteAddress: string }): void;
 }
 
-export class PskAuthenticator implements Authenticator, PskKeys, MetricSource {
+export class PskAuthenticator implements Authenticator, Pick<PskKeys, 'pskKey'>, MetricSource {
   readonly method = 'psk';
   readonly #accounts: Accounts;
   readonly #box: SecretBox;
