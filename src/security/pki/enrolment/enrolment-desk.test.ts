@@ -252,3 +252,19 @@ test('an enrolment must make sense', async (t) => {
   assert.equal(codeOf(await tokens.setStatus('main', 'nothing', 'disabled', operator)), 'not-found');
   assert.ok(events.some(({ action, outcome }) => action === 'enrolment.create' && outcome === 'refused'));
 });
+
+test('tokens that have ended long ago are forgotten when another one is made', async (t) => {
+  const { tokens, clock, events } = await openedDesk(t);
+  const make = async (devicePattern: string, validMs: number) =>
+    value(await tokens.create({ tenant: 'main', devicePattern, validMs }, operator)).enrolment.id;
+  await make('old', hourMs);
+  const lasting = await make('lasting', 300 * 24 * hourMs);
+  clock.advance(25 * 24 * hourMs);
+  const recent = await make('recent', hourMs);
+  clock.advance(6 * 24 * hourMs);
+  const last = await make('last', hourMs);
+  const { entries } = value(await tokens.list('main', {}));
+  assert.deepEqual(entries.map(({ id }) => id).toSorted(), [lasting, recent, last].toSorted());
+  const forgotten = events.find(({ action }) => action === 'enrolment.forget');
+  assert.deepEqual([forgotten!.outcome, forgotten!.details], ['done', { ended: 1 }]);
+});

@@ -5,6 +5,7 @@ import type { Clock } from '../../../base/clock.ts';
 import type { Random } from '../../../base/random.ts';
 import { nameFault } from '../../../message/names.ts';
 import type { Entry, Status } from '../../../registry/entries.ts';
+import { maxPage } from '../../../registry/registry.ts';
 import type { Page, PageQuery, Registry, RegistryError, Write } from '../../../registry/registry.ts';
 import type { Audit } from '../../audit/audit.ts';
 import { isForOne, matchesPattern, patternFault } from './device-pattern.ts';
@@ -21,6 +22,9 @@ const maxValidMs = 365 * dayMs;
 const maxUsesOfOne = 1_000_000;
 /** Other nodes may use the same token at the same moment. */
 const maxAttempts = 16;
+/** How long a token that has ended is shown, and how many that are older go when one is made: so they do not pile up for ever. */
+const keepEndedMs = 30 * dayMs;
+const maxForgotten = 100;
 /** Certificates of a device that are looked at: it has a few, unless something is wrong with it. */
 const certificatePage = 100;
 
@@ -53,6 +57,7 @@ export class EnrolmentTokens implements Enrolments {
       return fault('invalid', `a token is valid for a second to ${maxValidMs / dayMs} days`, { field: 'validMs' });
     }
     const { registry, clock, random } = this.#services;
+    await this.#forgetEnded(tenant);
     const { id, token } = newToken(random);
     const expiresAtMs = Math.round(clock.wallMs() + validMs);
     const fields = { tokenHash: hashOfToken(token), maxUses, expiresAtMs, devicePattern, newDevices };
@@ -179,6 +184,19 @@ export class EnrolmentTokens implements Enrolments {
       }
       return false;
     });
+  }
+
+  async #forgetEnded(tenant: string): Promise<void> {
+    const { registry, clock, audit } = this.#services;
+    const page = await registry.list('enrolment', tenant, { limit: maxPage });
+    if (!page.ok) return;
+    const ended = page.value.entries.filter(({ expiresAtMs }) => expiresAtMs + keepEndedMs < clock.wallMs()).slice(0, maxForgotten);
+    if (ended.length === 0) return;
+    const writes = ended.map(({ id, version }): Write => ({ do: 'remove', kind: 'enrolment', tenant, id, version }));
+    const removed = await registry.apply(writes, { atomic: false });
+    const outcome = removed.ok ? 'done' : 'failed';
+    const details = { ended: ended.length };
+    audit.record({ actor: { kind: 'node' }, action: 'enrolment.forget', target: `enrolment/${tenant}`, from: '', outcome, details });
   }
 
   #record(
