@@ -2,16 +2,13 @@
 
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt';
 import { getLines } from '../../src/admin/admin-client.ts';
-import { SystemClock } from '../../src/base/clock.ts';
-import { silentLog } from '../../src/base/log.ts';
-import { secureRandom } from '../../src/base/secure-random.ts';
 import { accessOf } from '../../src/cli/admin-access.ts';
-import { openKeystore } from '../../src/security/pki/keystore.ts';
 import { runCli, Served } from './run-cli.ts';
 
 const config = `
@@ -70,10 +67,10 @@ test('status shows the books; what it needs is gone when the broker has stopped'
 
 test('a device with a certificate has its own branch, and a trace shows what it says', async (t) => {
   const { served, data } = await serve(t);
-  const services = { clock: new SystemClock(), random: secureRandom, log: silentLog };
-  const files = { certificates: [], clientCaFile: undefined, serverNames: [] };
-  const keystore = await openKeystore({ ...files, directory: join(data, 'pki'), hostname: '' }, services);
-  const { privateKey: key, certificate, chain } = await keystore.issueDeviceCertificate('pump-7', 'main', 1);
+  const folder = join(data, 'pump-7');
+  const added = await runCli(['device', 'add', 'pump-7', '--out', folder, '--role', 'device', '--data', data]);
+  assert.equal(added.code, 0, added.stderr);
+  const [key, cert, ca] = await Promise.all(['device.key', 'chain.crt', 'ca.crt'].map((name) => readFile(join(folder, name))));
 
   const leaving = new AbortController();
   const trace = getLines(await accessOf({ data }, {}), '/api/trace?client=c7', leaving.signal);
@@ -84,8 +81,7 @@ test('a device with a certificate has its own branch, and a trace shows what it 
   assert.equal(await nextPacket(), 'c7');
 
   const url = `mqtts://localhost:${await served.port('mqtts')}`;
-  const ca = keystore.authorityCertificate;
-  const pump = await client(t, url, { clientId: 'c7', ca, key, cert: certificate + chain });
+  const pump = await client(t, url, { clientId: 'c7', ca: ca!, key: key!, cert: cert! });
   await pump.publishAsync('dev/pump-7/temperature', '21', { qos: 1 });
   await assert.rejects(pump.publishAsync('dev/pump-8/temperature', '21', { qos: 1 }), /[Nn]ot authorized/);
   assert.deepEqual(
@@ -95,5 +91,5 @@ test('a device with a certificate has its own branch, and a trace shows what it 
   leaving.abort();
   assert.equal((await trace.next()).done, true);
 
-  await assert.rejects(client(t, url, { clientId: 'nobody', ca }), 'without certificate and password');
+  await assert.rejects(client(t, url, { clientId: 'nobody', ca: ca! }), 'without certificate and password');
 });

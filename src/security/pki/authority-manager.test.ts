@@ -127,7 +127,7 @@ test('the root rotates: who knows only the old one goes on until it is retired',
 
 test('a root goes offline and comes back; issuing goes on meanwhile', async (t) => {
   const bench = await pkiBench(t);
-  const { pki, ca } = await bench.open();
+  const { ca } = await bench.open();
   const root = ca.status().activeRoot!;
   const issuing = ca.status().activeIssuing!;
   const code = async (asked: Promise<{ readonly ok: boolean; readonly error?: { readonly code: string } }>): Promise<string> => {
