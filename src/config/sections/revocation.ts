@@ -23,7 +23,7 @@ const foreign = section(
       { default: 86_400_000, min: 60_000, max: 2_592_000_000 },
       'A list or an answer is asked for again after this time, even if it says that it is good for longer.',
     ),
-    retryMs: milliseconds({ default: 30_000, min: 1000, max: 3_600_000 }, 'After a failure an address is left alone for this time.'),
+    retryMs: milliseconds({ default: 30_000, min: 100, max: 3_600_000 }, 'After a failure an address is left alone for this time.'),
   },
   'Authorities that are not ours.',
 );
