@@ -1,3 +1,5 @@
+import { join } from 'node:path';
+import type { Log } from '../base/log.ts';
 import type { Config } from '../config.ts';
 import { openPki, type PkiSettings } from '../security/pki/built-in-pki.ts';
 import { AuthorityManager } from '../security/pki/authority-manager.ts';
@@ -30,11 +32,19 @@ export async function openAuthorities({ config, ...services }: Services): Promis
   const { passphraseFile, keyFile } = settings;
   const directory = pkiPath(node.dataDir);
   const sealer = await openSealer({ directory, passphraseFile, keyFile, passphrase: process.env[passphraseVariable] }, services);
-  const pki = await openPki({ ...services, directory, sealer, settings: () => pkiSettings(config()) });
+  const keys = await hsmOf(settings.pkcs11, join(directory, 'keys'), services.log);
+  const pki = await openPki({ ...services, directory, sealer, ...(keys && { keys }), settings: () => pkiSettings(config()) });
   const seal = (): void => services.audit.useKey(pki.auditKey);
   pki.subscribe(seal);
   seal();
   return { sealer, pki, ca: new AuthorityManager(pki) };
+}
+
+/** Loaded only where there is one. */
+async function hsmOf({ module, pinFile, ...rest }: Config['pki']['pkcs11'], directory: string, log: Log) {
+  if (module === undefined || pinFile === undefined) return undefined;
+  const { openPkcs11 } = await import('../security/pki/pkcs11-signer.ts');
+  return openPkcs11({ module, pinFile, ...rest }, directory, log);
 }
 
 export function pkiSettings({ pki }: Config): PkiSettings {

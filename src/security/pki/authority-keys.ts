@@ -30,11 +30,14 @@ export interface AuthorityKeys {
   /** Certificates (PEM) that were kept with the key: its own first. */
   certificates(id: string): readonly string[];
   readonly ids: readonly string[];
+  /** Lets go of what is outside this process. */
+  close?(): void;
 }
 
 type Kept = { readonly pem: string; readonly certificates: readonly string[]; readonly signer: Signer };
 
-const pemCertificate = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\n?/g;
+/** Certificates in a PEM text. */
+export const pemCertificate = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\n?/g;
 const fileName = /^([0-9a-f]{64})\.pem$/;
 
 export type KeyServices = { readonly sealer: Sealer; readonly random: Random; readonly log: Log };

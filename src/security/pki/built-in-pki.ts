@@ -80,6 +80,7 @@ export class BuiltInPki implements Pki, MetricSource {
     this.#isOpen = false;
     await this.services.list.close();
     await this.#following;
+    this.services.keys.close?.();
   }
 
   get log(): Log {
