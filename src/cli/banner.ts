@@ -15,6 +15,7 @@ const kinds: Readonly<Record<string, string>> = {
   http: 'management',
   https: 'management, TLS',
   est: 'enrolment of devices (EST)',
+  pki: 'revocation lists and OCSP',
 };
 
 /** The whole text for people; `onlySecrets`: just what is shown once, for an output that a machine reads. */
