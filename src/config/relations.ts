@@ -44,6 +44,10 @@ function* listenerViolations(config: Config): Generator<Violation> {
     if (listener.psk && listener.kind !== 'tls' && listener.kind !== 'wss') {
       yield { path: `${path}.psk`, what: `a listener of kind ${listener.kind} has no pre-shared keys`, fix: 'remove the line' };
     }
+    if (listener.psk && config.tls.profile === 'cnsa') {
+      const fix = 'remove the line, or choose another profile';
+      yield { path: `${path}.psk`, what: 'the profile cnsa has no cipher suite for pre-shared keys', fix };
+    }
     for (const setting of ['paths', 'origins'] as const) {
       if (listener[setting] === undefined || listener.kind === 'ws' || listener.kind === 'wss') continue;
       yield { path: `${path}.${setting}`, what: `a listener of kind ${listener.kind} has no ${setting}`, fix: 'remove the line' };

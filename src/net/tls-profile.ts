@@ -64,7 +64,7 @@ export type TlsParameters = { readonly ecdhCurve: string; readonly ciphers: stri
 /** `groups`: in place of the profile's. `psk`: pre-shared keys are accepted, too. */
 export function tlsParameters(profile: TlsProfile, groups: readonly string[] | undefined, psk: boolean): TlsParameters {
   const strong = suites[profile];
-  const ciphers = psk && profile === 'default' ? [...pskSuites, strong[0]!, ...pskSuitesOf12, ...strong.slice(3)] : strong;
+  const ciphers = psk ? withPsk(profile, strong) : strong;
   const signatures = { default: undefined, cnsa: cnsaSignatures, fips: fipsSignatures }[profile];
   return {
     // Each stands for itself: the server takes the first that the client knows, also if it has to ask for its share once more.
@@ -72,6 +72,14 @@ export function tlsParameters(profile: TlsProfile, groups: readonly string[] | u
     ciphers: ciphers.join(':'),
     ...(signatures !== undefined && { sigalgs: signatures }),
   };
+}
+
+/** Under cnsa there is none (see pskSuites); under fips those of TLS 1.2 are left out, because not all of them are approved. */
+function withPsk(profile: TlsProfile, strong: readonly string[]): readonly string[] {
+  if (profile === 'cnsa') return strong;
+  const first = pskSuites.filter((suite) => strong.includes(suite));
+  const rest = strong.filter((suite) => !first.includes(suite));
+  return profile === 'default' ? [...first, rest[0]!, ...pskSuitesOf12, ...rest.slice(1)] : [...first, ...rest];
 }
 
 /** What keeps a server's certificate from being used with a profile, in words; undefined: nothing. */

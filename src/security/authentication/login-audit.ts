@@ -44,6 +44,7 @@ export class LoginAudit implements MetricSource {
   }
 
   succeeded(principal: Principal, credentials: Credentials): void {
+    this.flush();
     const level = this.#level();
     if (level === 'none' || (level === 'management' && !isManagement(principal))) return;
     const { tenant, id, access } = principal;
