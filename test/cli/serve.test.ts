@@ -168,7 +168,7 @@ test('a second process on the same data is told what to do, and the first goes o
   const port = await first.port('mqtt');
   const second = await serve(t, ['--config', config, '--data', data]).ended;
   assert.equal(second.code, 1);
-  assert.match(second.stderr, /Error: The stored data cannot be opened: .*\n {2}where: .*shard-0\.db\n {2}fix: {3}stop the other broker/);
+  assert.match(second.stderr, /Error: Another broker runs on this data directory\.\n {2}where: .*data\n {2}fix: {3}stop it/);
   const { socket, reason } = await connected(port, 'admin', await first.adminPassword());
   socket.destroy();
   assert.equal(reason, 0);
