@@ -122,7 +122,7 @@ export class AdminPart implements Part {
   }
 
   #metricSources() {
-    const { broker, journals, loop, mqtt, security, keystore, registryMetrics } = this.#rooms;
+    const { broker, journals, loop, mqtt, security, pki, keystore, registryMetrics } = this.#rooms;
     const registry = registryMetrics === undefined ? [] : [registryMetrics];
     return [
       ...this.#rooms.auditMetrics,
@@ -134,6 +134,7 @@ export class AdminPart implements Part {
       loop,
       mqtt,
       security,
+      pki,
       keystore,
       ...registry,
       ...this.#listeners.all,

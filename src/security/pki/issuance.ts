@@ -127,12 +127,20 @@ export class Issuance {
   /** What stands behind a certificate of this authority: PEM of those below the root, nearest first, and of the root. */
   chainOf(authority: KnownAuthority): { readonly chain: string; readonly root: string } {
     const line = [authority, ...this.#services.list.above(authority.entry.id)];
-    const root = line.at(-1)!;
     const below = line.slice(0, -1).map(({ entry }) => entry.certificate);
-    // The old root's word for the new one, as long as that counts: who knows only the old one goes on by it.
-    const cross = this.#services.keys.certificates(root.entry.id).slice(1);
-    const isOverlap = this.#services.list.all.some(({ entry, isOwn }) => isOwn && entry.role === 'root' && entry.status === 'retiring');
-    return { chain: [...below, ...(isOverlap ? cross : [])].join(''), root: root.entry.certificate };
+    return { chain: below.join(''), root: line.at(-1)!.entry.certificate };
+  }
+
+  /**
+   * The same for a server. While a root is retiring it shows that root's word for the new one, too: a client that knows only the old
+   * one goes on by it. For others it is one certificate too many, which a strict reader of chains (Java's) does not pass over.
+   */
+  serverChainOf(authority: KnownAuthority): string {
+    const { list, keys } = this.#services;
+    const isOverlap = list.all.some(({ entry, isOwn }) => isOwn && entry.role === 'root' && entry.status === 'retiring');
+    const root = list.above(authority.entry.id).at(-1);
+    const cross = isOverlap && root !== undefined ? keys.certificates(root.entry.id).slice(1) : [];
+    return this.chainOf(authority).chain + cross.join('');
   }
 
   /** The newest active issuing authority whose key is here. */

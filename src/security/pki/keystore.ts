@@ -160,8 +160,9 @@ export class Keystore implements MetricSource {
       log.error('pki.server.certificate.not.issued', { error: issued.error.message });
       return undefined;
     }
-    const { chain, notAfterMs, fingerprint } = issued.value;
-    const certificate = issued.value.certificate + chain;
+    const { notAfterMs, fingerprint } = issued.value;
+    const authority = pki.issuance.issuer()?.authority;
+    const certificate = issued.value.certificate + (authority === undefined ? issued.value.chain : pki.issuance.serverChainOf(authority));
     const privateKey = plainPem(key);
     await writePrivateFile(path, privateKey + certificate);
     this.#renewals++;
@@ -210,7 +211,7 @@ export class Keystore implements MetricSource {
       if (own.validFromDate.getTime() > now || !names.every((name) => covered.has(canonical(name)))) return false;
       if (authority !== undefined) {
         const isItsOwn = own.verify(new X509Certificate(authority.entry.certificate).publicKey);
-        if (!isItsOwn || !certificate.endsWith(pki.issuance.chainOf(authority).chain)) return false;
+        if (!isItsOwn || !certificate.endsWith(pki.issuance.serverChainOf(authority))) return false;
       }
       if (own.publicKey.asymmetricKeyDetails?.namedCurve !== (curve === 'P-384' ? 'secp384r1' : 'prime256v1')) return false;
       return own.checkPrivateKey(createPrivateKey(privateKey));
