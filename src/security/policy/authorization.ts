@@ -30,8 +30,6 @@ export type AuthorizationSettings = {
   readonly rules: readonly Rule[];
   /** Absent: none. */
   readonly files?: readonly PolicyFile[];
-  /** Tenants whose administrators, operators and viewers manage the node as a whole; absent: the default tenant. */
-  readonly managingTenants?: readonly string[];
 };
 
 export type AuthorizationLimits = TenantPoliciesLimits & {
@@ -95,7 +93,6 @@ type Node = {
   readonly statements: readonly CompiledStatement[];
   readonly windows: readonly TimeWindow[];
   readonly listsConnect: boolean;
-  readonly managing: ReadonlySet<string>;
 };
 
 const denied: Decision = { isAllowed: false, terms: undefined };
@@ -170,7 +167,7 @@ class LocalAuthorization implements Authorization {
       snapshot,
       isTenantKnown: this.#tenants === undefined || snapshot !== undefined,
       connectIsListed: this.#listsConnect(statements),
-      reachesNode: this.#node.managing.has(principal.tenant),
+      reachesNode: reachesNode(principal),
     });
   }
 
@@ -193,8 +190,8 @@ class LocalAuthorization implements Authorization {
         void this.ready(principal.tenant);
         return denied;
       }
-      const reachesNode = this.#node.managing.has(principal.tenant);
-      state = { set: this.#setFor(principal, snapshot), reachesNode, publish: undefined, retain: undefined, manage: undefined };
+      const set = this.#setFor(principal, snapshot);
+      state = { set, reachesNode: reachesNode(principal), publish: undefined, retain: undefined, manage: undefined };
       this.#states.set(principal, state);
     }
     if (action === 'connect' || action === 'subscribe' || action === 'consume') return this.#make(state, principal, action, topic);
@@ -316,11 +313,16 @@ class LocalAuthorization implements Authorization {
   }
 }
 
+/** Only the default tenant's administrators, operators and viewers manage the node as a whole. */
+function reachesNode({ tenant }: Principal): boolean {
+  return tenant === defaultTenant;
+}
+
 function allowsConnect({ effect, actions }: CompiledStatement): boolean {
   return effect === 'allow' && actions.includes('connect');
 }
 
-function compileNode({ rules, files = [], managingTenants = [defaultTenant] }: AuthorizationSettings): Node {
+function compileNode({ rules, files = [] }: AuthorizationSettings): Node {
   const fault = ruleFaults(rules)[0];
   if (fault !== undefined) throw new UserError(`An access rule cannot be used: it ${fault.what}.`, { where: fault.at });
   const given = [...compileRules(rules), ...files.flatMap(compileFile)];
@@ -328,7 +330,6 @@ function compileNode({ rules, files = [], managingTenants = [defaultTenant] }: A
     statements: [...builtInStatements(), ...given],
     windows: windowsOf(given),
     listsConnect: given.some(allowsConnect),
-    managing: new Set(managingTenants),
   };
 }
 
