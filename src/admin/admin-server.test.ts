@@ -6,7 +6,6 @@ import type { TestContext } from 'node:test';
 import { ManualClock } from '../base/clock.ts';
 import type { MetricSource } from '../base/metrics.ts';
 import { silentLog } from '../base/log.ts';
-import { SeededRandom } from '../base/random.ts';
 import { UserError } from '../base/user-error.ts';
 import { newPrivateKey, plainPem, publicKeyOf } from '../security/pki/software-signer.ts';
 import { pkiBench } from '../security/pki/testing/opened-pki.ts';

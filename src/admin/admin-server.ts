@@ -102,6 +102,7 @@ class HttpAdmin implements AdminServer {
   /** By the name of the listener. */
   readonly #tls = new Map<string, AdminTls>();
   #api: Promise<Api> | undefined;
+  #openApi: Api | undefined;
   readonly #counts = new Map<number, number>();
   readonly #routes: ReadonlyMap<string, Route>;
 
@@ -175,6 +176,7 @@ class HttpAdmin implements AdminServer {
     );
     await (await this.#api?.catch(() => undefined))?.close();
     this.#api = undefined;
+    this.#openApi = undefined;
   }
 
   *metrics(): Iterable<Sample> {
@@ -182,6 +184,7 @@ class HttpAdmin implements AdminServer {
     for (const [status, value] of this.#counts) {
       yield { name, help: 'Requests to the management interface.', type: 'counter', labels: { status: String(status) }, value };
     }
+    if (this.#openApi !== undefined) yield* this.#openApi.metrics();
     yield { name: 'heliograph_admin_traces', help: 'Clients being watched.', type: 'gauge', value: this.#sources.traces.watchers };
   }
 
@@ -228,7 +231,8 @@ class HttpAdmin implements AdminServer {
           asked.setTimeout(limits.fileIdleMs, () => asked.destroy());
         },
       });
-      (await this.#api).handle(request, response);
+      this.#openApi = await this.#api;
+      this.#openApi.handle(request, response);
     } catch (error) {
       this.#api = undefined;
       this.#sources.log.error('admin.api.failed', { error: (error as Error).stack });

@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import type { MetricSource, Sample } from '../../base/metrics.ts';
 import { defaultTenant } from '../../message/names.ts';
 import { Approvals, type StoredRequest } from './approvals.ts';
 import type { Caller, Identification } from './caller.ts';
@@ -26,7 +27,7 @@ const maxPathParameter = 65_535;
 
 export type Identify = (request: IncomingMessage) => Promise<Identification>;
 
-export interface Api {
+export interface Api extends MetricSource {
   /** For a request whose path begins with `/api/v1/`. */
   handle(request: IncomingMessage, response: ServerResponse): void;
   /** Answers a request of this process; `identify` sees it like any other. */
@@ -76,6 +77,7 @@ export async function createApi(services: ApiServices, options: ApiOptions): Pro
     handle: (request, response) => app.routing(request, response),
     inject: app.inject.bind(app) as FastifyInstance['inject'],
     description: () => withProblems(app.swagger()),
+    metrics: () => server.metrics(),
     close: () => app.close(),
   };
 }
@@ -102,6 +104,19 @@ class ApiServer {
     this.#idempotency = new Idempotency(services.clock);
     this.#approvals = new Approvals(services, (operation, input) => this.#recheck(operation, input));
     this.#rates = new RateLimit(services.clock, () => services.settings().requestsPerSecond);
+  }
+
+  *metrics(): Iterable<Sample> {
+    const { answers, bytes } = this.#idempotency.held;
+    const one = (name: string, type: 'counter' | 'gauge', help: string, value: number): Sample => ({
+      name: `heliograph_api_${name}`,
+      help,
+      type,
+      value,
+    });
+    yield one('rate_limited_total', 'counter', 'Requests to /api/v1 that came too early.', this.#rates.refused);
+    yield one('remembered_answers', 'gauge', 'Answers that are remembered under an Idempotency-Key.', answers);
+    yield one('remembered_answer_bytes', 'gauge', 'Bytes of these answers.', bytes);
   }
 
   addAll(app: FastifyInstance): void {

@@ -56,6 +56,7 @@ test('memory is bounded by number and by bytes', () => {
   };
   remember('first', '');
   for (let i = 0; i < 10_000; i++) remember(`k${i}`, '');
+  assert.equal(kept.held.answers, 10_000);
   assert.equal(kept.begin('first', 'f'), undefined, 'forgotten');
   assert.notEqual(kept.begin('k9999', 'f'), undefined);
   const large = new Idempotency(new ManualClock(0));

@@ -21,6 +21,11 @@ export class Idempotency {
     this.#clock = clock;
   }
 
+  /** Answers that are remembered, and their bytes. */
+  get held(): { readonly answers: number; readonly bytes: number } {
+    return { answers: this.#kept.size, bytes: this.#bytes };
+  }
+
   /**
    * undefined: do it, then call `finish`. `key` names the caller too; `fingerprint` stands for the request. A Problem: the same key
    * was used for something else, or the first is still under way.

@@ -14,6 +14,7 @@ test('a burst of two seconds is let through, then as many as the rate says', () 
   };
   assert.equal(taken('a', 50), 20);
   assert.equal(limit.take('a'), 1);
+  assert.equal(limit.refused, 31);
   assert.equal(taken('b', 50), 20, 'each has its own');
   clock.advance(500);
   assert.equal(taken('a', 50), 5);

@@ -11,6 +11,8 @@ export class RateLimit {
   readonly #clock: Clock;
   readonly #perSecond: () => number;
   readonly #buckets = new Map<string, Bucket>();
+  /** How often somebody was told to wait. */
+  refused = 0;
 
   /** A burst may be twice as many as a second's. */
   constructor(clock: Clock, perSecond: () => number) {
@@ -28,7 +30,10 @@ export class RateLimit {
     this.#buckets.delete(key);
     if (this.#buckets.size >= maxBuckets) this.#buckets.delete(this.#buckets.keys().next().value!);
     this.#buckets.set(key, bucket);
-    if (bucket.tokens < 1) return Math.max(1, Math.ceil((1 - bucket.tokens) / rate));
+    if (bucket.tokens < 1) {
+      this.refused++;
+      return Math.max(1, Math.ceil((1 - bucket.tokens) / rate));
+    }
     bucket.tokens--;
     return 0;
   }
