@@ -240,8 +240,8 @@ test('whatever a label or group holds, it opens no more than one topic of that n
   const { engine } = bare([allow(['${label:l}/#', 'p/${label:l}/q', 'g/${group}'], undefined, ['publish', 'subscribe', 'consume'])]);
   fc.assert(
     fc.property(nasty, nasty, (value, topicLevel) => {
-      // With these the first pattern is one of the others.
-      fc.pre(value !== 'p' && value !== 'g');
+      // With these one pattern can stand in for another.
+      fc.pre(![value, topicLevel].some((one) => one === 'p' || one === 'g'));
       const who: Principal = { ...pump, labels: { l: value }, groups: [value] };
       for (const topic of [`${topicLevel}/z`, `p/${topicLevel}/q`, `g/${topicLevel}`]) {
         const isPlain = !/[+#/]/.test(topicLevel);
