@@ -244,8 +244,8 @@ async function otherFiles(context: CheckContext): Promise<void> {
     ['heliograph.json', '{"format": 2, "shards": 1, "created": "x"}'],
     ['heliograph.json', '{"format": 1, "shards": 0, "created": "2026-01-01T00:00:00Z"}'],
     ['users.json', '{"users": ['],
-    ['pki/ca-key.pem', ''],
-    ['pki/ca.crt', '-----BEGIN CERTIFICATE-----\nnonsense\n-----END CERTIFICATE-----\n'],
+    ['pki/seal.key', ''],
+    ['pki/audit.pem', '-----BEGIN ENCRYPTED PRIVATE KEY-----\nnonsense\n-----END ENCRYPTED PRIVATE KEY-----\n'],
   ] as const) {
     const data = copy(context, whole);
     const before = readFileSync(join(data, 'shard-0.db'));
