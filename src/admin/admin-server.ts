@@ -20,6 +20,7 @@ import { FailureBrake } from './failure-brake.ts';
 import { Gatekeeper, visitorOf, type FindTokenOwner, type Visitor } from './gatekeeper.ts';
 import { ProcessMetrics } from './process-metrics.ts';
 import { prometheusContentType, renderMetrics } from './prometheus.ts';
+import { Standing } from './standing.ts';
 import { imbalanceOf } from './status.ts';
 import type { Status } from './status.ts';
 import type { TraceHub } from './trace-hub.ts';
@@ -94,6 +95,8 @@ class HttpAdmin implements AdminServer {
   readonly #gatekeeper: Gatekeeper;
   readonly #process = new ProcessMetrics();
   readonly #streams: TraceStreams;
+  readonly #standing: Standing;
+  readonly #responses = new WeakMap<IncomingMessage, ServerResponse>();
   readonly #servers = new Map<string, Server>();
   readonly #visitors = new WeakMap<IncomingMessage, Visitor>();
   readonly #clients = new ClientCertificates();
@@ -110,6 +113,7 @@ class HttpAdmin implements AdminServer {
     this.#sources = sources;
     this.#gatekeeper = new Gatekeeper(sources.security, new FailureBrake(sources.clock), sources.token, sources.tokenOwner);
     this.#streams = new TraceStreams(sources.traces);
+    this.#standing = new Standing(sources.clock, sources.log);
     this.#routes = new Map<string, Route>([
       ['/healthz', { permission: undefined, answer: (response) => sendJson(response, 200, { status: 'alive' }) }],
       ['/readyz', { permission: undefined, answer: (response) => this.#sendReadiness(response) }],
@@ -194,6 +198,7 @@ class HttpAdmin implements AdminServer {
     request.on('error', () => {});
     response.on('error', () => {});
     this.#hurry(request, response);
+    this.#responses.set(request, response);
     this.#visitors.set(request, visitorOf(request, listener, secure, this.#clients.of(request.socket)));
     if (request.url?.startsWith('/api/v1/') === true && this.#sources.api !== undefined) return void this.#askApi(request, response);
     if (!this.#takesBody(request, response)) return;
@@ -206,7 +211,7 @@ class HttpAdmin implements AdminServer {
     }
     const { permission } = route;
     if (permission === undefined) return this.#answer(route, request, response, url.searchParams);
-    void this.#identify(request).then((found) => {
+    void this.#identify(request, permission).then((found) => {
       if (response.destroyed) return undefined;
       if (found.ok && found.caller.may(permission)) return this.#answer(route, request, response, url.searchParams);
       const { status, detail, retrySeconds } = found.ok ? mayNot : found;
@@ -217,8 +222,14 @@ class HttpAdmin implements AdminServer {
     });
   }
 
-  #identify(request: IncomingMessage): Promise<Identification> {
-    return new Promise((resolve) => this.#gatekeeper.identify(this.#visitors.get(request)!, resolve));
+  /** Who is let in is looked at again as long as the answer lasts. */
+  #identify(request: IncomingMessage, permission?: Permission): Promise<Identification> {
+    return new Promise((resolve) => {
+      this.#gatekeeper.identify(this.#visitors.get(request)!, (found) => {
+        if (found.ok) this.#standing.watch(this.#responses.get(request)!, found.caller, permission);
+        resolve(found);
+      });
+    });
   }
 
   async #askApi(request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -97,3 +97,31 @@ test('a rule of old on $admin shows what it always showed, and changes nothing',
     [true, true, true, false, false],
   );
 });
+
+test('whether a caller is still let in can be asked again, without proving it again', async () => {
+  let standing: 'good' | 'barred' = 'good';
+  const chief = { ...ann, roles: ['chief'] };
+  const reassess: Security['reassess'] = (_principal, answer) =>
+    answer(standing === 'good' ? { standing, principal: chief } : { standing });
+  const allows: Security['allows'] = ({ roles }) => roles.includes('chief');
+  const { asked, identify } = stand(undefined, { reassess, allows });
+  const found = await identify({ authorization: basic('ann:right') });
+  assert.ok(found.ok && !found.caller.may('devices:read'));
+  const now = await found.caller.standing!.again();
+  assert.equal(now!.may('devices:read'), true, 'what it may now');
+  standing = 'barred';
+  assert.equal(await found.caller.standing!.again(), undefined);
+  assert.equal(asked.length, 1);
+  const local = await identify({ authorization: 'Bearer local-token' });
+  assert.ok(local.ok && local.caller.standing === undefined);
+});
+
+test('an API token that was taken back is nobody’s any more; one that cannot be looked up now still is somebody’s', async () => {
+  let owner: Awaited<ReturnType<FindTokenOwner>> = bob;
+  const found = await stand(async () => owner).identify({ authorization: 'Bearer hg.good' });
+  assert.ok(found.ok);
+  owner = 'unavailable';
+  assert.equal((await found.caller.standing!.again())?.name, 'acme/bob');
+  owner = undefined;
+  assert.equal(await found.caller.standing!.again(), undefined);
+});

@@ -82,7 +82,13 @@ export class Gatekeeper {
     if (this.#findTokenOwner === undefined) return this.#refuse(visitor, answer);
     void this.#findTokenOwner(value, visitor).then((owner) => {
       if (owner === undefined) return this.#refuse(visitor, answer);
-      answer(owner === 'unavailable' ? overloaded : { ok: true, caller: this.#callerOf(owner) });
+      if (owner === 'unavailable') return answer(overloaded);
+      const caller = this.#callerOf(owner);
+      const again = async (): Promise<Caller | undefined> => {
+        const now = await this.#findTokenOwner!(value, visitor);
+        return now === 'unavailable' ? caller : now && this.#callerOf(now);
+      };
+      answer({ ok: true, caller: { ...caller, standing: { again } } });
     });
   }
 
@@ -98,13 +104,26 @@ export class Gatekeeper {
     // Rules that tie a client id to its user are meant for messaging: here everyone comes under the own name.
     const clientId = username ?? '';
     this.#security.authenticate({ listener, remoteAddress, secure, clientId, username, password, certificate }, (result) => {
-      if (result.ok) return answer({ ok: true, caller: this.#callerOf(result.principal) });
+      if (result.ok) return answer({ ok: true, caller: this.#standing(result.principal, result.expiresAtMs) });
       if (result.reason === 'overloaded') return answer(overloaded);
       // Who shows nothing has not guessed either.
       if (username !== undefined || password !== undefined) this.#brake.failed(remoteAddress);
       if (result.reason === 'banned') return answer({ ok: false, status: 429, detail: 'Locked out for a while.', retrySeconds: 30 });
       answer(refused);
     });
+  }
+
+  #standing(principal: Principal, untilMs: number | undefined): Caller {
+    let now = principal;
+    const again = (): Promise<Caller | undefined> =>
+      new Promise((resolve) => {
+        if (this.#security.reassess === undefined) return resolve(this.#callerOf(now));
+        this.#security.reassess(now, (result) => {
+          if (result.standing === 'good') now = result.principal;
+          resolve(result.standing === 'good' ? this.#callerOf(now) : undefined);
+        });
+      });
+    return { ...this.#callerOf(principal), standing: { untilMs, again } };
   }
 
   #callerOf(principal: Principal): Caller {

@@ -14,6 +14,16 @@ export type Caller = {
   may(permission: Permission): boolean;
   /** Every tenant, and what belongs to none; others read and change their own tenant only. */
   isSystemWide(access: 'read' | 'write'): boolean;
+  /** Absent: it holds as long as the node runs. */
+  readonly standing?: CallerStanding;
+};
+
+/** Whether who asked is still let in while the answer goes on. */
+export type CallerStanding = {
+  /** On the wall clock: what was shown ends then. */
+  readonly untilMs?: number | undefined;
+  /** As it is now; undefined: it is not let in any more. What cannot be found out changes nothing. */
+  again(): Promise<Caller | undefined>;
 };
 
 /** Who may read the data directory could do all of it without asking. */
