@@ -1,0 +1,36 @@
+// npm run trust: a real broker process, real sockets: who may be here, who may not, and how quickly that holds.
+//
+//   --topic NAME   only this topic
+//   --only TEXT    only checks whose name contains it
+
+import { parseArgs } from 'node:util';
+
+import { Checks } from '../interop/checks.ts';
+import { cuts } from './cuts.ts';
+import { World } from './world.ts';
+
+const overallLimitMs = 180_000;
+
+const topics: Readonly<Record<string, (checks: Checks, world: World) => Promise<void>>> = { cuts };
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({ options: { topic: { type: 'string' }, only: { type: 'string' } } });
+  const limit = setTimeout(() => {
+    console.log(`FAIL  not done within ${overallLimitMs / 1000} s`);
+    process.exit(1);
+  }, overallLimitMs);
+  const checks = new Checks(values.only);
+  const world = await World.start(['main', 'north', 'south']);
+  try {
+    for (const [topic, check] of Object.entries(topics)) if ((values.topic ?? topic) === topic) await check(checks, world);
+  } finally {
+    await world.close();
+  }
+  clearTimeout(limit);
+  if (checks.failures.length > 0) console.log(`failed: ${checks.failures.join('; ')}`);
+  console.log(checks.summary());
+  return checks.failed === 0 && checks.passed > 0 ? 0 : 1;
+}
+
+// Peers of failed checks may still hold sockets.
+process.exit(await main());
