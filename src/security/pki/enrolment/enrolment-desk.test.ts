@@ -169,6 +169,16 @@ test('a token for many does not replace the certificate of one that has it, but 
   assert.equal(codeOf(await ask(later)), 'done', 'its certificates have expired');
 });
 
+test('who knows the public key of another is given no key in its name', async (t) => {
+  const { desk, token } = await openedDesk(t);
+  const many = await token({ maxUses: 10 });
+  const signer = new TestSigner();
+  const request = madeRequest('pump-7', { signer });
+  assert.equal(codeOf(await desk.withToken({ token: many, device: 'pump-7', request, from })), 'done');
+  // A key is made here for whoever asks: that of the request proves nothing (RFC 7030 §4.4.1).
+  assert.equal(codeOf(await desk.withTokenAndNewKey({ token: many, device: 'pump-7', request, from })), 'already-enrolled');
+});
+
 test('who guesses is not listened to for a while, wherever within its network', async (t) => {
   const { desk, clock, events, token } = await openedDesk(t);
   const good = await token();

@@ -84,14 +84,14 @@ export class EnrolmentDesk implements MetricSource {
 
   /** For the key of the request. */
   withToken(enrolment: TokenEnrolment): Promise<EnrolmentResult<IssuedCertificate>> {
-    return this.#byToken(enrolment, (facts, tenant, owner, actor) =>
+    return this.#byToken(enrolment, true, (facts, tenant, owner, actor) =>
       this.#services.pki.issue({ request: facts.der, tenant, owner, actor, from: enrolment.from }),
     );
   }
 
   /** For a key that is made here: that of the request is only there because a request has one (RFC 7030 §4.4.1). */
   withTokenAndNewKey(enrolment: TokenEnrolment): Promise<EnrolmentResult<EnrolledWithKey>> {
-    return this.#byToken(enrolment, (_facts, tenant, owner, actor) =>
+    return this.#byToken(enrolment, false, (_facts, tenant, owner, actor) =>
       this.#services.pki.issueWithKey({ tenant, owner, actor, from: enrolment.from }),
     );
   }
@@ -124,8 +124,10 @@ export class EnrolmentDesk implements MetricSource {
 
   // --- Within
 
+  /** `isForItsKey`: what is issued is for the key of the request, so that a repeated one gives nothing to who does not have that key. */
   async #byToken<T extends IssuedCertificate>(
     { token, device, request, from }: TokenEnrolment,
+    isForItsKey: boolean,
     issue: (facts: RequestFacts, tenant: string, owner: Owner, actor: Actor) => Promise<PkiResult<T>>,
   ): Promise<EnrolmentResult<T>> {
     const known = await this.knows(token, from);
@@ -140,7 +142,8 @@ export class EnrolmentDesk implements MetricSource {
     const owner: Owner = { kind: 'device', id: name };
     const actor: Actor = { kind: 'principal', tenant, id: name, method: 'enrolment-token' };
     const issued = await this.#alone(target, async () => {
-      const used = await this.#services.tokens.use(known.value, name, this.#lastKeys.get(target) === facts.keyHash);
+      const isRepeated = isForItsKey && this.#lastKeys.get(target) === facts.keyHash;
+      const used = await this.#services.tokens.use(known.value, name, isRepeated);
       if (!used.ok) return used;
       const result = await this.#spend(target, () => issue(facts, tenant, owner, actor));
       if (!result.ok) await this.#giveBack(used.value);
