@@ -179,6 +179,19 @@ test('who knows the public key of another is given no key in its name', async (t
   assert.equal(codeOf(await desk.withTokenAndNewKey({ token: many, device: 'pump-7', request, from })), 'already-enrolled');
 });
 
+test('what was taken back from a device does not come back by a token for many', async (t) => {
+  const { desk, registry, clock, token } = await openedDesk(t);
+  const many = await token({ maxUses: 10, validMs: 300 * 24 * hourMs });
+  const signer = new TestSigner();
+  const ask = (with_: string, request = madeRequest('pump-7')) => desk.withToken({ token: with_, device: 'pump-7', request, from });
+  const { fingerprint } = value(await ask(many, madeRequest('pump-7', { signer })));
+  const revoked = { status: 'revoked', revokedAtMs: clock.wallMs(), reason: 'privilegeWithdrawn' } as const;
+  must(await registry.update('certificate', 'main', fingerprint, revoked));
+  assert.equal(codeOf(await ask(many)), 'already-enrolled');
+  assert.equal(codeOf(await ask(many, madeRequest('pump-7', { signer }))), 'already-enrolled', 'nor for the key it had');
+  assert.equal(codeOf(await ask(await token({ devicePattern: 'pump-7' }))), 'done', 'somebody meant it');
+});
+
 test('who guesses is not listened to for a while, wherever within its network', async (t) => {
   const { desk, clock, events, token } = await openedDesk(t);
   const good = await token();

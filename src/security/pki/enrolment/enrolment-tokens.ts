@@ -151,20 +151,28 @@ export class EnrolmentTokens implements Enrolments {
   ): Promise<EnrolmentResult<never> | undefined> {
     if (device === undefined) return entry.newDevices === undefined ? fault('unknown-owner', 'there is no device of this name') : undefined;
     if (device.status !== 'active') return fault('disabled', 'the device has been disabled');
-    // Who holds a token for many devices could else become any of them: what has a certificate is not theirs to replace.
-    if (isForOne(entry.devicePattern) || hasSameKey) return undefined;
+    // Who holds a token for many devices could else become any of them: what has a certificate is not theirs to replace, and what
+    // had one that was taken back would come back by itself.
+    if (isForOne(entry.devicePattern)) return undefined;
     const owner = { kind: 'device', id } as const;
+    let isEnrolled = false;
     let after: string | undefined;
     do {
-      const query = { owner, status: 'valid', limit: certificatePage, ...(after === undefined ? {} : { after }) } as const;
+      const query = { owner, limit: certificatePage, ...(after === undefined ? {} : { after }) } as const;
       const page = await this.#services.registry.list('certificate', entry.tenant, query);
       if (!page.ok) return inWords(page.error);
-      if (page.value.entries.some(({ notAfterMs }) => notAfterMs > this.#services.clock.wallMs())) {
-        const message = 'the device has a certificate: renew with it, or ask for a token for this device alone';
+      const inTime = page.value.entries.filter(({ notAfterMs }) => notAfterMs > this.#services.clock.wallMs());
+      if (inTime.some(({ status, reason }) => status === 'revoked' && reason !== 'superseded')) {
+        const message = 'a certificate of the device has been revoked: ask for a token for this device alone';
         return fault('already-enrolled', message, { field: 'subject.CN' });
       }
+      isEnrolled ||= inTime.some(({ status }) => status === 'valid');
       after = page.value.next;
     } while (after !== undefined);
+    if (isEnrolled && !hasSameKey) {
+      const message = 'the device has a certificate: renew with it, or ask for a token for this device alone';
+      return fault('already-enrolled', message, { field: 'subject.CN' });
+    }
     return undefined;
   }
 
