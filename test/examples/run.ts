@@ -1,5 +1,6 @@
-// npm run examples: every shell example of README.md and docs/ is run, page by page, in a folder of its own, with the commands
-// `heliograph`, `npx` and `npm start` standing for this checkout. A page that starts no broker itself finds one running.
+// npm run examples [-- README.md docs/mqtt.md …]: every shell example of README.md and docs/ is run, page by page, in a folder of its
+// own, with the commands `heliograph`, `npx` and `npm start` standing for this checkout. A page that starts no broker itself finds one
+// running.
 
 import { spawn, spawnSync } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
@@ -120,7 +121,14 @@ if (await listens(mqttPort)) {
   process.exit(2);
 }
 const documents = readdirSync(join(root, 'docs')).filter((name) => name.endsWith('.md'));
-const pages = ['README.md', ...documents.map((name) => join('docs', name))];
+const all = ['README.md', ...documents.map((name) => join('docs', name))];
+const asked = process.argv.slice(2);
+const unknown = asked.filter((page) => !all.includes(page));
+if (unknown.length > 0) {
+  console.error(`There is no page ${unknown.join(', ')}. There are ${all.join(', ')}.`);
+  process.exit(2);
+}
+const pages = asked.length > 0 ? asked : all;
 for (const file of pages) {
   const examples = examplesIn(file, readFileSync(join(root, file), 'utf8'));
   const page = new Page();
