@@ -12,12 +12,16 @@ const nonceBytes = 32;
 const maxAnswerBytes = 64 * 1024;
 /** An answer that does not say how long it is good is good for this time. */
 const openEndMs = 60_000;
+/** Addresses, and certificates, that are left alone for a while; when there are more, all are asked again. */
+const maxLeftAlone = 1000;
+const unknownCertificate = 'unknown-certificate';
 
 export class ForeignAnswers {
   readonly #services: ForeignServices;
   /** In the order of use. */
   readonly #kept = new Map<string, { readonly status: Status; readonly untilMs: number }>();
   readonly #asking = new Map<string, Promise<Status | undefined>>();
+  /** Not before: by issuer and address, or, where the responder has answered as it should, by certificate and address. */
   readonly #retryMs = new Map<string, number>();
 
   constructor(services: ForeignServices) {
@@ -43,8 +47,10 @@ export class ForeignAnswers {
     const key = `${keyOf(issuer, serial)} ${url}`;
     const asking = this.#asking.get(key);
     if (asking !== undefined) return asking;
-    if (clock.wallMs() < (this.#retryMs.get(url) ?? -Infinity) || this.#asking.size >= settings.maxRequests)
-      return Promise.resolve(undefined);
+    // Not by address alone: another authority could name this one's responder in its certificates, and have it left alone.
+    const place = `${issuer.keyId} ${url}`;
+    const isEarly = [place, key].some((each) => clock.wallMs() < (this.#retryMs.get(each) ?? -Infinity));
+    if (isEarly || this.#asking.size >= settings.maxRequests) return Promise.resolve(undefined);
     const asked = this.#load(url, issuer, serial)
       .then(
         (status) => {
@@ -52,9 +58,11 @@ export class ForeignAnswers {
           return status;
         },
         (error: unknown) => {
-          if (this.#retryMs.size >= settings.maxLists) this.#retryMs.clear();
-          this.#retryMs.set(url, clock.wallMs() + settings.retryMs);
-          told('ocsp', url, (error as Error).message);
+          const reason = (error as Error).message;
+          if (this.#retryMs.size >= maxLeftAlone) this.#retryMs.clear();
+          // Who holds a certificate that the responder does not know must not keep it from being asked about others.
+          this.#retryMs.set(reason === unknownCertificate ? key : place, clock.wallMs() + settings.retryMs);
+          told('ocsp', url, reason);
           return undefined;
         },
       )
@@ -83,7 +91,7 @@ export class ForeignAnswers {
     if (single === undefined) throw new Error('another-certificate');
     const untilMs = Math.min(single.nextUpdateMs ?? single.thisUpdateMs + openEndMs, nowMs + settings.maxAgeMs);
     if (single.thisUpdateMs > nowMs + skewMs || untilMs <= nowMs) throw new Error('out-of-time');
-    if (single.status.kind === 'unknown') throw new Error('unknown-certificate');
+    if (single.status.kind === 'unknown') throw new Error(unknownCertificate);
     this.#keep(keyOf(issuer, serial), { status: single.status.kind, untilMs });
     return single.status.kind;
   }

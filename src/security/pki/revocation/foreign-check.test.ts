@@ -163,6 +163,25 @@ test('a responder is asked when there is no list: the issuer’s own, or one it 
   }
 });
 
+test('nobody can have a responder left alone that others need', async () => {
+  const { pages, clock, ask, check } = stand();
+  const terms = { revocationCheck: 'soft', crlUrls: [], ocspUrls: [ocspUrl] } as const;
+  const unknown = root.issue('unknown', { ocspUrl });
+  pages.set(ocspUrl, async (body) => {
+    const { asked, nonce } = readOcspRequest(body)!;
+    const isKnown = asked[0]!.serial === device.facts.serial;
+    const status: CertificateStatus = isKnown ? { kind: 'revoked', atMs: 1e12, reason: 1 } : { kind: 'unknown' };
+    const producedMs = Math.floor(clock.wallMs() / 1000) * 1000;
+    const answers = [{ id: asked[0]!.der, status }];
+    return signOcspAnswer({ answers, producedMs, nextUpdateMs: producedMs + 60_000, nonce, issuer: root.facts }, root.signer);
+  });
+  assert.equal(await ask(terms, unknown), 'good', 'soft');
+  // Another authority names the responder of this one in its own certificates.
+  const foreign = other.issue('foreign', { ocspUrl });
+  assert.equal(await check.check(foreign.facts, other.facts, terms), 'good', 'soft');
+  assert.equal(await ask(terms), 'revoked');
+});
+
 test('fetching is bounded in size and time, follows nothing, and stays out of private networks', async (t: TestContext) => {
   const server = createServer((request, response) => {
     if (request.url === '/moved') return void response.writeHead(302, { Location: '/fine' }).end();
