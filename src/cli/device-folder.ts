@@ -1,7 +1,7 @@
 // heliograph device add --out, device certificate: a certificate, and a folder with all that a device needs to connect.
 
-import { mkdirSync, openSync, readFileSync, writeSync, closeSync, fsyncSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, openSync, readFileSync, writeSync, closeSync, fsyncSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { UserError } from '../base/user-error.ts';
 import type { ApiClient } from './api-client.ts';
 import { tell } from './answer-text.ts';
@@ -50,6 +50,17 @@ export async function issueToDevice(api: ApiClient, given: string, options: Cert
     { status: 201, body: { folder: options.out, fingerprint, notAfterMs } },
     `${options.out} is ready until ${until}; its README.md says how to connect`,
   );
+}
+
+/** @throws UserError when a folder cannot be made there */
+export function checkFolder(path: string): void {
+  // A name of a device may hold what means something in paths.
+  const isPlain = /^[^.]|^\.[^.]/.test(basename(path)) && !path.includes('\0');
+  if (isPlain && !existsSync(path)) return;
+  throw new UserError(isPlain ? 'The folder for the device is there already.' : 'The name of the device cannot be that of a folder.', {
+    where: path,
+    fix: 'name another one with --out, or give --no-certificate',
+  });
 }
 
 function makeFolder(path: string): void {

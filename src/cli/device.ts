@@ -6,14 +6,27 @@ import type { exportTo, importFrom } from './device-files.ts';
 import { addPrincipalCommands, withManagement, type Managed } from './principal-command.ts';
 
 export function deviceCommand(): Command {
-  const command = new Command('device').alias('devices').description('add, change, list, import and export devices');
+  const command = new Command('device')
+    .alias('devices')
+    .description('add devices with their certificates, change, list, import and export them');
   addPrincipalCommands(command, { one: 'device', many: 'devices', wantsPassword: false });
   const adding = command.commands.find((each) => each.name() === 'add')!;
-  withCertificate(adding).hook('postAction', async (_command, added) => {
-    const options = added.opts<Managed & CertificateOptions>();
-    if (options.out !== undefined || options.csr !== undefined) await certificate(added.args[0]!, options);
-  });
-  withCertificate(withManagement(command.command('certificate').description('issue a certificate to a device that is there already')))
+  withCertificate(adding, 'make the folder here (default: named after the device, in the working directory)')
+    .option('--no-certificate', 'only add the device: it gets its certificate by enrolment, or needs none')
+    // Before the device is there: a folder that cannot be made must not leave half of it done.
+    .hook('preAction', async (_command, asked) => {
+      const { checkFolder } = await import('./device-folder.ts');
+      const out = folderOf(asked.args[0]!, asked.opts<AddOptions>());
+      if (out !== undefined) checkFolder(out);
+    })
+    .hook('postAction', async (_command, added) => {
+      const options = added.opts<AddOptions>();
+      const out = folderOf(added.args[0]!, options);
+      if (out !== undefined || options.csr !== undefined)
+        await certificate(added.args[0]!, { ...options, ...(out !== undefined && { out }) });
+    });
+  const issuing = withManagement(command.command('certificate').description('issue a certificate to a device that is there already'));
+  withCertificate(issuing, 'make a folder of all that the device needs, instead of printing the certificate')
     .argument('<id>', 'id, or tenant/id')
     .action(certificate);
   withManagement(command.command('import').description('add devices from a file: CSV with a header, or JSON lines'))
@@ -37,9 +50,17 @@ export function deviceCommand(): Command {
   return command;
 }
 
-function withCertificate(command: Command): Command {
+type AddOptions = Managed & CertificateOptions & { readonly certificate: boolean; readonly generate?: boolean };
+
+/** Where the certificate goes; undefined: none is asked for, or it is printed. */
+function folderOf(given: string, { out, csr, certificate: wanted, generate }: AddOptions): string | undefined {
+  if (out !== undefined || !wanted || csr !== undefined || generate === true) return out;
+  return given.slice(given.indexOf('/') + 1);
+}
+
+function withCertificate(command: Command, outHelp: string): Command {
   return command
-    .option('-o, --out <dir>', 'issue a certificate, and make a folder of all that the device needs')
+    .option('-o, --out <dir>', outHelp)
     .option('--csr <file>', 'certify the key of this request (PKCS #10, PEM) instead of a new one')
     .option('--days <count>', 'how long the certificate is valid; shortened to what the configuration allows')
     .option('--host <name>', 'by which the device reaches this broker, for the folder', 'localhost');

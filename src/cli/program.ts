@@ -6,6 +6,7 @@ import { approvalCommand } from './approval.ts';
 import { auditCommand } from './audit.ts';
 import { benchCommand } from './bench.ts';
 import { caCommand } from './ca.ts';
+import { certificateCommand } from './certificate.ts';
 import { configCommand } from './config.ts';
 import { dataCommand } from './data.ts';
 import { deviceCommand } from './device.ts';
@@ -38,7 +39,7 @@ export function createProgram(): Command {
   // As in other MQTT clients, their -h is the host.
   const clients = [pubCommand(), subCommand(), benchCommand()];
   const principals = [deviceCommand(), applicationCommand(), userCommand(), tokenCommand(), enrolCommand()];
-  const access = [tenantCommand(), roleCommand(), policyCommand(), caCommand(), approvalCommand(), auditCommand()];
+  const access = [tenantCommand(), roleCommand(), policyCommand(), caCommand(), approvalCommand(), certificateCommand(), auditCommand()];
   const kept = [sessionCommand(), connectionCommand(), queueCommand(), retainedCommand()];
   const others = [configCommand(), dataCommand(), statusCommand(), traceCommand()];
   for (const command of [serveCommand(), ...clients, ...principals, ...access, ...kept, ...others]) program.addCommand(command);

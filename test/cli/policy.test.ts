@@ -30,7 +30,7 @@ test('a policy is checked, added, tried, changed and removed without a running n
   assert.notEqual((await run('policy', 'add', 'pump', broken)).code, 0);
   await good('policy', 'add', 'pump', file);
   await good('role', 'add', 'pump', '--policy', 'pump');
-  await good('device', 'add', 'pump-7', '--role', 'pump', '--label', 'site=berlin');
+  await good('device', 'add', 'pump-7', '--no-certificate', '--role', 'pump', '--label', 'site=berlin');
   const question = ['policy', 'test', '-P', 'pump-7', '-a', 'publish', '-t', 'plant/berlin/pump-7'];
   const allowed = await good(...question, '-l', 'mqtts', '--expect', 'allow');
   assert.match(allowed, /^allowed: .*\n {2}by statements\[0\] of the policy pump: allow of plant\/\$\{label:site\}\/\$\{id\}\n/);

@@ -15,6 +15,7 @@ import { startHeliograph } from './heliograph-target.ts';
 import { mosquittoChecks } from './mosquitto-clients.ts';
 import { startMosquitto } from './mosquitto-target.ts';
 import { mqttJsChecks } from './mqttjs.ts';
+import { newDeviceChecks } from './new-device.ts';
 import { pahoPythonChecks } from './paho-python.ts';
 import { revocationChecks } from './revocation.ts';
 import { suiteChecks } from './suites.ts';
@@ -63,6 +64,7 @@ async function main(): Promise<number> {
   // The suites mostly wait, each on a broker of its own, so they run beside the rest.
   const suites = values.target === undefined ? suiteChecks(checks, values.suites, portOffset) : Promise.resolve();
   try {
+    await newDeviceChecks(checks, target);
     await mosquittoChecks(checks, target);
     await mqttJsChecks(checks, target);
     await pahoPythonChecks(checks, target);
