@@ -21,9 +21,9 @@ export interface Target {
   readonly enrolment?: {
     readonly est: Endpoint;
     /** A new token for a device of this id; options as `enrol token create` has them. */
-    token(id: string, ...options: readonly string[]): Promise<string>;
+    readonly token: (id: string, ...options: readonly string[]) => Promise<string>;
     /** Runs the command line on this broker; what it prints. */
-    cli(...args: readonly string[]): Promise<string>;
+    readonly cli: (...args: readonly string[]) => Promise<string>;
   };
   /** Ends the broker by SIGKILL and starts it again on the same data; undefined where that cannot be done. */
   readonly crash: (() => Promise<void>) | undefined;
