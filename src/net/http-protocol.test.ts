@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { X509Certificate } from 'node:crypto';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { request as ask } from 'node:http';
 import { request as askSecurely } from 'node:https';
 import { TestAuthority } from '../../test/harness/net/certificates.ts';
@@ -93,6 +94,11 @@ test('what is no HTTP is refused and closed, and a request cut short leaves noth
   assert.match(client.text, /^HTTP\/1\.1 400 /);
   client.socket.end();
   await until(() => listener.counters.active === 0);
+  const nameless = await stand.client(listener);
+  nameless.say('GET / HTTP/1.1\r\n\r\n');
+  await until(() => nameless.ended);
+  assert.match(nameless.text, /^HTTP\/1\.1 400 /);
+  nameless.socket.end();
   const cut = await stand.client(listener);
   cut.say('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc');
   await until(() => listener.counters.active === 1);
@@ -118,6 +124,28 @@ test('a connection has its time, and its requests are counted', async (t) => {
   await until(() => hasty.ended);
   hasty.socket.end();
   assert.equal(hasty.text.match(/HTTP\/1\.1 200 /g)!.length, 3);
+});
+
+test('what is sent behind a request that waits does not fill the memory', async (t) => {
+  let answer!: (answer: HttpAnswer) => void;
+  const waiting = new Promise<HttpAnswer>((resolve) => (answer = resolve));
+  const { stand, listener } = await served(t, () => waiting);
+  const sizes: number[] = [];
+  for (const request of ['GET / HTTP/1.1\r\nHost:a\r\n\r\n', 'GET / HTTP/1.1\r\n\r\n', 'GET / HTTP/1.1\r\nHost:a\r\nExpect:x\r\n\r\n']) {
+    const client = await stand.client(listener);
+    const before = listener.counters.bytesIn;
+    let seen = 0;
+    const count = (): void => void seen++;
+    subscribe('http.server.request.start', count);
+    const flood = request.repeat(20_000);
+    client.say(flood);
+    await until(() => listener.counters.bytesIn - before >= flood.length);
+    unsubscribe('http.server.request.start', count);
+    sizes.push(seen);
+    client.destroy();
+  }
+  answer({ status: 200, headers: {}, body: '' });
+  for (const size of sizes) assert.ok(size < 1000, `${size} requests in memory`);
 });
 
 test('a fault of ours is told to the log and not to the peer', async (t) => {

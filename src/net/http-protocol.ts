@@ -45,6 +45,9 @@ export type HttpOptions = {
   readonly answer: (request: HttpRequest) => Promise<HttpAnswer>;
 };
 
+/** Handed to Node's parser at a time. */
+const readBytes = 4096;
+
 export class HttpProtocol implements Protocol, MetricSource {
   readonly name = 'http/1.1';
   readonly webSocketProtocols: readonly string[] = [];
@@ -56,8 +59,10 @@ export class HttpProtocol implements Protocol, MetricSource {
   constructor(options: HttpOptions) {
     this.#options = options;
     // It never listens: sockets are handed to it, and its own time-outs, which begin with listening, are never needed.
-    this.#server = createServer({ maxHeaderSize: 16 * 1024, keepAliveTimeout: 0 });
-    this.#server.on('request', (request, response) => void this.#handle(request, response));
+    // Each request comes to `#handle`, where they are counted: what Node answers by itself would pile up behind one that waits.
+    this.#server = createServer({ maxHeaderSize: 16 * 1024, keepAliveTimeout: 0, requireHostHeader: false });
+    const handle = (request: IncomingMessage, response: ServerResponse): void => void this.#handle(request, response);
+    this.#server.on('request', handle).on('checkExpectation', handle);
     this.#server.on('clientError', (_error, socket) => {
       if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
       else socket.destroy();
@@ -84,10 +89,15 @@ export class HttpProtocol implements Protocol, MetricSource {
     const connection = this.#connections.get(request.socket)!;
     // Node's own limit says `close` and then leaves the closing to the peer. What was sent behind the last request is not answered.
     const rest = this.#options.limits.maxRequests - ++connection.asked;
-    if (rest < 0) return;
+    if (rest < 0) return connection.stream.stopReading();
     connection.requests++;
     let status = 0;
     try {
+      // RFC 9112 §3.2
+      if (request.headers.host === undefined && request.httpVersion === '1.1') {
+        status = 400;
+        return send(response, { status, headers: { Connection: 'close' }, body: 'There must be a Host.\n' });
+      }
       const body = await bodyOf(request, this.#options.limits.maxBodyBytes);
       // Gone in the middle: there is nobody to answer.
       if (body === 'gone') return;
@@ -184,6 +194,7 @@ class WireStream extends Duplex {
   readonly #highWaterBytes: number;
   #isPaused = false;
   #isClosed = false;
+  #isDeaf = false;
   #written: (() => void) | undefined;
 
   constructor(wire: Wire, highWaterBytes: number) {
@@ -192,11 +203,21 @@ class WireStream extends Duplex {
     this.#highWaterBytes = highWaterBytes;
   }
 
-  /** Copies: bytes of a wire are valid only during the call. */
+  /** Copies: bytes of a wire are valid only during the call. In parts, so that there are not many requests in what is read at once. */
   receive(bytes: Uint8Array): void {
-    if (this.destroyed || this.push(Buffer.from(bytes)) || this.#isPaused) return;
+    let isMoreWanted = true;
+    for (let at = 0; at < bytes.length; at += readBytes) {
+      if (this.#isDeaf || this.destroyed) return;
+      isMoreWanted = this.push(Buffer.from(bytes.subarray(at, at + readBytes)));
+    }
+    if (isMoreWanted || this.#isPaused) return;
     this.#isPaused = true;
     this.#wire.pause();
+  }
+
+  /** What comes from now on is not looked at. */
+  stopReading(): void {
+    this.#isDeaf = true;
   }
 
   drained(): void {
