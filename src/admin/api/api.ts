@@ -203,7 +203,8 @@ class ApiServer {
     if (typeof key !== 'string' || key === '' || key.length > 255) {
       return sendProblem(reply, new Problem(422, 'invalid', 'an Idempotency-Key has 1 to 255 characters'));
     }
-    return this.#once(`${call.caller.name} ${key}`, spec, input, call, reply);
+    // Names may hold spaces: joined by one, two callers could mean the same.
+    return this.#once(JSON.stringify([call.caller.name, key]), spec, input, call, reply);
   }
 
   async #once(key: string, spec: RouteSpec, input: Input<never, never, never>, call: Call, reply: FastifyReply): Promise<FastifyReply> {

@@ -67,3 +67,15 @@ test('memory is bounded by number and by bytes', () => {
   assert.equal(large.begin('k0', 'f'), undefined);
   assert.notEqual(large.begin('k19', 'f'), undefined);
 });
+
+test('no name and key together mean those of somebody else', async (t) => {
+  const api = await TestApi.open(t);
+  api.rights.set('main/a b', '*');
+  api.rights.set('main/a', '*');
+  await api.ask('POST', '/users', { body: { id: 'robot' } });
+  const body = { owner: { kind: 'user', id: 'robot' } };
+  const own = await api.ask('POST', '/tokens', { as: 'main/a b', body, headers: { 'idempotency-key': 'k' } });
+  const other = await api.ask('POST', '/tokens', { as: 'main/a', body, headers: { 'idempotency-key': 'b k' } });
+  assert.deepEqual([own.status, other.status], [201, 201]);
+  assert.notEqual(own.body.token, other.body.token);
+});
