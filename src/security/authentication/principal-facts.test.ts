@@ -136,6 +136,24 @@ test('an authority of a tenant names its own principals only, and one that is re
   assert.equal(of(['waiting']), 'authority-not-trusted');
 });
 
+test('an authority of somebody else names devices, and people only by certificates that were given to them', async (t) => {
+  const registry = open(t);
+  good(await registry.create('user', 'main', 'admin', { roles: ['admin'] }));
+  good(await registry.create('application', 'main', 'scada', {}));
+  good(await registry.create('certificate', 'main', fingerprint(1), certificate(1, { owner: { kind: 'user', id: 'admin' } })));
+  const authorities: Record<string, KnownAuthority> = {
+    ours: { tenant: 'main', role: 'foreign', status: 'active', registration: 'just-in-time' },
+    own: { tenant: systemScope, role: 'issuing', status: 'active' },
+  };
+  const facts = new PrincipalFacts(registry, new ManualClock(), (id) => authorities[id]);
+  const of = (issuer: string, id: string, n: number): string =>
+    summary(facts.of({ ...device, id }, { ...shown, fingerprint: fingerprint(n), issuers: [issuer] }, true) as Facts);
+  assert.equal(of('ours', 'admin', 9), 'not-a-device');
+  assert.equal(of('ours', 'scada', 9), 'not-a-device');
+  assert.equal(of('ours', 'admin', 1), 'good');
+  assert.equal(of('own', 'scada', 9), 'good');
+});
+
 test('a device of another authority that nobody has added is added once it has proved who it is, and only then', async () => {
   const authorities: Record<string, KnownAuthority> = { theirs: { tenant: 'main', role: 'foreign', status: 'active' } };
   let answer: 'added' | 'refused' | 'later' = 'refused';

@@ -100,7 +100,7 @@ export class PrincipalFacts {
     const entry = shown.value;
     // Also when a password is shown with it: who holds a revoked certificate is not who it was given to.
     if (entry !== undefined && entry.status !== 'valid') return barred('certificate-revoked');
-    const fault = proof && (this.#ownerFault(identity, entry, known.value) ?? this.#authorityFault(identity, proof, known.value));
+    const fault = proof && (this.#ownerFault(identity, entry, known.value) ?? this.#authorityFault(identity, proof, known.value, entry));
     if (fault !== undefined) return barred(fault);
     return {
       standing: 'good',
@@ -120,7 +120,12 @@ export class PrincipalFacts {
     return entry.notAfterMs < this.#clock.wallMs() ? 'certificate-expired' : undefined;
   }
 
-  #authorityFault({ tenant }: Identity, { issuers = [] }: PeerCertificate, known: KnownPrincipal | undefined): string | undefined {
+  #authorityFault(
+    { tenant }: Identity,
+    { issuers = [] }: PeerCertificate,
+    known: KnownPrincipal | undefined,
+    entry: Entry<'certificate'> | undefined,
+  ): string | undefined {
     for (const id of issuers) {
       const authority = this.#authorityOf(id);
       if (authority === undefined) continue;
@@ -129,6 +134,9 @@ export class PrincipalFacts {
       // An authority that a tenant has brought along may not name others' principals.
       if (authority.tenant !== systemScope && authority.tenant !== tenant) return 'foreign-tenant';
       if (known === undefined && authority.registration === 'none') return 'not-registered';
+      // It certifies devices. Or else whoever has its key could be any person here, the administrator too: of those it certifies
+      // only whom somebody has given that very certificate.
+      if (known !== undefined && known.kind !== 'device' && entry === undefined) return 'not-a-device';
     }
     return undefined;
   }
