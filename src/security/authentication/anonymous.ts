@@ -6,7 +6,8 @@ import type { Authenticator, Identity, Verdict } from './authenticator.ts';
 /** `listeners`: only there; empty or absent: everywhere. */
 export type AnonymousPolicy = { readonly roles: readonly string[]; readonly tenant?: string; readonly listeners?: readonly string[] };
 
-const anonymousId = 'anonymous';
+/** Whoever proves to be somebody cannot be this one: sessions and answers belong to ids. */
+export const anonymousId = 'anonymous';
 
 export class AnonymousAuthenticator implements Authenticator {
   readonly method = 'anonymous';

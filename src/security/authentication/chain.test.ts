@@ -15,6 +15,7 @@ import { createSecurity, defaultCertificatePolicy, defaultSecurityLimits } from 
 import type { NodeSecurity, SecurityOptions, SecurityServices } from '../create-security.ts';
 import { hashPassword } from '../password-hash.ts';
 import type { AuthenticationResult, Credentials, ExchangeStep, Principal, Reassessment } from '../security.ts';
+import type { Identity } from './authenticator.ts';
 import { passwordCredentials } from './password-credentials.ts';
 import { pskCredential, type SecretBox } from './psk.ts';
 import { ScramClient } from './testing/scram-client.ts';
@@ -323,4 +324,37 @@ test('an authenticator that throws, or answers twice, opens no door', async (t) 
     name.endsWith('authentications_total') ? [labels?.['reason']] : [],
   );
   assert.ok(reasons.includes('expired-token'));
+});
+
+test('nobody who proves to be somebody is taken for who proves nothing', async (t) => {
+  const { security, registry, credential } = bench(t, { anonymous: { roles: [] } });
+  good(await registry.create('user', 'main', 'anonymous', { roles: ['writer'] }));
+  await credential('anonymous', 'password', await hashPassword(Buffer.from('pw'), random, cheap));
+  assert.equal(await verdict(security, by('anonymous', 'pw')), 'refused');
+  assert.equal(
+    await verdict(security, { ...nobody, certificate: { commonName: 'anonymous', uris: [], fingerprint: fingerprint(1) } }),
+    'refused',
+  );
+  assert.equal(await verdict(security, nobody), 'ok anonymous main/anonymous');
+});
+
+test('an issuer of tokens for devices names no user of the registry', async (t) => {
+  for (const kind of ['device', undefined] as const) {
+    const identity = (id: string): Identity => ({ tenant: 'main', id, kind });
+    const { security, registry } = bench(
+      t,
+      {},
+      {
+        authenticators: [
+          { method: 'jwt', authenticate: ({ username }, answer) => answer({ kind: 'proved', identity: identity(username!) }) },
+        ],
+      },
+    );
+    good(await registry.create('user', 'main', 'ann', { roles: ['admin'] }));
+    assert.equal(await verdict(security, by('ann', 'x')), kind === 'device' ? 'refused' : 'ok user main/ann');
+    const pump = await principal(security, by('pump', 'x'));
+    assert.equal(pump.kind, kind ?? 'application');
+    good(await registry.create('user', 'main', 'pump', {}));
+    assert.equal((await reassess(security, pump)).standing, kind === 'device' ? 'barred' : 'good');
+  }
 });

@@ -8,6 +8,7 @@ import type { Log } from '../../base/log.ts';
 import type { MetricSource, Sample } from '../../base/metrics.ts';
 import type { NowOrLater } from '../../registry/registry.ts';
 import type { Access, AuthenticationResult, Credentials, Exchange, ExchangeStep, Method, Principal, Reassessment } from '../security.ts';
+import { anonymousId } from './anonymous.ts';
 import type { Authenticator, ExchangeVerdict, Identity, MechanismExchange, Verdict } from './authenticator.ts';
 import type { LoginAudit } from './login-audit.ts';
 import { allKnown, whenKnown } from './now-or-later.ts';
@@ -72,6 +73,7 @@ export class AuthenticationChain implements MetricSource {
     const judge = (facts: Facts, proved: Identity): Reassessment => {
       if (facts.standing === 'unknown') return unchanged;
       if (facts.standing === 'barred') return { standing: 'barred' };
+      if (access !== undefined && isAnotherKind(access.method, proved, facts.principal)) return { standing: 'barred' };
       if (isSame(facts.principal, principal)) return unchanged;
       const next = { ...facts.principal, ...(access !== undefined && { access }) };
       this.#proofs.set(next, proved);
@@ -133,13 +135,15 @@ export class AuthenticationChain implements MetricSource {
     });
   }
 
-  #admit({ method, identity, expiresAtMs }: Proof, credentials: Credentials) {
+  #admit({ method, identity, expiresAtMs }: Proof, credentials: Credentials): NowOrLater<Admission> {
+    if (method !== 'anonymous' && identity.id === anonymousId) return { ok: false, reason: 'refused', why: 'reserved-name' };
     const { listener, remoteAddress, secure, certificate, clientId } = credentials;
     const { facts: known, ready } = this.#services;
     const asked = [known.of(identity, certificate, method === 'certificate', remoteAddress), ready(identity.tenant)] as const;
     return whenKnown(allKnown<[Facts, boolean]>(asked), ([facts, isReady]): Admission => {
       if (facts.standing === 'unknown' || !isReady) return { ok: false, reason: 'overloaded', why: 'registry-unavailable' };
       if (facts.standing === 'barred') return { ok: false, reason: 'refused', why: facts.reason };
+      if (isAnotherKind(method, identity, facts.principal)) return { ok: false, reason: 'refused', why: 'another-kind' };
       const access: Access = { listener, remoteAddress, secure, method, certificate };
       const principal: Principal = { ...facts.principal, access };
       this.#proofs.set(principal, identity);
@@ -299,6 +303,14 @@ class ChainExchange implements Exchange {
       this.#judge(verdict, answer);
     });
   }
+}
+
+/**
+ * Others who say that all their peers are devices may not name somebody of the registry who is none: with the name come the roles
+ * that it has there.
+ */
+function isAnotherKind(method: Method, { kind }: Identity, principal: Omit<Principal, 'access'>): boolean {
+  return (method === 'jwt' || method === 'webhook') && kind !== undefined && kind !== principal.kind;
 }
 
 function identityFrom({ tenant, id, kind }: Principal): Identity {
