@@ -68,7 +68,15 @@ test('only where the authority is registered for it, and in its own tenant', asy
   must(await registry.create('tenant', '$system', 'other', {}));
   assert.equal(await join('a', 'other'), 'refused');
   must(await registry.create('application', 'main', 'taken', {}));
-  assert.notEqual(await join('taken'), 'added');
+  assert.equal(await join('taken'), 'refused');
+});
+
+test('a serial number that was given twice adds nobody, and lets nobody in', async (t) => {
+  const { join, registry, events } = await stand(t);
+  assert.equal(await join('a', 'main', foreign.issue('a', { serial: '77' })), 'added');
+  assert.equal(await join('b', 'main', foreign.issue('b', { serial: '77' })), 'refused');
+  assert.equal(must(await registry.get('device', 'main', 'b')), undefined);
+  assert.deepEqual([events.at(-1)!.outcome, events.at(-1)!.details!['reason']], ['failed', 'exists']);
 });
 
 test('not faster than allowed', async (t) => {

@@ -82,7 +82,13 @@ export class JustInTime implements MetricSource {
       },
     ];
     const result = await this.#services.registry.apply(writes, { atomic: true });
-    if (!result.ok && result.error.code === 'exists') return this.#count('there');
+    if (!result.ok && result.error.code === 'exists') {
+      const there = await this.#services.registry.get('device', tenant, id);
+      if (!there.ok) return this.#count('later');
+      if (there.value !== undefined) return this.#count('there');
+      // The name is somebody's who is no device; or the authority has given the serial number twice, and what is not added could be
+      // neither revoked nor disabled.
+    }
     const code: RegistryErrorCode | undefined = result.ok ? undefined : result.error.code;
     this.#services.audit.record({
       actor: { kind: 'principal', tenant, id, method: 'certificate' },
