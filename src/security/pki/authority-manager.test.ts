@@ -90,6 +90,9 @@ test('the issuing authority rotates: old and new are taken until the old is reti
   const safe = await ca.impact({ id: before.activeIssuing! }, {});
   assert.ok(safe.ok && safe.value.cutOff === 0 && safe.value.safeAtMs === undefined);
   assert.ok((await ca.retire(before.activeIssuing!, {}, byTest)).ok);
+  const next = await ca.impact({ what: 'root' }, {});
+  assert.ok(next.ok);
+  assert.deepEqual([next.value.certificates, next.value.cutOff], [2, 2], 'what is worthless already is not counted again');
   const { cert } = old;
   const alone = { ...old, cert: cert.slice(0, cert.indexOf('-----END CERTIFICATE-----') + 26) };
   assert.equal(await handshake(t, bench, pki, alone), false, 'the old one means nothing');

@@ -26,10 +26,9 @@ export async function impactOf(
   const skip = after === undefined ? 0 : Number(after);
   if (!Number.isSafeInteger(skip) || skip < 0) return caFault('invalid', 'This is not where a page has ended.', 'after');
   const most = Math.min(Math.max(1, limit), maxPage);
-  const ends = new Set([
-    id,
-    ...list.all.filter(({ entry }) => list.above(entry.id).some((one) => one.entry.id === id)).map(({ entry }) => entry.id),
-  ]);
+  const below = list.all.filter(({ entry }) => list.above(entry.id).some((one) => one.entry.id === id)).map(({ entry }) => entry.id);
+  // Who was cut off by an earlier retirement is not cut off again.
+  const ends = new Set([id, ...below].filter((one) => list.get(one)?.entry.status !== 'retired'));
   const tenants = new Map<string, Counts>();
   const entries: CutOff[] = [];
   const total: Counts = { certificates: 0, cutOff: 0 };
@@ -60,7 +59,7 @@ export async function impactOf(
   return {
     ok: true,
     value: {
-      authorities: [...ends].filter((one) => list.get(one)?.entry.status !== 'retired'),
+      authorities: [...ends],
       ...total,
       tenants: [...tenants].sort(([a], [b]) => (a < b ? -1 : 1)).map(([tenant, counts]) => ({ tenant, ...counts })),
       entries,
