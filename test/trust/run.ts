@@ -7,11 +7,13 @@ import { parseArgs } from 'node:util';
 
 import { Checks } from '../interop/checks.ts';
 import { cuts } from './cuts.ts';
+import { policies } from './policies.ts';
+import { rotation } from './rotation.ts';
 import { World } from './world.ts';
 
 const overallLimitMs = 180_000;
 
-const topics: Readonly<Record<string, (checks: Checks, world: World) => Promise<void>>> = { cuts };
+const topics: Readonly<Record<string, (checks: Checks, world: World) => Promise<void>>> = { cuts, policies, rotation };
 
 async function main(): Promise<number> {
   const { values } = parseArgs({ options: { topic: { type: 'string' }, only: { type: 'string' } } });
