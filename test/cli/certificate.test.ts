@@ -23,7 +23,7 @@ test('a device is added with its folder; its certificates are listed, held, rele
 
   const list = async (): Promise<{ id: string; status: string; reason?: string }[]> =>
     JSON.parse((await cli('certificate', 'list', '--device', 'pump-7', '--json')).stdout) as { id: string; status: string }[];
-  const [{ id }] = (await list()) as [{ id: string }];
+  const { id } = (await list())[0]!;
   assert.match((await cli('certificate', 'show', id)).stdout, /owner +device main\/pump-7/);
   assert.equal((await cli('certificate', 'revoke', id, '--reason', 'certificateHold')).code, 0);
   assert.deepEqual(

@@ -29,13 +29,16 @@ async function bad(result: Promise<Result>, said: RegExp): Promise<void> {
 
 test('devices are added, shown, found, disabled, enabled and removed', async (t) => {
   const { directory, device } = scratch(t);
-  assert.equal(await good(device('add', 'pump-7', '--label', 'site=berlin', 'floor=3', '--group', 'north')), 'Added main/pump-7.\n');
-  await good(device('add', 'main/pump-8'));
+  assert.equal(
+    await good(device('add', '--no-certificate', 'pump-7', '--label', 'site=berlin', 'floor=3', '--group', 'north')),
+    'Added main/pump-7.\n',
+  );
+  await good(device('add', '--no-certificate', 'main/pump-8'));
   if (process.platform !== 'win32') assert.equal(statSync(join(directory, 'data', 'registry.db')).mode & 0o777, 0o600);
-  await bad(device('add', 'pump-8'), /^Error: There is a device main\/pump-8 already\.$/m);
-  await bad(device('add', 'a/b/c'), /cannot be a device's id/);
-  await bad(device('add', 'nowhere/x'), /no tenant nowhere/);
-  await bad(device('add', 'x', '--label', 'site'), /"site" is no label[^]*write key=value/);
+  await bad(device('add', '--no-certificate', 'pump-8'), /^Error: There is a device main\/pump-8 already\.$/m);
+  await bad(device('add', '--no-certificate', 'a/b/c'), /cannot be a device's id/);
+  await bad(device('add', '--no-certificate', 'nowhere/x'), /no tenant nowhere/);
+  await bad(device('add', '--no-certificate', 'x', '--label', 'site'), /"site" is no label[^]*write key=value/);
 
   const shown = await good(device('show', 'pump-7'));
   assert.match(shown, /^status +active$/m);
@@ -104,7 +107,7 @@ test('a running broker keeps out who was disabled, from the next connect on', as
   const others = ['mqtts', 'ws', 'wss', 'est', 'pki'].map((name) => `${name}: {enabled: false}`).join(', ');
   writeFileSync(file, `listeners: {mqtt: {port: 0}, admin: {port: 0}, ${others}}\n`);
   const password = 'open-sesame-0815';
-  await good(device('add', 'pump-7', '--role', 'device'));
+  await good(device('add', '--no-certificate', 'pump-7', '--role', 'device'));
   assert.equal((await runCli(['device', 'password', 'pump-7', '--data', data], `${password}\n`)).code, 0);
   const served = new Served(['--config', file, '--data', data]);
   t.after(() => served.kill());
@@ -125,7 +128,7 @@ test('a running broker keeps out who was disabled, from the next connect on', as
   assert.equal(await connect(), 0x86, 'as with a wrong password');
   await good(device('enable', 'pump-7'));
   assert.equal(await connect(), 0);
-  await good(device('add', 'pump-8'));
+  await good(device('add', '--no-certificate', 'pump-8'));
   served.signal('SIGTERM');
   assert.equal((await served.ended).code, 0);
   assert.match(await good(device('list')), /^pump-8 /m);

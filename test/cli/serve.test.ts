@@ -76,7 +76,8 @@ test('a first start makes private data and a working administrator; SIGTERM drai
   const served = serve(t, ['--config', config, '--data', data]);
   const port = await served.port('mqtt');
   for (const name of ['mqtts', 'ws', 'wss']) assert.ok((await served.port(name)) > 0);
-  for (const file of ['registry.db', 'pki/seal.key', 'pki/audit.pem', 'pki/server.pem']) assert.equal(statSync(join(data, file)).mode & 0o077, 0, file);
+  for (const file of ['registry.db', 'pki/seal.key', 'pki/audit.pem', 'pki/server.pem'])
+    assert.equal(statSync(join(data, file)).mode & 0o077, 0, file);
 
   const stranger = await connected(port);
   assert.equal(stranger.reason, 0x86);
