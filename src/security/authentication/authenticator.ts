@@ -14,6 +14,8 @@ export type Identity = {
   readonly roles?: readonly string[];
   readonly groups?: readonly string[];
   readonly labels?: Readonly<Record<string, string>>;
+  /** What is stored of the secret that was proved (a hash, a sealed key). Not for logs. When it is gone, so is the proof. */
+  readonly secret?: string;
 };
 
 export type Verdict =

@@ -358,3 +358,51 @@ test('an issuer of tokens for devices names no user of the registry', async (t) 
     assert.equal((await reassess(security, pump)).standing, kind === 'device' ? 'barred' : 'good');
   }
 });
+
+test('who came in by a secret that has been replaced may not stay', async (t) => {
+  const { security, registry, options, credential } = bench(t);
+  good(await registry.create('device', 'main', 'pump', {}));
+  const hashes = await Promise.all(['one', 'two', 'three'].map((password) => hashPassword(Buffer.from(password), random, cheap)));
+  await credential('pump', 'password', hashes[0]!, 'a');
+  await credential('pump', 'password', hashes[1]!, 'b');
+  const [one, two] = [await principal(security, by('pump', 'one')), await principal(security, by('pump', 'two'))];
+  good(await registry.update('device', 'main', 'pump', { groups: ['g'] }));
+  const next = await reassess(security, one);
+  assert.ok(next.standing === 'good' && next.principal !== one);
+  good(await registry.update('credential', 'main', 'a', { secret: hashes[2]! }));
+  assert.deepEqual(await Promise.all([one, next.principal, two].map(async (each) => (await reassess(security, each)).standing)), [
+    'barred',
+    'barred',
+    'good',
+  ]);
+  const conf = await principal(security, by('conf', 'configured'));
+  await security.reload({ ...options, users: [{ name: 'conf', roles: ['writer'], passwordHash: hashes[0]! }] });
+  assert.equal((await reassess(security, conf)).standing, 'barred');
+  good(await registry.create('device', 'main', 'meter', {}));
+  const owner = { kind: 'device', id: 'meter' } as const;
+  await credential('meter', 'psk', pskCredential(Buffer.alloc(16, 1), box, 'main', owner));
+  const meter = await principal(security, { ...nobody, pskIdentity: 'meter' });
+  assert.equal((await reassess(security, meter)).standing, 'good');
+  good(await registry.update('credential', 'main', 'meter-psk', { secret: pskCredential(Buffer.alloc(16, 2), box, 'main', owner) }));
+  assert.equal((await reassess(security, meter)).standing, 'barred');
+  for (const { type, secret } of await passwordCredentials('long enough', random, cheap)) await credential('meter', type, secret);
+  const client = new ScramClient('meter', 'long enough');
+  const exchange = security.startExchange('SCRAM-SHA-256', nobody)!;
+  const step = (data: Uint8Array): Promise<ExchangeStep> => new Promise((resolve) => exchange.step(data, resolve));
+  const challenge = await step(client.first());
+  assert.ok(challenge.kind === 'challenge');
+  const done = await step(client.final(challenge.data));
+  assert.ok(done.kind === 'done');
+  assert.equal((await reassess(security, done.principal)).standing, 'good');
+  assert.doesNotMatch(inspect(done.principal, { depth: 9 }), /secret/);
+  const [, scram] = await passwordCredentials('another one', random, cheap);
+  good(await registry.update('credential', 'main', 'meter-scram-sha-256', { secret: scram!.secret }));
+  assert.equal((await reassess(security, done.principal)).standing, 'barred');
+  const late = new ScramClient('meter', 'another one');
+  const slow = security.startExchange('SCRAM-SHA-256', nobody)!;
+  const asked = await new Promise<ExchangeStep>((resolve) => slow.step(late.first(), resolve));
+  assert.ok(asked.kind === 'challenge');
+  good(await registry.remove('credential', 'main', 'meter-scram-sha-256'));
+  const ended = await new Promise<ExchangeStep>((resolve) => slow.step(late.final(asked.data), resolve));
+  assert.equal(ended.kind, 'failed', 'by a password that was taken away in the middle of the exchange');
+});

@@ -8,7 +8,7 @@ import { PasswordGate, type GateLimits } from '../password-gate.ts';
 import { maxPasswordBytes, verifyPassword, type PasswordHash } from '../password-hash.ts';
 import type { Access, Credentials } from '../security.ts';
 import { VerifiedCredentials } from '../verified-credentials.ts';
-import { hashesOf, type Account, type Accounts, type FoundHash } from './accounts.ts';
+import { hashesOf, type Account, type Accounts, type FoundHash, type Secret } from './accounts.ts';
 import type { Attempts, Claim } from './attempts.ts';
 import { claimOf } from './attempts.ts';
 import type { Authenticator, Identity, Verdict } from './authenticator.ts';
@@ -79,7 +79,7 @@ export class PasswordAuthenticator implements Authenticator, MetricSource {
       const current = account?.secrets.find(({ text }) => text === secret);
       if (account === undefined || current === undefined) return undefined;
       this.#remembered++;
-      return proved(account, current.expiresAtMs);
+      return proved(account, current);
     });
   }
 
@@ -123,7 +123,7 @@ export class PasswordAuthenticator implements Authenticator, MetricSource {
     }
     attempts.succeeded(claim);
     this.#verified.put(token, secret.text, claim.address);
-    return proved(current, secret.expiresAtMs);
+    return proved(current, secret);
   }
 
   /** The one that matches; as much work when none does as for the account with most hashes. */
@@ -150,8 +150,8 @@ export class PasswordAuthenticator implements Authenticator, MetricSource {
     return { kind: 'overloaded' };
   }
 
-  reassess({ tenant, id }: Identity, _access: Access): NowOrLater<Identity | 'barred' | 'unknown'> {
-    return stillThere(this.#services.accounts.find(tenant, id, 'password'));
+  reassess(identity: Identity, _access: Access): NowOrLater<Identity | 'barred' | 'unknown'> {
+    return stillThere(identity, this.#services.accounts.find(identity.tenant, identity.id, 'password'));
   }
 
   /** After the configuration has changed. */
@@ -174,11 +174,21 @@ export class PasswordAuthenticator implements Authenticator, MetricSource {
   }
 }
 
-function proved({ identity }: Account, expiresAtMs: number | undefined): Verdict {
-  return { kind: 'proved', identity, ...(expiresAtMs !== undefined && { expiresAtMs }) };
+function proved({ identity }: Account, { text: secret, expiresAtMs }: Secret): Verdict {
+  return { kind: 'proved', identity: { ...identity, secret }, ...(expiresAtMs !== undefined && { expiresAtMs }) };
 }
 
-/** For reassess: an account that has lost its last secret of the type by which somebody came in has lost that somebody, too. */
-export function stillThere(found: NowOrLater<Account | undefined | 'unavailable'>): NowOrLater<Identity | 'barred' | 'unknown'> {
-  return whenKnown(found, (account) => (account === 'unavailable' ? 'unknown' : (account?.identity ?? 'barred')));
+/**
+ * For reassess: an account that has lost the secret by which somebody came in has lost that somebody, too. Who sets a new one
+ * because the old one is known to others does not want them to stay.
+ */
+export function stillThere(
+  { secret }: Identity,
+  found: NowOrLater<Account | undefined | 'unavailable'>,
+): NowOrLater<Identity | 'barred' | 'unknown'> {
+  return whenKnown(found, (account) => {
+    if (account === 'unavailable') return 'unknown';
+    if (account === undefined || !account.secrets.some(({ text }) => text === secret)) return 'barred';
+    return { ...account.identity, secret: secret! };
+  });
 }

@@ -86,8 +86,8 @@ export class PskAuthenticator implements Authenticator, Pick<PskKeys, 'pskKey'>,
     const judge = (found: Account | undefined | 'unavailable'): Verdict => {
       if (found === 'unavailable') return { kind: 'overloaded' };
       if (found === undefined) return { kind: 'refused', reason: 'key-removed' };
-      const expiresAtMs = found.secrets[0]?.expiresAtMs;
-      return { kind: 'proved', identity: found.identity, ...(expiresAtMs !== undefined && { expiresAtMs }) };
+      const { text: secret, expiresAtMs } = found.secrets[0]!;
+      return { kind: 'proved', identity: { ...found.identity, secret }, ...(expiresAtMs !== undefined && { expiresAtMs }) };
     };
     const found = this.#accounts.find(named.tenant, named.name, 'psk');
     if (!(found instanceof Promise)) return answer(judge(found));
@@ -97,8 +97,8 @@ export class PskAuthenticator implements Authenticator, Pick<PskKeys, 'pskKey'>,
     );
   }
 
-  reassess({ tenant, id }: Identity, _access: Access): NowOrLater<Identity | 'barred' | 'unknown'> {
-    return stillThere(this.#accounts.find(tenant, id, 'psk'));
+  reassess(identity: Identity, _access: Access): NowOrLater<Identity | 'barred' | 'unknown'> {
+    return stillThere(identity, this.#accounts.find(identity.tenant, identity.id, 'psk'));
   }
 
   *metrics(): Iterable<Sample> {

@@ -8,9 +8,10 @@
 import { timingSafeEqual } from 'node:crypto';
 import type { MetricSource, Sample } from '../../base/metrics.ts';
 import type { Random } from '../../base/random.ts';
+import { accountKey } from '../../message/names.ts';
 import type { NowOrLater } from '../../registry/registry.ts';
 import type { Access, Credentials } from '../security.ts';
-import type { Account, Accounts } from './accounts.ts';
+import type { Account, Accounts, Secret } from './accounts.ts';
 import { claimOf, type Attempts, type Claim } from './attempts.ts';
 import type { Authenticator, ExchangeVerdict, Identity, MechanismExchange, Verdict } from './authenticator.ts';
 import { stillThere } from './password.ts';
@@ -53,8 +54,8 @@ export class ScramAuthenticator implements Authenticator, MetricSource {
     return new ScramExchange(this.#services, credentials);
   }
 
-  reassess({ tenant, id }: Identity, _access: Access): NowOrLater<Identity | 'barred' | 'unknown'> {
-    return stillThere(this.#services.accounts.find(tenant, id, 'scram-sha-256'));
+  reassess(identity: Identity, _access: Access): NowOrLater<Identity | 'barred' | 'unknown'> {
+    return stillThere(identity, this.#services.accounts.find(identity.tenant, identity.id, 'scram-sha-256'));
   }
 
   *metrics(): Iterable<Sample> {
@@ -69,7 +70,7 @@ type Asked = {
   readonly claim: Claim;
   readonly account: Account | undefined;
   readonly credential: ScramCredential;
-  readonly expiresAtMs: number | undefined;
+  readonly secret: Secret | undefined;
   readonly first: ClientFirst;
   readonly nonce: string;
   readonly serverFirst: string;
@@ -99,8 +100,25 @@ class ScramExchange implements MechanismExchange {
         }
         return this.#begin(data ?? new Uint8Array(0), answer);
       case 'asked':
-        return answer(this.#finish(data ?? new Uint8Array(0), state));
+        return this.#confirm(this.#finish(data ?? new Uint8Array(0), state), answer);
     }
+  }
+
+  /** The account may have changed since the exchange began: what counts is how it is now. */
+  #confirm(verdict: ExchangeVerdict, answer: Answer): void {
+    if (verdict.kind !== 'done') return answer(verdict);
+    const { tenant, id } = verdict.identity;
+    const judge = (now: Identity | 'barred' | 'unknown'): ExchangeVerdict => {
+      if (now === 'unknown') return { kind: 'failed', reason: 'overloaded' };
+      if (now === 'barred') return { kind: 'failed', reason: 'wrong-password', account: accountKey(tenant, id) };
+      return { ...verdict, identity: now };
+    };
+    const still = stillThere(verdict.identity, this.#services.accounts.find(tenant, id, 'scram-sha-256'));
+    if (!(still instanceof Promise)) return answer(judge(still));
+    still.then(
+      (now) => answer(judge(now)),
+      () => answer({ kind: 'failed', reason: 'overloaded' }),
+    );
   }
 
   #begin(data: Uint8Array, answer: Answer): void {
@@ -133,8 +151,7 @@ class ScramExchange implements MechanismExchange {
     const shown = credential ?? this.#fake(claim);
     const nonce = first.nonce + Buffer.from(this.#services.random.bytes(nonceBytes)).toString('base64');
     const serverFirst = `r=${nonce},s=${Buffer.from(shown.salt).toString('base64')},i=${shown.iterations}`;
-    const expiresAtMs = secret?.expiresAtMs;
-    this.#state = { kind: 'asked', claim, account, credential: shown, expiresAtMs, first, nonce, serverFirst };
+    this.#state = { kind: 'asked', claim, account, credential: shown, secret, first, nonce, serverFirst };
     return { kind: 'challenge', data: Buffer.from(serverFirst) };
   }
 
@@ -146,7 +163,7 @@ class ScramExchange implements MechanismExchange {
   }
 
   #finish(data: Uint8Array, asked: Asked): ExchangeVerdict {
-    const { claim, account, credential, first, nonce, serverFirst, expiresAtMs } = asked;
+    const { claim, account, credential, first, nonce, serverFirst, secret } = asked;
     const { attempts } = this.#services;
     const final = readClientFinal(data);
     if (typeof final === 'string') return { kind: 'failed', reason: final };
@@ -164,9 +181,9 @@ class ScramExchange implements MechanismExchange {
     attempts.succeeded(claim);
     return {
       kind: 'done',
-      identity: account.identity,
+      identity: { ...account.identity, secret: secret!.text },
       data: Buffer.from(`v=${hmac(credential.serverKey, message).toString('base64')}`),
-      ...(expiresAtMs !== undefined && { expiresAtMs }),
+      ...(secret!.expiresAtMs !== undefined && { expiresAtMs: secret!.expiresAtMs }),
     };
   }
 }
