@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
+import { connect } from 'node:net';
+import { until } from '../../../../test/harness/net/stand.ts';
 import { silentLog } from '../../../base/log.ts';
 import { noAudit } from '../../audit/audit.ts';
 import { madeRoot } from '../testing/made-certificates.ts';
@@ -17,7 +19,7 @@ const root = madeRoot('Root');
 const issuing = root.issue('Issuing', { authority: 0 });
 const id = issuing.facts.keyId;
 
-async function stand(t: TestContext, requestsPerSecond = 1000) {
+async function stand(t: TestContext, requestsPerSecond = 1000, idleMs?: number) {
   const { registry, clock } = await openedRegistry(t);
   const authorities = new OwnAuthorities(new TestPki().add(issuing).add(root, { role: 'root', hasKey: false }));
   const common = { authorities, registry, clock, log: silentLog };
@@ -25,7 +27,8 @@ async function stand(t: TestContext, requestsPerSecond = 1000) {
   const crlSettings = { intervalMs: 1e6, validityMs: 2e6, maxEntries: 100, publicUrl: undefined };
   const crls = new CrlPublisher({ ...common, numbers, audit: noAudit, settings: crlSettings });
   const ocsp = new OcspResponder({ ...common, settings: { validityMs: 60_000, cacheEntries: 10, signing: 4 } });
-  const settings = { connections: 10, requestsPerSecond, requestsPerSecondPerAddress: requestsPerSecond, ocspRequestBytes: 512 };
+  const rates = { requestsPerSecond, requestsPerSecondPerAddress: requestsPerSecond };
+  const settings = { connections: 10, ...rates, ocspRequestBytes: 512, ...(idleMs !== undefined && { idleMs }) };
   const server = new PkiServer({ authorities, crls, ocsp, clock, log: silentLog, settings });
   const port = await server.listen({ name: 'pki', host: '127.0.0.1', port: 0 });
   t.after(async () => {
@@ -37,7 +40,7 @@ async function stand(t: TestContext, requestsPerSecond = 1000) {
   const device = issuing.issue('device');
   must(await registry.create('certificate', 'main', device.fingerprint, fieldsOf(device)));
   const ask = (path: string, init: RequestInit = {}) => fetch(`http://127.0.0.1:${port}${path}`, init);
-  return { registry, crls, ask, device, server };
+  return { registry, crls, ask, device, server, port };
 }
 
 const bytes = async (response: Response): Promise<Buffer> => Buffer.from(await response.arrayBuffer());
@@ -83,6 +86,27 @@ test('OCSP by POST and by GET', async (t) => {
   assert.equal((await bytes(await post(Buffer.from('nonsense')))).at(-1), 1);
   assert.equal((await post(question, 'text/plain')).status, 415);
   assert.equal((await post(Buffer.alloc(513))).status, 413);
+});
+
+test('one address does not hold all connections, and none for ever', async (t) => {
+  const opened = (port: number, many: number) => {
+    const counts = { closed: 0 };
+    const sockets = Array.from({ length: many }, () => connect(port, '127.0.0.1'));
+    for (const each of sockets) {
+      each
+        .on('error', () => {})
+        .once('close', () => counts.closed++)
+        .resume();
+    }
+    t.after(() => sockets.forEach((each) => each.destroy()));
+    return counts;
+  };
+  const many = opened((await stand(t)).port, 10);
+  await until(() => many.closed === 5);
+  const { port, ask } = await stand(t, 1000, 50);
+  const idle = opened(port, 3);
+  await until(() => idle.closed === 3);
+  assert.equal((await ask('/ca.pem')).status, 200);
 });
 
 test('whoever asks too often is told so', async (t) => {

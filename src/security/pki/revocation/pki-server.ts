@@ -3,11 +3,12 @@
 
 import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { Clock } from '../../../base/clock.ts';
 import type { Log } from '../../../base/log.ts';
 import type { MetricSource, Sample } from '../../../base/metrics.ts';
 import { UserError } from '../../../base/user-error.ts';
+import { addressKey } from '../../lockout.ts';
 import type { CrlPublisher } from './crl-publisher.ts';
 import type { OcspResponder } from './ocsp-responder.ts';
 import type { OwnAuthorities } from './own-authorities.ts';
@@ -18,6 +19,8 @@ export type PkiServerSettings = {
   readonly requestsPerSecond: number;
   readonly requestsPerSecondPerAddress: number;
   readonly ocspRequestBytes: number;
+  /** A connection on which nothing moves for this time is closed, also when it is the peer that does not read; absent: 30 seconds. */
+  readonly idleMs?: number;
 };
 
 export type PkiServerServices = {
@@ -38,6 +41,9 @@ type Found = {
 };
 
 const timeouts = { headersTimeout: 10_000, requestTimeout: 10_000, keepAliveTimeout: 5000 };
+const usualIdleMs = 30_000;
+/** Of all connections one address may have so many: one over two. */
+const shareOfAddress = 2;
 const maxPathLength = 8192;
 const certificateAgeMs = 3_600_000;
 const types = {
@@ -55,6 +61,7 @@ export class PkiServer implements MetricSource {
   readonly #counts = new Map<number, number>();
   /** Of lists, by their bytes: they are large and change rarely. */
   readonly #tags = new WeakMap<Uint8Array, string>();
+  readonly #connections = new Map<string, number>();
   #bytes = 0;
 
   constructor(services: PkiServerServices) {
@@ -66,7 +73,11 @@ export class PkiServer implements MetricSource {
   /** Returns the port. @throws UserError when the address cannot be listened on */
   async listen({ name, host, port }: { readonly name: string; readonly host: string; readonly port: number }): Promise<number> {
     const server = createServer({ ...timeouts, maxHeaderSize: 16 * 1024 });
-    server.maxConnections = this.#services.settings.connections;
+    const { connections, idleMs = usualIdleMs } = this.#services.settings;
+    server.maxConnections = connections;
+    // Node's other time-outs end with the request: who does not read the answer would stay for ever.
+    server.timeout = idleMs;
+    server.prependListener('connection', (socket) => this.#count(socket, Math.ceil(connections / shareOfAddress)));
     server.on('request', (request, response) => {
       response.once('close', () => this.#counts.set(response.statusCode, (this.#counts.get(response.statusCode) ?? 0) + 1));
       void this.#serve(request, response);
@@ -105,6 +116,22 @@ export class PkiServer implements MetricSource {
       yield { name: 'heliograph_pki_public_requests_total', help, type: 'counter', labels: { status: String(status) }, value };
     }
     yield { name: 'heliograph_pki_public_sent_bytes_total', help: 'Public material sent.', type: 'counter', value: this.#bytes };
+  }
+
+  /** Nobody shall keep the others from learning what is revoked by holding all connections. */
+  #count(socket: Socket, mostOfAddress: number): void {
+    const address = addressKey(socket.remoteAddress ?? '');
+    const open = this.#connections.get(address) ?? 0;
+    if (open >= mostOfAddress) {
+      socket.destroy();
+      return;
+    }
+    this.#connections.set(address, open + 1);
+    socket.once('close', () => {
+      const left = this.#connections.get(address)! - 1;
+      if (left === 0) this.#connections.delete(address);
+      else this.#connections.set(address, left);
+    });
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
