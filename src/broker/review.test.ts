@@ -134,6 +134,28 @@ describe('who may not stay', () => {
     assert.deepEqual(result, { sessions: 1, cut: 0, subscriptions: 0 });
   });
 
+  test('an answer about an earlier proof does not undo a later one', async () => {
+    const { t } = await start();
+    const before: Principal = { ...device('a').principal, roles: ['old'] };
+    const a = t.connect('a', { principal: before });
+    const asked: [Principal, (result: Reassessment) => void][] = [];
+    let result: ReviewResult | undefined;
+    t.broker.review(
+      {},
+      (principal, given) => void asked.push([principal, given]),
+      (given) => (result = given),
+    );
+    const renewed: Principal = { ...before, roles: [] };
+    a.session!.renew(renewed);
+    asked[0]![1]({ standing: 'good', principal: { ...before } });
+    assert.equal(a.session!.principal, renewed);
+    assert.equal(asked[1]![0], renewed, 'it is asked about anew');
+    assert.equal(result, undefined);
+    asked[1]![1]({ standing: 'barred' });
+    assert.equal(a.closed, 'administrative');
+    assert.deepEqual(result, { sessions: 1, cut: 1, subscriptions: 0 });
+  });
+
   test('thousands are looked at a few at a time', async () => {
     const { t, security } = await start();
     for (let i = 0; i < 900; i++) t.connect(`c${i}`, device(`d${i}`));

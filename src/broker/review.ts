@@ -81,11 +81,18 @@ export class Review {
     const { attachment } = session;
     if (attachment === undefined) return;
     this.#sessions++;
+    this.#askOf(session, attachment);
+  }
+
+  #askOf(session: ClientSession, attachment: Attachment): void {
+    const { principal } = session;
     this.#unanswered++;
     let isLater = false;
-    this.#reassess(session.principal, (result) => {
+    this.#reassess(principal, (result) => {
       this.#unanswered--;
-      this.#answered(session, attachment, result);
+      // It has proved anew who it is: what was true of the earlier proof must not come back.
+      if (session.attachment === attachment && session.principal !== principal) this.#askOf(session, attachment);
+      else this.#answered(session, attachment, result);
       if (isLater) this.#goOn();
     });
     isLater = true;
