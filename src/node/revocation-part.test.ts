@@ -85,7 +85,21 @@ async function running(t: TestContext) {
       client.destroy();
     }
   };
-  return { post, get, connects };
+  /** Connected on mqtts; `ended` once the broker has ended it. */
+  const stays = async (identity: Identity): Promise<{ ended: boolean }> => {
+    const endpoint = { transport: 'tls', host: '127.0.0.1', port: portOf('mqtts'), path: '' } as const;
+    const seen = { ended: false };
+    const client = new MqttClient({
+      endpoint,
+      tls: { insecure: true, ...identity },
+      onMessage: () => {},
+      onEnd: () => (seen.ended = true),
+    });
+    atEnd(t, () => client.destroy());
+    await client.connect();
+    return seen;
+  };
+  return { post, get, connects, stays };
 }
 
 const deviceOf = ({ certificate, chain, privateKey }: Issued): Identity => ({ cert: certificate + chain, key: privateKey });
@@ -121,7 +135,7 @@ test('a revoked device is refused at the handshake of every listener, and lists 
 });
 
 test('a device of a registered factory is added, asked for at its factory, and means nothing when that is retired', async (t) => {
-  const { post, connects } = await running(t);
+  const { post, connects, stays } = await running(t);
   const factory = madeRoot('Factory');
   const robot = factory.issue('robot-1', { uris: ['heliograph:main/robot-1'] });
   const identity: Identity = { cert: robot.pem, key: robot.keyPem };
@@ -172,6 +186,8 @@ test('a device of a registered factory is added, asked for at its factory, and m
   assert.equal(await isThere(), true, 'it was added');
   const other = factory.issue('robot-2', { uris: ['heliograph:main/robot-2'] });
   assert.equal(await connects({ cert: other.pem, key: other.keyPem }), true);
+  const connection = await stays(identity);
   await post(`/authorities/${authority.id}/retire`, { force: true });
+  await until(async () => connection.ended, 'who is connected is cut off');
   await until(async () => !(await connects(identity)), 'it is let in no more');
 });

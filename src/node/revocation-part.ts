@@ -132,7 +132,7 @@ function trustedBy({ pki, keystore, log }: Rooms): TrustedAuthority[] {
   };
   const registered = (pki?.authorities ?? []).map((one) => ({ ...one, rank: rankOf(one) }));
   for (const one of registered.filter(({ rank }) => rank < 2).sort((a, b) => a.rank - b.rank)) add(one.certificate, one);
-  const files = keystore.material.clientAuthorities.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+  const files = keystore.material.operatorAuthorities.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
   for (const pem of files) add(pem, { tenant: systemScope, role: 'operator', status: 'active' });
   for (const one of registered.filter(({ rank }) => rank === 2)) add(one.certificate, one);
   return trusted;

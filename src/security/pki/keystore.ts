@@ -54,6 +54,8 @@ export type TlsMaterial = {
   readonly servers: readonly ServerCertificate[];
   /** PEM: who may issue client certificates. */
   readonly clientAuthorities: string;
+  /** Those of them that the configuration names, of which the registry knows nothing. PEM; may be empty. */
+  readonly operatorAuthorities: string;
 };
 
 /**
@@ -114,7 +116,11 @@ export class Keystore implements MetricSource {
       ...servers.map(({ source, notAfterMs }) => ({ name: files.certificates.length === 0 ? 'server' : source, notAfterMs })),
     ];
     if (clients !== undefined) this.#expiries.push({ name: 'client authorities', notAfterMs: clients.notAfterMs });
-    const next: TlsMaterial = { servers, clientAuthorities: clients?.pem ?? this.#services.pki.clientAnchors.join('') };
+    const next: TlsMaterial = {
+      servers,
+      clientAuthorities: clients?.pem ?? this.#services.pki.clientAnchors.join(''),
+      operatorAuthorities: clients?.pem ?? '',
+    };
     if (!isSame(this.#material, next)) this.#material = next;
   }
 
