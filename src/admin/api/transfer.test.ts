@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { TestApi } from './testing/test-api.ts';
+import type { AuditEvent } from '../../security/audit/audit.ts';
+import { localCaller } from './caller.ts';
+import type { ApiServices } from './services.ts';
+import { routesAsData, TestApi } from './testing/test-api.ts';
 
 const jsonl = { headers: { 'content-type': 'application/x-ndjson' } };
 const csv = { headers: { 'content-type': 'text/csv' } };
@@ -64,4 +67,29 @@ test('a row gives no rights that who imports does not have', async (t) => {
   assert.match(text, /"accepted":2,"refused":1/);
   const made = api.registry.get('device', 'main', 'a');
   assert.ok(made.ok && made.value === undefined);
+});
+
+test('an import that nobody listens to comes to its end, and onto the record', async (t) => {
+  const api = await TestApi.open(t);
+  const { promise: ended, resolve: end } = Promise.withResolvers<void>();
+  const route = routesAsData().find(({ operation }) => operation === 'importDevices')!;
+  const pieces = async function* (): AsyncGenerator<Uint8Array> {
+    yield Buffer.from('{"id":"first"}\n');
+    for (let i = 0; i < 10; i++) yield Buffer.from('nonsense\n'.repeat(1000));
+    end();
+  };
+  const audit = Promise.withResolvers<AuditEvent>();
+  const services = {
+    registry: api.registry,
+    settings: () => api.settings,
+    audit: { record: audit.resolve },
+  } as unknown as ApiServices;
+  const input = { params: undefined, query: {}, body: undefined, file: pieces() } as never;
+  const answer = await route.handle(input, { caller: localCaller, tenant: 'main', from: '', ifMatch: undefined, services });
+  assert.ok('stream' in answer && answer.stream !== undefined);
+  const reader = answer.stream[Symbol.asyncIterator]();
+  await reader.next();
+  await reader.return?.(undefined);
+  await ended;
+  assert.deepEqual((await audit.promise).details, { rows: 10_001, accepted: 1, refused: 10_000 });
 });

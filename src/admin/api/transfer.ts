@@ -5,7 +5,7 @@ import type { Registry, Write } from '../../registry/registry.ts';
 import { refusal } from '../../registry/registry.ts';
 import { exportDevices } from '../../registry/transfer/export-devices.ts';
 import { importDevices, type FileFormat, type ImportOutcome } from '../../registry/transfer/import-devices.ts';
-import { grantForbidden } from './grants.ts';
+import { changeForbidden, grantForbidden, type Facts } from './grants.ts';
 import { route, type Answer, type Call, type RouteSpec } from './route.ts';
 import { choice, object } from './schemas.ts';
 
@@ -47,15 +47,17 @@ async function* imported(file: AsyncIterable<Uint8Array>, wanted: Wanted, call: 
   let wake = (): void => {};
   let toldRows = 0;
   const tell = (line: object): void => {
+    if (isLeft) return;
     waiting.push(`${JSON.stringify(line)}\n`);
     wake();
   };
   let outcome: ImportOutcome | undefined;
   let drained = (): void => {};
+  let isLeft = false;
   // Who does not read what is told does not get to send more: refused rows must not fill the memory.
   const paced = async function* (): AsyncGenerator<Uint8Array> {
     for await (const piece of file) {
-      while (waiting.length > maxWaitingLines) await new Promise<void>((resolve) => (drained = resolve));
+      while (waiting.length > maxWaitingLines && !isLeft) await new Promise<void>((resolve) => (drained = resolve));
       yield piece;
     }
   };
@@ -73,12 +75,18 @@ async function* imported(file: AsyncIterable<Uint8Array>, wanted: Wanted, call: 
     record(call, found);
     tell({ done: { ...found, error: found.error?.message } });
   });
-  while (outcome === undefined || waiting.length > 0) {
-    if (waiting.length === 0) await new Promise<void>((resolve) => (wake = resolve));
-    yield waiting.splice(0).join('');
+  try {
+    while (outcome === undefined || waiting.length > 0) {
+      if (waiting.length === 0) await new Promise<void>((resolve) => (wake = resolve));
+      yield waiting.splice(0).join('');
+      drained();
+    }
+    await running;
+  } finally {
+    // Nobody reads on: what was done must come to its end all the same, and onto the record.
+    isLeft = true;
     drained();
   }
-  await running;
 }
 
 function record({ caller, from, tenant, services }: Call, { rows, accepted, refused, error }: ImportOutcome): void {
@@ -89,17 +97,10 @@ function record({ caller, from, tenant, services }: Call, { rows, accepted, refu
 
 /** A row must not do what the same device, added alone, would not be allowed. */
 function guarded(call: Call): Pick<Registry, 'apply'> {
-  const { registry, settings } = call.services;
-  const faultOf = (write: Write): string | undefined => {
-    if (write.do === 'remove' || write.kind !== 'device') return undefined;
-    const { roles } = write.fields;
-    if (!Array.isArray(roles) || roles.length === 0) return undefined;
-    if (settings().separationOfDuties) return 'gives roles, which wants a second person: add it without, then ask for its roles';
-    return grantForbidden(roles as readonly string[], call)?.detail;
-  };
+  const { registry } = call.services;
   return {
     async apply(writes, options) {
-      const faults = writes.map(faultOf);
+      const faults = await Promise.all(writes.map(async (write) => rowFault(write, call)));
       if (faults.every((fault) => fault === undefined)) return registry.apply(writes, options);
       const good = writes.filter((_write, i) => faults[i] === undefined);
       const applied = good.length === 0 ? { ok: true as const, value: [] } : await registry.apply(good, options);
@@ -108,6 +109,31 @@ function guarded(call: Call): Pick<Registry, 'apply'> {
       return { ok: true, value: faults.map((fault) => (fault === undefined ? results.next().value! : refusal('invalid', fault))) };
     },
   };
+}
+
+async function rowFault(write: Write, call: Call): Promise<string | undefined> {
+  if (write.do === 'remove' || write.kind !== 'device') return undefined;
+  const { registry, settings } = call.services;
+  const given = write.fields as Partial<Facts>;
+  if (Array.isArray(given.roles) && given.roles.length > 0) {
+    if (settings().separationOfDuties) return 'gives roles, which wants a second person: add it without, then ask for its roles';
+    const forbids = grantForbidden(given.roles, call);
+    if (forbids !== undefined) return forbids.detail;
+  }
+  if (!hasPlainFacts(given)) return undefined;
+  const found = write.do === 'put' ? await registry.get('device', write.tenant, write.id) : undefined;
+  if (found?.ok === false) return found.error.message;
+  const before = found?.value;
+  const { roles = [], groups = [], labels = {} } = { ...before, ...given };
+  return changeForbidden('device', before, { id: write.id, roles, groups, labels }, false, call)?.detail;
+}
+
+/** Whether something is given by which policies go; what is not of its type the registry refuses. */
+function hasPlainFacts({ roles, groups, labels }: Partial<Facts>): boolean {
+  const isNames = (given: unknown): boolean =>
+    given === undefined || (Array.isArray(given) && given.every((each) => typeof each === 'string'));
+  if (!isNames(roles) || !isNames(groups) || (labels !== undefined && (typeof labels !== 'object' || labels === null))) return false;
+  return roles !== undefined || groups !== undefined || labels !== undefined;
 }
 
 const takeOut = route({
