@@ -14,6 +14,7 @@ import { verifyAudit } from '../security/audit/verify-audit.ts';
 import { maxPskBytes, minPskBytes, pskCredential } from '../security/authentication/psk.ts';
 import { passwordCredentials, passwordFault } from '../security/authentication/password-credentials.ts';
 import { EnrolmentTokens } from '../security/pki/enrolment/enrolment-tokens.ts';
+import { mayEver, mightAllow } from '../security/policy/management-rights.ts';
 import { policyFaults } from '../security/policy/policy-document.ts';
 import { explainAccess, explainOffline } from './explain-access.ts';
 import { auditPath } from './paths.ts';
@@ -39,7 +40,7 @@ export function apiServicesOf(rooms: Rooms, config: () => Config, status: () => 
       return { ...found, ledger: { ...found.ledger, imbalance: imbalanceOf(found.ledger) } };
     },
     auditReader: auditReader(audit.directory, registry, () => audit.flushed()),
-    allows: (principal, action, topic) => rooms.authorization.allows(principal, action, topic),
+    allows: (principal, permission) => mayEver(rooms.authorization.explain(principal, 'manage', permission)),
     broker: () => rooms.broker.management,
     pki: () => rooms.pki,
     ca: () => rooms.ca,
@@ -60,6 +61,7 @@ function everywhere({ config, ...own }: Own): ApiServices {
     enrolments: () => tokens,
     settings: () => config().admin,
     policyFaults,
+    mightAllow,
     pskSecret: (key, tenant, owner) => pskSecret(config(), own, key, tenant, owner),
     passwordCredentials: (password) => credentialsOf(password, own.random),
     config: () => shownConfig(config()),

@@ -5,7 +5,7 @@ import { Type } from 'typebox';
 import { systemScope } from '../../registry/entries.ts';
 import type { CaFault, CaFaultCode, CaManagement, CaResult, By } from '../../security/pki/ca-management.ts';
 import { keyAlgorithms } from '../../security/pki/pki.ts';
-import { grantForbidden } from './grants.ts';
+import { grantForbidden, newDeviceForbidden } from './grants.ts';
 import { noNode, notFound, Problem } from './problem.ts';
 import { created, ok, route, type Answer, type Call, type RouteSpec } from './route.ts';
 import { choice, maxIdLength, moment, object, pageQuery } from './schemas.ts';
@@ -240,7 +240,7 @@ const register = route({
   answers: { 201: { description: 'Noted; not trusted yet.', schema: object({ authority, nonce: Type.String() }) } },
   audit: { action: 'authority.register', target: (_input, tenant) => `authority/${tenant}`, byCallee: true },
   duty: { summary: (_input, tenant) => `Register an authority in the tenant ${tenant}` },
-  forbids: ({ body }, call) => grantForbidden(body.roles, call),
+  forbids: ({ body }, call) => grantForbidden(body.roles, call) ?? newDeviceForbidden(body, call),
   handle: ({ body }, call) =>
     asked(
       call,

@@ -2,7 +2,7 @@
 
 import { Type } from 'typebox';
 import type { EnrolmentFault } from '../../security/pki/enrolment/enrolment.ts';
-import { grantForbidden } from './grants.ts';
+import { grantForbidden, newDeviceForbidden } from './grants.ts';
 import { noNode, Problem } from './problem.ts';
 import { created, done, ok, route, type RouteSpec } from './route.ts';
 import { choice, id, idParams, maxIdLength, moment, object, pageOf, pageQuery, tenantName } from './schemas.ts';
@@ -105,7 +105,7 @@ const create = route({
     summary: ({ body }, tenant) =>
       `Make an enrolment token in ${tenant} that gives new devices the roles ${body.newDevices?.roles.join(', ')}`,
   },
-  forbids: ({ body }, call) => grantForbidden(body.newDevices?.roles, call),
+  forbids: ({ body }, call) => grantForbidden(body.newDevices?.roles, call) ?? newDeviceForbidden(body.newDevices ?? {}, call),
   async handle({ body }, { tenant, services, caller, from }) {
     const made = await services.enrolments?.()?.create({ ...body, tenant } as never, { actor: caller.actor, from });
     if (made === undefined) return noNode;

@@ -155,7 +155,7 @@ test('nobody gives, or takes over, rights that are not theirs', async (t) => {
 
 test('what a role brings is what its policies say', async (t) => {
   const api = await TestApi.open(t, {
-    allows: (principal, _action, topic) => principal.roles.includes('sneaky') && topic === 'audit:write',
+    allows: (principal, topic) => principal.roles.includes('sneaky') && topic === 'audit:write',
   });
   api.rights.set('main/officer', ['users:write', 'roles:write', 'audit:read']);
   const refused = await api.ask('POST', '/users', { as: 'main/officer', body: { id: 'eve', roles: ['plain', 'sneaky'] } });

@@ -32,6 +32,11 @@ export type EntryShape<K extends Kind> = {
   readonly stored?: (body: Body) => Partial<Fields[K]>;
   /** Why a body is refused before the registry sees it. */
   readonly fault?: (body: Body, call: Call) => Problem | undefined;
+  /** Why what would become of the entry is refused. `before`: absent of a new one. */
+  readonly guard?: (
+    asked: { readonly id: string; readonly body: Body; readonly before?: Entry<K> },
+    call: Call,
+  ) => Promise<Problem | undefined>;
   /** More writes that go with a new entry, all or none. */
   readonly alsoWrites?: (id: string, body: Body, call: Call) => Promise<readonly Write[] | Problem>;
   readonly duty?: 'always' | ((body: Body | undefined) => boolean);
@@ -244,6 +249,8 @@ async function create<K extends Kind>(shape: EntryShape<K>, { id: name, ...given
   const { registry } = call.services;
   const entryId = name as string;
   const tenant = tenantOf(shape, call.tenant);
+  const forbids = await shape.guard?.({ id: entryId, body: given }, call);
+  if (forbids !== undefined) return forbids;
   const also = (await shape.alsoWrites?.(entryId, given, call)) ?? [];
   if (also instanceof Problem) return also;
   const write = { do: 'create', kind, tenant, id: entryId, fields: stored(given) as NewFields<K> } as unknown as Write;
@@ -255,12 +262,25 @@ async function create<K extends Kind>(shape: EntryShape<K>, { id: name, ...given
   return created(viewOf(shape, entry), `/${resource}/${encodeURIComponent(entryId)}`, entry.version);
 }
 
+/** Of several who change an entry at once each is held against what the others made of it. */
+const maxTries = 5;
+
 async function update<K extends Kind>(
   shape: EntryShape<K>,
   { params, body }: { readonly params: { readonly id: string }; readonly body: unknown },
-  { tenant, services, ifMatch }: Call,
+  call: Call,
 ): Promise<Answer | Problem> {
-  const { kind, stored = (same) => same as Partial<Fields[K]> } = shape;
-  const changed = await services.registry.update(kind, tenantOf(shape, tenant), params.id, stored(body as Body), ifMatch);
-  return changed.ok ? ok(viewOf(shape, changed.value), changed.value.version) : registryProblem(changed.error);
+  const { kind, guard, stored = (same) => same as Partial<Fields[K]> } = shape;
+  const { registry } = call.services;
+  const tenant = tenantOf(shape, call.tenant);
+  for (let tries = 1; ; tries++) {
+    const found = guard === undefined ? undefined : await registry.get(kind, tenant, params.id);
+    if (found?.ok === false) return registryProblem(found.error);
+    const before = found?.value;
+    const forbids = before && (await guard!({ id: params.id, body: body as Body, before }, call));
+    if (forbids !== undefined) return forbids;
+    const changed = await registry.update(kind, tenant, params.id, stored(body as Body), call.ifMatch ?? before?.version);
+    if (changed.ok) return ok(viewOf(shape, changed.value), changed.value.version);
+    if (changed.error.code !== 'conflict' || call.ifMatch !== undefined || tries === maxTries) return registryProblem(changed.error);
+  }
 }

@@ -5,7 +5,8 @@ import type { OwnerKind } from '../../registry/entries.ts';
 import { ownerKinds } from '../../registry/entries.ts';
 import type { Registry } from '../../registry/registry.ts';
 import { entryRoutes } from './entry-routes.ts';
-import { notFound, Problem, registryProblem } from './problem.ts';
+import { policiesForbidden } from './grants.ts';
+import { forbidden, notFound, Problem, registryProblem } from './problem.ts';
 import { ok, route, type Call, type RouteSpec } from './route.ts';
 import { choice, id, maxIdLength, object, text } from './schemas.ts';
 import { quotas } from './tenants.ts';
@@ -22,6 +23,11 @@ const roleRoutes = entryRoutes({
     quotas,
   },
   query: { policy: Type.Optional(Type.String({ maxLength: maxIdLength, description: 'Only roles that name this policy.' })) },
+  async guard({ id: name, body }, call) {
+    // What is denied to this role by its policies could keep every administrator out.
+    if (name === 'admin' && !call.caller.may('tenants:write')) return forbidden('only administrators change the role admin');
+    return policiesForbidden({ policies: body['policies'] as readonly string[] | undefined }, call);
+  },
   duty: 'always',
 });
 
@@ -55,6 +61,9 @@ const policyRoutes = entryRoutes({
   view: ({ document, ...rest }) => ({ ...rest, document: JSON.parse(document) as unknown }),
   stored: ({ document }) => (document === undefined ? {} : { document: textOf(document) }),
   fault: ({ document }, call) => documentFault(document, call),
+  async guard({ body: { document } }, call) {
+    return document === undefined ? undefined : policiesForbidden({ documents: [textOf(document)] }, call);
+  },
   duty: 'always',
 });
 

@@ -4,7 +4,7 @@ import { Type, type TProperties } from 'typebox';
 import type { CredentialType, OwnerKind } from '../../registry/entries.ts';
 import type { Write } from '../../registry/registry.ts';
 import { entryRoutes, type EntryShape } from './entry-routes.ts';
-import { actingForbidden, grantForbidden } from './grants.ts';
+import { actingForbidden, changeForbidden, grantForbidden, type Facts } from './grants.ts';
 import { notFound, Problem, registryProblem } from './problem.ts';
 import { done, route, type Answer, type Call, type RouteSpec } from './route.ts';
 import { choice, idParams, maxIdLength, object, text } from './schemas.ts';
@@ -57,11 +57,29 @@ function shapeOf(kind: OwnerKind, resource: Resource, many: string, one: string,
     fault: (body, call) => grantForbidden(body['roles'] as readonly string[] | undefined, call),
     // Who is given a role is given its rights: CA and policy changes want two people, and this is one way to make them.
     duty: (body) => body?.['roles'] !== undefined,
+    guard: async ({ id, body, before }, call) => guarded(kind, id, body, before, call),
     async alsoWrites(id, { password: chosen }, call) {
       if (chosen === undefined) return [];
       return passwordWrites(call.services, call.tenant, kind, id, chosen as string);
     },
   };
+}
+
+/** Policies go by more than roles, and a password is a way to act with all that they give. */
+function guarded(
+  kind: OwnerKind,
+  id: string,
+  body: Readonly<Record<string, unknown>>,
+  before: Facts | undefined,
+  call: Call,
+): Problem | undefined {
+  const given = body as Partial<Facts>;
+  const isNew = before === undefined;
+  if (!isNew && given.roles === undefined && given.groups === undefined && given.labels === undefined) return undefined;
+  const { roles = [], groups = [], labels = {} } = { ...before, ...given };
+  const after = { id, roles, groups, labels };
+  const forbids = changeForbidden(kind, before, after, given.roles !== undefined, call);
+  return forbids ?? (isNew && body['password'] !== undefined ? actingForbidden(kind, after, call) : undefined);
 }
 
 async function passwordWrites(

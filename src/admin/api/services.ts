@@ -11,6 +11,7 @@ import type { Audit } from '../../security/audit/audit.ts';
 import type { Enrolments } from '../../security/pki/enrolment/enrolment.ts';
 import type { CaManagement } from '../../security/pki/ca-management.ts';
 import type { Pki } from '../../security/pki/pki.ts';
+import type { Permission } from './permission.ts';
 import type { Access, Action, MessageFacts, Principal } from '../../security/security.ts';
 
 export type ApiSettings = {
@@ -91,8 +92,13 @@ export type ApiServices = {
   readonly explain?: () =>
     | ((question: AccessQuestion, action: Action, topic: string, facts: MessageFacts | undefined) => Promise<object | undefined>)
     | undefined;
-  /** As Security.allows, of principals that are not connected; absent where no policies are in force. */
-  readonly allows?: (principal: Principal, action: Action, topic: string) => boolean;
+  /**
+   * Whether the principal may manage this in some circumstance: from some network, at some time, whatever denies it besides. Absent
+   * where no policies are in force.
+   */
+  readonly allows?: (principal: Principal, permission: Permission) => boolean;
+  /** Whether a policy allows to manage this to somebody it may bind. */
+  readonly mightAllow?: (document: string, permission: Permission) => boolean;
   readonly pki?: () => Pki | undefined;
   readonly ca?: () => CaManagement | undefined;
   readonly enrolments?: () => Enrolments | undefined;
