@@ -90,6 +90,9 @@ type Route = {
   readonly answer: (response: ServerResponse, request: IncomingMessage, query: URLSearchParams) => void | Promise<void>;
 };
 
+/** A stream without end, which the API's answers are not. */
+const tracePath = '/api/v1/trace';
+
 class HttpAdmin implements AdminServer {
   readonly #sources: AdminSources;
   readonly #gatekeeper: Gatekeeper;
@@ -114,12 +117,14 @@ class HttpAdmin implements AdminServer {
     this.#gatekeeper = new Gatekeeper(sources.security, new FailureBrake(sources.clock), sources.token, sources.tokenOwner);
     this.#streams = new TraceStreams(sources.traces);
     this.#standing = new Standing(sources.clock, sources.log);
+    const trace: Route = { permission: 'trace:read', answer: (response, request, query) => this.#streams.serve(request, response, query) };
     this.#routes = new Map<string, Route>([
       ['/healthz', { permission: undefined, answer: (response) => sendJson(response, 200, { status: 'alive' }) }],
       ['/readyz', { permission: undefined, answer: (response) => this.#sendReadiness(response) }],
       ['/metrics', { permission: 'metrics:read', answer: (response) => this.#sendMetrics(response) }],
       ['/api/status', { permission: 'status:read', answer: (response) => this.#sendStatus(response) }],
-      ['/api/trace', { permission: 'trace:read', answer: (response, request, query) => this.#streams.serve(request, response, query) }],
+      ['/api/trace', trace],
+      [tracePath, trace],
     ]);
     this.#process.start();
   }
@@ -200,7 +205,8 @@ class HttpAdmin implements AdminServer {
     this.#hurry(request, response);
     this.#responses.set(request, response);
     this.#visitors.set(request, visitorOf(request, listener, secure, this.#clients.of(request.socket)));
-    if (request.url?.startsWith('/api/v1/') === true && this.#sources.api !== undefined) return void this.#askApi(request, response);
+    const isForApi = request.url?.startsWith('/api/v1/') === true && request.url.split('?')[0] !== tracePath;
+    if (isForApi && this.#sources.api !== undefined) return void this.#askApi(request, response);
     if (!this.#takesBody(request, response)) return;
     const url = URL.parse(request.url ?? '', 'http://admin');
     if (url === null || !request.url!.startsWith('/')) return sendProblem(response, 400, 'The address cannot be read.');

@@ -18,6 +18,6 @@ async function status(options: Options): Promise<void> {
     import('./admin-access.ts'),
     import('./status-text.ts'),
   ]);
-  const answer = await getJson(await accessOf(options, process.env), '/api/status');
+  const answer = await getJson(await accessOf(options, process.env), '/api/v1/status');
   process.stdout.write(options.json === true ? `${JSON.stringify(answer, null, 2)}\n` : statusText(answer as Status));
 }

@@ -22,7 +22,7 @@ async function trace(options: Options): Promise<void> {
   // `heliograph trace … | head` ends without a fuss.
   process.stdout.once('error', leave);
   try {
-    for await (const line of getLines(access, `/api/trace?client=${encodeURIComponent(options.client)}`, leaving.signal)) {
+    for await (const line of getLines(access, `/api/v1/trace?client=${encodeURIComponent(options.client)}`, leaving.signal)) {
       process.stdout.write(`${options.json === true ? line : traceText(JSON.parse(line) as TraceLine | Watching)}\n`);
     }
   } finally {
