@@ -13,8 +13,8 @@ export type KnownAuthority = {
   readonly isOwn: boolean;
 };
 
-/** Each of them is loaded into every TLS context. */
-const maxAuthorities = 2000;
+/** Each of them is loaded into every TLS context. Tenants may note one each without proving anything, so own ones do not count. */
+const maxForeign = 2000;
 const pageSize = 500;
 
 export class AuthorityList {
@@ -98,13 +98,14 @@ export class AuthorityList {
   async #read(): Promise<Result<void>> {
     const entries: Entry<'authority'>[] = [];
     let after: string | undefined;
+    let foreign = 0;
     do {
       const page = await this.#registry.authorities({ limit: pageSize, after });
       if (!page.ok) return page;
-      entries.push(...page.value.entries);
+      entries.push(...page.value.entries.filter((entry) => isOwn(entry) || foreign++ < maxForeign));
       after = page.value.next;
-    } while (after !== undefined && entries.length < maxAuthorities);
-    if (after !== undefined) this.#log.error('pki.authorities.too.many', { limit: maxAuthorities });
+    } while (after !== undefined);
+    if (foreign > maxForeign) this.#log.error('pki.authorities.too.many', { limit: maxForeign });
     this.#take(entries);
     return { ok: true, value: undefined };
   }
@@ -115,13 +116,17 @@ export class AuthorityList {
       const facts = factsOf(entry.certificate);
       // The registry checks the form alone; whoever wrote there another key would be trusted under this one's name.
       if (facts === undefined || facts.keyId !== entry.id) this.#log.error('pki.authority.damaged', { id: entry.id });
-      else next.push({ entry, facts, isOwn: entry.tenant === systemScope && entry.role !== 'foreign' });
+      else next.push({ entry, facts, isOwn: isOwn(entry) });
     }
     const isSame = next.length === this.#all.length && next.every(({ entry }, i) => entry.version === this.#all[i]!.entry.version);
     this.#all = next;
     this.#byId = new Map(next.map((one) => [one.entry.id, one]));
     if (!isSame) for (const listener of this.#listeners) listener();
   }
+}
+
+function isOwn({ tenant, role }: Entry<'authority'>): boolean {
+  return tenant === systemScope && role !== 'foreign';
 }
 
 function concernsAuthorities({ kind }: Change): boolean {

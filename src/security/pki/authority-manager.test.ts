@@ -7,6 +7,8 @@ import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { connect, createServer } from 'node:tls';
 import { secureRandom } from '../../base/secure-random.ts';
+import { systemScope } from '../../registry/entries.ts';
+import type { Write } from '../../registry/registry.ts';
 import { rootCertificate } from './authority-certificates.ts';
 import { factsOf } from './authority-list.ts';
 import type { BuiltInPki } from './built-in-pki.ts';
@@ -196,6 +198,41 @@ test('an authority of somebody else counts once it has proved to have its key', 
   assert.ok(!stolen.ok && stolen.error.code === 'exists');
   const none = await ca.register({ tenant: 'main', certificate: pki.auditKey!.certificate }, byTest);
   assert.ok(!none.ok && none.error.code === 'invalid');
+});
+
+test('nobody keeps another tenant from its authority, or the node from its own, by noting some', async (t) => {
+  const bench = await pkiBench(t);
+  const { ca } = await bench.open();
+  for (const id of ['east', 'west']) must(await bench.registry.create('tenant', systemScope, id, {}));
+  const services = { clock: bench.clock, random: secureRandom };
+  const made = async (): Promise<string> => rootCertificate(softwareSigner(await newPrivateKey('ecdsa-p256')), 365, services);
+  const certificate = await made();
+  const register = async (tenant: string, pem = certificate) => {
+    const done = await ca.register({ tenant, certificate: pem }, byTest);
+    return done.ok ? done.value.authority.tenant : done.error.code;
+  };
+  assert.deepEqual([await register('west'), await register('east')], ['west', 'exists']);
+  bench.clock.advance(3_600_001);
+  assert.equal(await register('east'), 'east', 'west has not proved it');
+  assert.equal(await register('west'), 'exists');
+  const { keyId } = factsOf(certificate)!;
+  must(await bench.registry.update('authority', 'east', keyId, { status: 'active' }));
+  bench.clock.advance(3_600_001);
+  assert.equal(await register('west'), 'exists');
+
+  for (let i = 0; i < 100; i++) await register('west', await made());
+  assert.equal(await register('west', await made()), 'conflict');
+  // However they came there.
+  const { notBeforeMs, notAfterMs } = factsOf(certificate)!;
+  const fields = { role: 'foreign', status: 'pending', certificate, subject: '', notBeforeMs, notAfterMs } as const;
+  for (let from = 0; from < 2500; from += 500) {
+    const ids = Array.from({ length: 500 }, (_, i) => (from + i).toString(16).padStart(64, '0'));
+    const writes = ids.map((id): Write => ({ do: 'create', kind: 'authority', tenant: 'west', id, fields }));
+    must(await bench.registry.apply(writes, { atomic: true }));
+  }
+  const { pki } = await bench.open();
+  await bench.device('pump-7');
+  assert.ok(await held(pki, 'pump-7'));
 });
 
 test('certificates are revoked one by one and by owner, and it is told', async (t) => {

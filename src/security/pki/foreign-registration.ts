@@ -18,6 +18,11 @@ const maxPemLength = 16_384;
 const rsaBits = { min: 2048, max: 8192 } as const;
 const curves = new Set(['prime256v1', 'secp384r1', 'secp521r1']);
 
+/** Of one tenant, whatever their status: a node keeps all in memory, and a noted one has proved nothing. */
+const maxOfTenant = 100;
+/** Noted and not proved for so long: somebody else may have it. Else a tenant could keep another from its own authority. */
+const reservedMs = 3_600_000;
+
 type Registered = { readonly authority: AuthorityView; readonly nonce: string };
 
 export async function registerForeign(
@@ -36,10 +41,17 @@ export async function registerForeign(
   if (place.value === undefined) return caFault('not-found', `There is no tenant ${tenant}.`);
   await list.refresh();
   const known = list.get(facts.keyId)?.entry;
-  if (known !== undefined) {
-    // Says nothing of where: that is another tenant's business.
-    if (known.tenant !== tenant || known.status !== 'pending') return caFault('exists', 'This authority is registered already.');
+  if (known?.tenant === tenant && known.status === 'pending') {
     return { ok: true, value: { authority: viewOf(known, keys), nonce: nonceOf(known, services) } };
+  }
+  if (list.all.filter(({ entry }) => entry.tenant === tenant).length >= maxOfTenant) {
+    return caFault('conflict', `The tenant ${tenant} has ${maxOfTenant} authorities already.`);
+  }
+  if (known !== undefined) {
+    const isForgotten = known.status === 'pending' && known.createdMs + reservedMs < clock.wallMs();
+    const given = isForgotten ? await registry.remove('authority', known.tenant, known.id, known.version) : undefined;
+    // Says nothing of where: that is another tenant's business.
+    if (given?.ok !== true) return caFault('exists', 'This authority is registered already.');
   }
   const created = await registry.create('authority', tenant, facts.keyId, {
     role: 'foreign',
