@@ -52,7 +52,7 @@ function howToConnect(node: HeliographNode, dev: boolean): string[] {
     const authority = node.authorityFile === undefined ? '' : ` --cafile ${node.authorityFile}`;
     lines.push('From another machine:', `  heliograph sub --url mqtts://${hostname()}:${secure.port}${authority} -u USER -t 'hello/#' -v`);
   }
-  if (!dev) lines.push('Users: heliograph user add NAME');
+  if (!dev) lines.push('Devices, each with a certificate: heliograph device add NAME', 'Users: heliograph user add NAME');
   return lines.map((line) => `  ${line}`);
 }
 
