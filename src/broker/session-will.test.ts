@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import type { Security } from '../security/security.ts';
 import type { Will } from './port.ts';
-import { Outcome, TestBroker, assertBooks, message } from './testing/test-broker.ts';
+import { Outcome, TestBroker, allowAll, assertBooks, message } from './testing/test-broker.ts';
 import type { TestBrokerOptions, TestConsumer } from './testing/test-broker.ts';
 
 const durable = { sessionExpiryMs: 3_600_000 };
@@ -69,6 +70,37 @@ describe('a will and a crash', () => {
     const t3 = await t2.restart();
     t3.advance(1);
     assert.deepEqual(t3.connect(watcher, durable).payloads, []);
+  });
+
+  test('of an owner who was barred meanwhile it is dropped, whenever that is known', async () => {
+    for (const isLate of [false, true]) {
+      for (const session of [durable, {}]) {
+        const { t, watcher, dying } = await withWatcher();
+        const barred = { tenant: 'main', id: 'barred', kind: 'device', roles: [] } as const;
+        t.connect(dying, { ...session, will: will(), principal: barred });
+        t.connect(`${dying}2`, { ...session, will: will(0, 'of another') });
+        const answers: (() => void)[] = [];
+        const reassess: Security['reassess'] = (principal, answer) => {
+          const say = (): void => answer(principal.id === 'barred' ? { standing: 'barred' } : { standing: 'good', principal });
+          if (isLate) answers.push(say);
+          else say();
+        };
+        const t2 = await t.restart({ security: { ...allowAll, reassess } });
+        t2.settle();
+        for (const answer of answers) answer();
+        t2.settle();
+        const w2 = t2.connect(watcher, durable);
+        assert.deepEqual(w2.payloads, ['of another'], `${isLate} ${JSON.stringify(session)}`);
+        assert.equal(t2.broker.counters.willsRevoked, 1);
+        w2.settleAll();
+        t2.settle();
+        assertBooks(t2);
+        const t3 = await t2.restart();
+        t3.advance(1);
+        assert.deepEqual(t3.connect(watcher, durable).payloads, [], 'and not after the next start');
+        assert.equal(t3.broker.sessionCount, session === durable ? 3 : 1);
+      }
+    }
   });
 
   test('the connection that brings a will is answered when the will is durable', async () => {

@@ -5,6 +5,7 @@
 // published again rather than not at all.
 
 import { Message } from '../message/message.ts';
+import type { Principal } from '../security/security.ts';
 import type { Timer } from '../base/timers.ts';
 import type { ClientSession } from './client-session.ts';
 import type { BrokerContext } from './context.ts';
@@ -77,21 +78,31 @@ export class SessionWill {
     const will = this.#will;
     if (will === undefined) return;
     this.clear();
-    if (!this.#isAllowed(will)) {
-      const { tenant } = this.#session.space;
-      this.#context.counters.willsRevoked++;
-      this.#context.log.info('will.revoked', { tenant, client: this.#session.clientId, topic: will.message.topic });
-      if (!this.#session.ended) this.#session.writeRecord();
-      return;
-    }
     this.#leaving = will;
-    this.#send(will, true);
+    const { space, principal, principalIsKnown } = this.#session;
+    if (!principalIsKnown) this.#askForOwner(will, principal);
+    else if (space.admitsMessage(principal, will.message) === Outcome.accepted) this.#send(will, true);
+    else this.#revoke(will);
   }
 
-  /** Its owner may have lost the right since it connected. One of whom only the name is known has left it in good order. */
-  #isAllowed({ message }: Will): boolean {
-    const { space, principal, principalIsKnown } = this.#session;
-    return !principalIsKnown || space.admitsMessage(principal, message) === Outcome.accepted;
+  /** Found in the journal: of its owner only the name is known, which tells whether it has been barred meanwhile. */
+  #askForOwner(will: Will, owner: Principal): void {
+    const { security, turn } = this.#context;
+    if (security.reassess === undefined) return this.#send(will, true);
+    security.reassess(owner, ({ standing }) => {
+      // The answer may come from outside of the event loop's turns.
+      turn.atEnd(() => {});
+      if (standing === 'good') this.#send(will, true);
+      else this.#revoke(will);
+    });
+  }
+
+  /** Its owner may have lost the right since it connected. */
+  #revoke(will: Will): void {
+    const { tenant } = this.#session.space;
+    this.#context.counters.willsRevoked++;
+    this.#context.log.info('will.revoked', { tenant, client: this.#session.clientId, topic: will.message.topic });
+    this.#sent(will);
   }
 
   #send(will: Will, firstTry: boolean): void {
