@@ -5,9 +5,9 @@ import { test } from 'node:test';
 import { connect } from 'node:tls';
 import { LineClient, Stand, until } from '../../test/harness/net/stand.ts';
 import { silentLog } from '../base/log.ts';
-import type { AuditEvent } from '../security/audit/audit.ts';
+import { noAudit, type AuditEvent } from '../security/audit/audit.ts';
 import { describeCertificate } from '../security/peer-certificate.ts';
-import { HandshakeAdmission, type ForeignRevocation } from '../security/pki/revocation/handshake-admission.ts';
+import { HandshakeAdmission, type AdmissionServices, type ForeignRevocation } from '../security/pki/revocation/handshake-admission.ts';
 import { trustedAuthority } from '../security/pki/revocation/trust-path.ts';
 import { madeRoot, type Made } from '../security/pki/testing/made-certificates.ts';
 import { fieldsOf, must, openedRegistry } from '../security/pki/testing/opened-registry.ts';
@@ -123,6 +123,14 @@ for (const policy of ['request', 'require'] as const) {
   });
 }
 
+test('a handshake without a common version is told like a wrong certificate', async (t) => {
+  const { visit, events, listener } = await stand(t, 'request');
+  for (let n = 0; n < 2; n++) assert.equal(await visit(root.issue('d', { uris }), { maxVersion: 'TLSv1.2' }), undefined);
+  await until(() => listener.counters.failedHandshakes.parameters === 2);
+  const told = events.map(({ action, target, outcome, details }) => [action, target, outcome, details?.['reason']]);
+  assert.deepEqual(told, [['handshake.refuse', `listener/${listener.name}`, 'refused', 'parameters']], 'once a minute');
+});
+
 test('who is revoked or disabled, or whose authority is retired, is refused at the next handshake', async (t) => {
   const { visit, counted, registry, guard, authorities } = await stand(t, 'request');
   must(await registry.create('device', 'main', 'device', {}));
@@ -182,4 +190,29 @@ test('WebSocket listeners ask, too', async (t) => {
   must(await registry.create('certificate', 'main', made.fingerprint, { ...fieldsOf(made), status: 'revoked' }));
   assert.equal(await visit(made), undefined);
   await until(() => counted().revoked === 1 && listener.counters.failedHandshakes.certificate === 1);
+});
+
+test('what the registry does not say of an authority is not taken for good', async (t) => {
+  const { registry, clock } = await openedRegistry(t);
+  const broken = { ok: false, error: { code: 'unavailable', message: 'not now' } } as const;
+  let isBroken = false;
+  const lookUps: AdmissionServices['lookUps'] = {
+    get: (kind, tenant, id) => (isBroken && kind === 'authority' ? broken : registry.get(kind, tenant, id)),
+    certificate: (fingerprint) => (isBroken && fingerprint === issuing.fingerprint ? broken : registry.certificate(fingerprint)),
+  };
+  const services = { lookUps, foreign: { check: () => 'revoked' as const }, describe: describeCertificate, clock, log: silentLog };
+  const guard = new HandshakeAdmission({ ...services, audit: noAudit }, { requireClientUsage: true, cacheEntries: 100 });
+  guard.trust([
+    trustedAuthority(issuing.x509, { tenant: '$system', role: 'issuing', status: 'active' })!,
+    trustedAuthority(foreign.x509, { tenant: 'main', role: 'foreign', status: 'active' })!,
+  ]);
+  const terms = { role: 'foreign', certificate: foreign.pem, subject: 'Foreign', notBeforeMs: 0, notAfterMs: 2e12 } as const;
+  must(await registry.create('authority', 'main', foreign.facts.keyId, { ...terms, status: 'active', revocationCheck: 'hard' }));
+  const judged = async (made: Made) => {
+    const verdict = await guard.admit(made.x509, { listener: 'test', remoteAddress: '192.0.2.1' });
+    return verdict.ok ? 'admitted' : verdict.fault;
+  };
+  assert.deepEqual([await judged(issuing.issue('a')), await judged(foreign.issue('b'))], ['admitted', 'revoked']);
+  isBroken = true;
+  assert.deepEqual([await judged(issuing.issue('a')), await judged(foreign.issue('b'))], ['undetermined', 'undetermined']);
 });

@@ -95,6 +95,10 @@ export class HandshakeAdmission implements HandshakeGuard, MetricSource {
     this.#record.tell({ ...from, fault, fingerprint, subject: undefined });
   }
 
+  unagreed(from: HandshakeOrigin): void {
+    this.#record.tell({ ...from, fault: 'parameters', fingerprint: undefined, subject: undefined });
+  }
+
   *metrics(): Iterable<Sample> {
     const name = 'heliograph_security_handshakes_total';
     const help = 'Client certificates judged at the end of a TLS handshake, by result.';
@@ -148,8 +152,8 @@ export class HandshakeAdmission implements HandshakeGuard, MetricSource {
     const link = links[depth];
     if (link === undefined) return undefined;
     const next = (): NowOrLater<Judged> => this.#authorityFault(links, depth + 1);
-    return after(this.#isRevokedAuthority(link), (isRevoked): NowOrLater<Judged> => {
-      if (isRevoked) return 'authority-retired';
+    return after(this.#revokedAuthority(link), (fault): NowOrLater<Judged> => {
+      if (fault !== undefined) return fault;
       return after(this.#foreignStatus(links, depth), (status) => {
         if (status === 'revoked') return depth === 0 ? 'revoked' : 'authority-retired';
         return status === 'undetermined' ? status : next();
@@ -157,9 +161,13 @@ export class HandshakeAdmission implements HandshakeGuard, MetricSource {
     });
   }
 
-  #isRevokedAuthority({ authority }: TrustLink): NowOrLater<boolean> {
-    if (authority === undefined) return false;
-    return after(this.#services.lookUps.certificate(authority.fingerprint), (found) => found.ok && found.value?.status === 'revoked');
+  /** Nobody asks again at CONNECT: what the registry does not say now must not be taken for good. */
+  #revokedAuthority({ authority }: TrustLink): NowOrLater<Judged> {
+    if (authority === undefined) return undefined;
+    return after(this.#services.lookUps.certificate(authority.fingerprint), (found): Judged => {
+      if (!found.ok) return 'undetermined';
+      return found.value?.status === 'revoked' ? 'authority-retired' : undefined;
+    });
   }
 
   #foreignStatus(links: readonly TrustLink[], depth: number): NowOrLater<'good' | 'revoked' | 'undetermined'> {
@@ -169,7 +177,8 @@ export class HandshakeAdmission implements HandshakeGuard, MetricSource {
     const authority = links.slice(depth).find((link) => link.authority !== undefined)!.authority!;
     if (authority.role !== 'foreign' || foreign === undefined) return 'good';
     return after(lookUps.get('authority', authority.tenant, authority.id), (found) => {
-      if (!found.ok || found.value === undefined || found.value.revocationCheck === 'none') return 'good';
+      if (!found.ok || found.value === undefined) return 'undetermined';
+      if (found.value.revocationCheck === 'none') return 'good';
       const { revocationCheck, crlUrls, ocspUrls } = found.value;
       const isItsOwn = issuer.keyId === authority.id;
       return foreign.check(below, issuer, { revocationCheck, crlUrls: isItsOwn ? crlUrls : [], ocspUrls: isItsOwn ? ocspUrls : [] });
