@@ -50,6 +50,8 @@ export type AdminTls = {
   readonly certificate: string;
   readonly privateKey: string;
   readonly minVersion?: '1.2' | '1.3';
+  /** A handshake has failed. */
+  readonly failed?: (error: Error, socket: TLSSocket, listener: string) => void;
   /** Absent: clients are not asked for one. */
   readonly clientCertificates?: {
     readonly isRequired: boolean;
@@ -139,6 +141,7 @@ class HttpAdmin implements AdminServer {
       const wanted = this.#tls.get(name)?.clientCertificates;
       if (wanted !== undefined) this.#clients.secured(socket, name, wanted);
     });
+    server.on('tlsClientError', (error: Error, socket: TLSSocket) => this.#tls.get(name)?.failed?.(error, socket, name));
     server.on('request', (request, response) => {
       response.once('close', () => this.#counts.set(response.statusCode, (this.#counts.get(response.statusCode) ?? 0) + 1));
       this.#clients.whenJudged(request.socket, () => this.#handle(request, response, name, tls !== undefined));

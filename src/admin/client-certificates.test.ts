@@ -11,10 +11,12 @@ const root = madeRoot('Root');
 const server = root.issue('server', { usages: ['1.3.6.1.5.5.7.3.1'] });
 const good = root.issue('good');
 const bad = root.issue('bad');
+const strange = madeRoot('Stranger').issue('good');
 
 test('a client is known by its certificate, and cut off before its first request when that is not taken', async (t) => {
   const clients = new ClientCertificates();
   let isLater = false;
+  const told: string[] = [];
   const guard = {
     admit(certificate: Made['x509']) {
       const described = { ...describeCertificate(certificate), issuers: ['id'] };
@@ -22,7 +24,7 @@ test('a client is known by its certificate, and cut off before its first request
         described.commonName === 'good' ? { ok: true, certificate: described } : { ok: false, fault: 'revoked' };
       return isLater ? new Promise<HandshakeVerdict>((resolve) => void setImmediate(resolve, verdict)) : verdict;
     },
-    refused() {},
+    refused: (fault: string, _certificate: unknown, from: { listener: string }) => void told.push(`${fault} ${from.listener}`),
   };
   const options = { key: server.keyPem, cert: server.pem, ca: root.pem, requestCert: true, rejectUnauthorized: false };
   const https = createServer(options, (incoming, response) => {
@@ -31,7 +33,9 @@ test('a client is known by its certificate, and cut off before its first request
       response.end(JSON.stringify([found?.commonName, found?.issuers]));
     });
   });
-  https.on('secureConnection', (socket) => clients.secured(socket, 'admin', { describe: describeCertificate, guard }));
+  https.on('secureConnection', (socket) =>
+    clients.secured(socket, 'admin', { describe: describeCertificate, faultOf: () => 'unknown-authority', guard }),
+  );
   await new Promise<void>((resolve) => {
     https.listen(0, '127.0.0.1', resolve);
   });
@@ -53,5 +57,7 @@ test('a client is known by its certificate, and cut off before its first request
     assert.equal(await ask(good), '["good",["id"]]');
     assert.equal(await ask(bad), 'cut');
     assert.equal(await ask(), '[null,null]');
+    assert.equal(await ask(strange), 'cut', 'a wrong one is not the same as none');
   }
+  assert.deepEqual(told, ['unknown-authority admin', 'unknown-authority admin']);
 });

@@ -3,10 +3,12 @@
 import type { X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import type { HandshakeGuard, HandshakeVerdict, PeerCertificate } from '../security/security.ts';
+import type { CertificateFault, HandshakeGuard, HandshakeVerdict, PeerCertificate } from '../security/security.ts';
 
 export type ClientCertificateTerms = {
   readonly describe: (certificate: X509Certificate) => PeerCertificate;
+  /** Why TLS did not verify it. */
+  readonly faultOf: (socket: TLSSocket) => CertificateFault;
   /** Absent: what TLS has verified is taken. */
   readonly guard?: HandshakeGuard;
 };
@@ -16,9 +18,15 @@ export class ClientCertificates {
   readonly #found = new WeakMap<Socket, PeerCertificate | Promise<void>>();
 
   /** The handshake is done. A certificate that is not taken ends the connection. */
-  secured(socket: TLSSocket, listener: string, { describe, guard }: ClientCertificateTerms): void {
-    const certificate = socket.authorized ? socket.getPeerX509Certificate() : undefined;
+  secured(socket: TLSSocket, listener: string, { describe, faultOf, guard }: ClientCertificateTerms): void {
+    const certificate = socket.getPeerX509Certificate();
     if (certificate === undefined) return;
+    const from = { listener, remoteAddress: socket.remoteAddress ?? '' };
+    if (!socket.authorized) {
+      guard?.refused(faultOf(socket), certificate, from);
+      socket.destroy();
+      return;
+    }
     if (guard === undefined) {
       this.#found.set(socket, describe(certificate));
       return;
@@ -27,7 +35,7 @@ export class ClientCertificates {
       if (verdict.ok) this.#found.set(socket, verdict.certificate);
       else socket.destroy();
     };
-    const verdict = guard.admit(certificate, { listener, remoteAddress: socket.remoteAddress ?? '' });
+    const verdict = guard.admit(certificate, from);
     if (verdict instanceof Promise) this.#found.set(socket, verdict.then(decided));
     else decided(verdict);
   }

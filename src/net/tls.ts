@@ -99,6 +99,7 @@ export class TlsDoor {
     server.on('tlsClientError', (error, socket) => {
       const kind = psk?.wasAsked(socket) === true && wrongKey.test(codeOf(error)) ? 'psk' : failureOf(error, socket);
       if (kind === 'psk') settings.psk?.refused?.(this.#origin(socket));
+      if (kind === 'parameters') settings.guard?.unagreed?.(this.#origin(socket));
       this.#failed(socket, kind, kind === 'certificate' ? faultOf(socket, error) : undefined, settings);
     });
     return server;
@@ -224,7 +225,8 @@ function codeOf(error: Error): string {
   return (error as NodeJS.ErrnoException).code ?? '';
 }
 
-function failureOf(error: Error, socket: TLSSocket): HandshakeFailure {
+/** What became of a handshake that failed on a server of Node. */
+export function failureOf(error: Error, socket: TLSSocket): HandshakeFailure {
   const { code = '' } = error as NodeJS.ErrnoException;
   // Set when the handshake went through and the client's certificate then did not verify. Its type hides that it may be null.
   if (socket.authorizationError) return 'certificate';
@@ -253,7 +255,8 @@ const faults: Readonly<Record<string, CertificateFault>> = {
   CERT_REVOKED: 'revoked',
 };
 
-function faultOf(socket: TLSSocket, error?: Error): CertificateFault {
+/** Why the client's certificate was not taken. `error`: of a handshake that failed. */
+export function faultOf(socket: TLSSocket, error?: Error): CertificateFault {
   const { code = '' } = (error ?? {}) as NodeJS.ErrnoException;
   if (code.includes('PEER_DID_NOT_RETURN_A_CERTIFICATE')) return 'missing';
   const known = faults[String(socket.authorizationError)];

@@ -1,11 +1,13 @@
 import { resolve } from 'node:path';
+import type { TLSSocket } from 'node:tls';
 import { createAdminServer, type AdminServer, type AdminTls } from '../admin/admin-server.ts';
 import { newAdminToken, publishLocalAccess, withdrawLocalAccess } from '../admin/local-access.ts';
 import { tokenOwner } from '../admin/api/token-owner.ts';
 import { BrokerMetrics } from '../broker/broker-metrics.ts';
 import type { Config, ListenerConfig } from '../config.ts';
 import { isLoopback } from '../config/relations.ts';
-import { hostAndPort } from '../net/address.ts';
+import { hostAndPort, plainAddress } from '../net/address.ts';
+import { failureOf, faultOf } from '../net/tls.ts';
 import { describeCertificate } from '../security/peer-certificate.ts';
 import { apiServicesOf } from './api-services.ts';
 import type { ListenersPart, OpenListener } from './listeners-part.ts';
@@ -93,14 +95,22 @@ export class AdminPart implements Part {
     const { certificate, privateKey } = material.servers[0]!;
     const { minVersion, clientCertificate } = this.#config.tls;
     const wanted = listener.clientCertificate ?? clientCertificate;
-    if (wanted === 'none') return { certificate, privateKey, minVersion };
+    const guard = this.#rooms.revocation?.admission;
+    const failed: AdminTls['failed'] = (error, socket, name) => {
+      const from = { listener: name, remoteAddress: plainAddress(socket.remoteAddress ?? '') };
+      const kind = failureOf(error, socket);
+      if (kind === 'certificate') guard?.refused(faultOf(socket, error), undefined, from);
+      else if (kind === 'parameters') guard?.unagreed(from);
+    };
+    if (wanted === 'none') return { certificate, privateKey, minVersion, failed };
     const clientCertificates = {
       isRequired: wanted === 'require',
       authorities: [material.clientAuthorities],
       describe: describeCertificate,
-      ...(this.#rooms.revocation && { guard: this.#rooms.revocation.admission }),
+      faultOf: (socket: TLSSocket) => faultOf(socket),
+      ...(guard && { guard }),
     };
-    return { certificate, privateKey, minVersion, clientCertificates };
+    return { certificate, privateKey, minVersion, failed, clientCertificates };
   }
 
   async #publish(token: string | undefined): Promise<void> {

@@ -83,6 +83,8 @@ export interface HandshakeGuard {
   admit(certificate: X509Certificate, from: HandshakeOrigin): HandshakeVerdict | Promise<HandshakeVerdict>;
   /** TLS itself has refused it. */
   refused(fault: CertificateFault, certificate: X509Certificate | undefined, from: HandshakeOrigin): void;
+  /** No version, cipher or group was common: an old peer, or somebody who tries a downgrade. */
+  unagreed?(from: HandshakeOrigin): void;
 }
 
 /** `remoteAddress`: empty when the peer has gone already. */

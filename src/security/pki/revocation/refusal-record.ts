@@ -1,4 +1,4 @@
-// Tells the log and the audit log of refused certificates: at once the first time, then at most once a minute for the same thing.
+// Tells the log and the audit log of refused certificates and handshakes: at once the first time, then at most once a minute for the same thing.
 // A peer that tries again and again must not fill either.
 
 import type { Clock } from '../../../base/clock.ts';
@@ -11,7 +11,8 @@ const maxRemembered = 1000;
 const maxSubjectLength = 128;
 
 export type Refusal = HandshakeOrigin & {
-  readonly fault: CertificateFault;
+  /** parameters: it did not come to a certificate. */
+  readonly fault: CertificateFault | 'parameters';
   readonly fingerprint: string | undefined;
   /** Of a certificate that was issued by somebody trusted; a stranger could write anything there. */
   readonly subject: string | undefined;
@@ -53,7 +54,11 @@ export class RefusalRecord {
       ...(subject !== undefined && { subject: subject.replaceAll('\n', ', ').slice(0, maxSubjectLength) }),
       ...(before !== undefined && before.silent > 0 && { timesSince: before.silent }),
     };
-    this.#log.warn('tls.certificate.refused', { listener, address: remoteAddress, ...facts });
+    this.#log.warn(fault === 'parameters' ? 'tls.handshake.refused' : 'tls.certificate.refused', {
+      listener,
+      address: remoteAddress,
+      ...facts,
+    });
     this.#audit.record({
       actor: { kind: 'stranger' },
       action: 'handshake.refuse',
