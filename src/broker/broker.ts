@@ -275,6 +275,15 @@ export class Broker implements BrokerPort {
     new Review(this.#context, concernedSessions(this.spaces, concerned), reassess, counted).run();
   }
 
+  /** A principal is gone for good, and with it what waits for it. Its connections must have ended; returns how many sessions that were. */
+  endSessionsOf(tenant: string, principal: string): number {
+    const gone = (this.spaces.get(tenant)?.principals.of(principal) ?? []).filter(
+      ({ attachment, ended }) => !ended && attachment === undefined,
+    );
+    for (const session of gone) session.forget();
+    return gone.length;
+  }
+
   /** Quotas have changed: those of tenants, and those of principals that are connected. Others' are asked for when they connect. */
   refreshQuotas(): void {
     for (const space of this.spaces.values()) space.usages.refresh();

@@ -423,6 +423,12 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
     this.received.clear();
   }
 
+  /** Its principal is no more: nobody may speak for it either. */
+  forget(): void {
+    this.will.clear();
+    this.end();
+  }
+
   #removeRecord(): void {
     const { shard, id } = this.inbox;
     shard.sessions.delete(id);

@@ -198,6 +198,35 @@ describe('who may not stay', () => {
   });
 });
 
+test('what waits for a principal that is no more goes, and its will is not published', async () => {
+  const { t } = await start({ shards: 2 });
+  const watcher = t.connect('watcher');
+  watcher.subscribe('w/#', 1);
+  const will = { message: message('w/a', 'late', 1), delayMs: 60_000 };
+  const a = t.connect('a', { ...device('pump-7'), ...durable, will });
+  a.subscribe('x', 1);
+  a.disconnect(true);
+  const b = t.connect('b', { ...device('pump-8'), ...durable });
+  b.subscribe('x', 1);
+  b.disconnect();
+  const live = t.connect('c', device('pump-7'));
+  t.connect('d', { ...device('pump-7', 'other'), ...durable }).disconnect();
+  t.connect('p').publish('x', '1', 1);
+  t.settle();
+  assert.equal(t.broker.endSessionsOf('main', 'pump-7'), 1, 'not the one that is connected');
+  assert.equal(t.broker.endSessionsOf('nowhere', 'pump-7'), 0);
+  t.settle();
+  t.advance(120_000);
+  assert.deepEqual(watcher.payloads, []);
+  assert.equal(live.closed, undefined);
+  assertBooks(t);
+  const t2 = await t.restart();
+  assert.equal(t2.connect('a', { ...device('pump-7'), ...durable }).sessionPresent, false);
+  assert.deepEqual(t2.connect('b', { ...device('pump-8'), ...durable }).payloads, ['1']);
+  assert.equal(t2.connect('d', { ...device('pump-7', 'other'), ...durable }).sessionPresent, true);
+  assertBooks(t2);
+});
+
 describe('what may not be had any more', () => {
   test('is taken away from a live session, the rest stays', async () => {
     const { t, security } = await start();

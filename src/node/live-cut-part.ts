@@ -1,5 +1,6 @@
 import type { Config } from '../config.ts';
 import type { Reassess } from '../broker/review.ts';
+import { defaultTenant } from '../message/names.ts';
 import { LiveCut } from './live-cut.ts';
 import type { Part } from './part.ts';
 import type { Rooms } from './rooms.ts';
@@ -10,6 +11,7 @@ const gatherMs = 100;
 /** What changes in the registry and in the policies holds for who is connected already. */
 export function liveCutPart(rooms: Rooms): Part {
   let everyMs = 0;
+  let { users } = rooms.config.security;
   let interval: NodeJS.Timeout | undefined;
   const stops: (() => void)[] = [];
   return {
@@ -24,6 +26,12 @@ export function liveCutPart(rooms: Rooms): Part {
         version: () => security.version,
         reassess: reassessIn(rooms),
         review: (concerned, reassess, done) => broker.review(concerned, reassess, done),
+        endSessions(tenant, principal) {
+          // The configuration's own users do not go with an entry of the same name.
+          if (users.some(({ name, tenant: of = defaultTenant }) => name === principal && of === tenant)) return 0;
+          loop.enterTurn();
+          return broker.endSessionsOf(tenant, principal);
+        },
       });
       rooms.liveCut = cut;
       stops.push(registry.subscribe((changes) => cut.changed(changes)));
@@ -39,6 +47,7 @@ export function liveCutPart(rooms: Rooms): Part {
     },
     reload(config: Config) {
       everyMs = config.security.reviewEveryMs;
+      users = config.security.users;
     },
   };
 }

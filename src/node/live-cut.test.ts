@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { ManualClock } from '../base/clock.ts';
 import type { Concerned, ReviewResult } from '../broker/review.ts';
-import type { Change } from '../registry/registry.ts';
+import type { Change, LookUps } from '../registry/registry.ts';
 import type { AuditEvent } from '../security/audit/audit.ts';
 import type { Principal, Reassessment } from '../security/security.ts';
 import { LiveCut } from './live-cut.ts';
@@ -26,11 +26,17 @@ class World {
   finish: (() => void)[] = [];
   result: ReviewResult = { sessions: 0, cut: 0, subscriptions: 0 };
   reassessment: Reassessment = { standing: 'barred' };
+  principals: (id: string) => ReturnType<LookUps['principal']> = () => ({ ok: true, value: undefined });
+  readonly ended: string[] = [];
   readonly credentials = new Map<string, { owner: { kind: 'device'; id: string } }>();
   readonly cut = new LiveCut({
     clock: this.clock,
     audit: { record: (event) => void this.events.push(event) },
-    registry: { get: ((_kind: string, _tenant: string, id: string) => ({ ok: true, value: this.credentials.get(id) })) as never },
+    registry: {
+      get: ((_kind: string, _tenant: string, id: string) => ({ ok: true, value: this.credentials.get(id) })) as never,
+      principal: (_tenant, id) => this.principals(id),
+    },
+    endSessions: (tenant, id) => this.ended.push(`${tenant}/${id}`),
     version: () => this.version,
     reassess: (_principal, answer) => answer(this.reassessment),
     review: (concerned, reassess, done) => {
@@ -176,4 +182,34 @@ test('what changes while a review is under way waits for its end', () => {
     w.events.map(({ action, target }) => `${action} ${target}`),
     ['session.cut device/main/pump-7', 'session.subscriptions.revoke ', 'session.cut device/main/pump-7'],
   );
+});
+
+test('the sessions of who is removed end after the review, if nobody has its name by then', async () => {
+  const w = new World();
+  w.holds = true;
+  const remove = (id: string): void => w.cut.changed([change({ kind: 'device', tenant: 'main', id, what: 'removed' })]);
+  remove('gone');
+  assert.deepEqual(w.tick(), [{ tenant: 'main', principals: ['gone'] }]);
+  assert.deepEqual(w.ended, [], 'first its connections');
+  w.finish.pop()!();
+  assert.deepEqual(w.ended, ['main/gone']);
+  assert.ok(w.events.some(({ action, target }) => action === 'session.end' && target === 'principal/main/gone'));
+  w.holds = false;
+  const answers: readonly ReturnType<LookUps['principal']>[] = [
+    { ok: true, value: { kind: 'device', entry: {} as never } },
+    { ok: false, error: { code: 'unavailable', message: '' } },
+    Promise.reject(new Error('a bug')),
+    Promise.resolve({ ok: true, value: undefined }),
+  ];
+  for (const [i, answer] of answers.entries()) {
+    w.principals = () => answer;
+    remove(`d${i}`);
+    w.tick();
+  }
+  await Promise.allSettled(answers);
+  await Promise.resolve();
+  assert.deepEqual(w.ended, ['main/gone', 'main/d3']);
+  w.cut.changed([change({ kind: 'device', tenant: 'main', id: 'x' })]);
+  w.tick();
+  assert.equal(w.ended.length, 2, 'a change is no removal');
 });

@@ -15,12 +15,14 @@ import type { Principal, Reassessment } from '../security/security.ts';
 export type LiveCutServices = {
   readonly clock: Clock;
   readonly audit: Audit;
-  readonly registry: Pick<LookUps, 'get'>;
+  readonly registry: Pick<LookUps, 'get' | 'principal'>;
   /** Of Security: moves when decisions made earlier may no longer hold. */
   readonly version: () => number;
   readonly reassess: Reassess;
   /** Broker.review. */
   readonly review: (concerned: Concerned, reassess: Reassess, done: (result: ReviewResult) => void) => void;
+  /** Broker.endSessionsOf: a principal has been removed. Returns how many there were. */
+  readonly endSessions: (tenant: string, principal: string) => number;
 };
 
 /** Why a review was begun. */
@@ -29,6 +31,8 @@ type Reason = (typeof reasons)[number];
 
 /** How long somebody may take from being asked about to being connected. */
 const latecomersMs = 3000;
+
+type Removed = { readonly tenant: string; readonly id: string };
 
 /** What has changed since the last review was begun. */
 class Pending {
@@ -40,6 +44,7 @@ class Pending {
   readonly fingerprints = new Set<string>();
   /** Tenants where credentials are gone of which nobody knows any more whose they were. */
   readonly credentials = new Set<string>();
+  readonly removed: Removed[] = [];
 
   constructor(sinceMs: number) {
     this.sinceMs = sinceMs;
@@ -133,8 +138,9 @@ export class LiveCut implements MetricSource {
       case 'device':
       case 'application':
       case 'user':
-        if (id !== undefined) return pending.principal(tenant!, id);
-        break;
+        if (id === undefined) break;
+        if (what === 'removed') pending.removed.push({ tenant: tenant!, id });
+        return pending.principal(tenant!, id);
       case 'role':
       case 'policy':
         break;
@@ -174,7 +180,7 @@ export class LiveCut implements MetricSource {
       if (reason !== 'periodic') {
         this.#latecomers.push({ dueMs: nowMs + latecomersMs, sinceWallMs: clock.wallMs() - latecomersMs, concerned });
       }
-      this.#begin(reason, concerned, pending.sinceMs);
+      this.#begin(reason, concerned, pending.sinceMs, pending.removed);
       return;
     }
     if (this.#latecomers.length === 0 || this.#latecomers[0]!.dueMs > nowMs) return;
@@ -186,7 +192,7 @@ export class LiveCut implements MetricSource {
     );
   }
 
-  #begin(reason: Reason, concerned: readonly Concerned[], sinceMs: number): void {
+  #begin(reason: Reason, concerned: readonly Concerned[], sinceMs: number, removed: readonly Removed[] = []): void {
     this.#running = true;
     this.#counts[reason]++;
     const { clock, audit } = this.#services;
@@ -196,6 +202,7 @@ export class LiveCut implements MetricSource {
       const { value, done } = rest.next();
       if (done !== true) return this.#services.review(value, this.#reassess, finished);
       this.#running = false;
+      for (const each of removed) this.#forget(each);
       this.#looked += sum.sessions;
       this.#cut += sum.cut;
       this.#subscriptions += sum.subscriptions;
@@ -213,6 +220,21 @@ export class LiveCut implements MetricSource {
       next();
     };
     next();
+  }
+
+  /** Who may stay all the same (the registry is not all there is) is connected, and keeps its session. */
+  #forget({ tenant, id }: Removed): void {
+    const { registry, endSessions, audit } = this.#services;
+    const asked = registry.principal(tenant, id);
+    const judge = (found: Awaited<typeof asked>): void => {
+      if (!found.ok || found.value !== undefined) return;
+      const sessions = endSessions(tenant, id);
+      if (sessions === 0) return;
+      const target = `principal/${tenant}/${id}`;
+      audit.record({ actor: { kind: 'node' }, action: 'session.end', target, from: '', outcome: 'done', details: { sessions } });
+    };
+    if (asked instanceof Promise) void asked.then(judge, () => {});
+    else judge(asked);
   }
 
   readonly #reassess: Reassess = (principal, answer) => {
