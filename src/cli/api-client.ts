@@ -206,7 +206,7 @@ export class ApiRefusal extends UserError {
 }
 
 const fixes: Readonly<Record<string, string>> = {
-  unavailable: 'see that the registry can be reached, and that this user may use it; then try again',
+  unavailable: 'see in the log of the broker what it cannot reach, or use, now; then try again',
   full: 'free some space, then try again',
   damaged: 'restore a backup of the registry',
   'later-version': 'start that version',
