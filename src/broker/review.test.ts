@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Action, MessageTerms, Principal, Reassessment, Security } from '../security/security.ts';
+import type { AttachRequest } from './port.ts';
 import type { Concerned, ReviewResult } from './review.ts';
 import { Outcome, TestBroker, anyone, assertBooks, message } from './testing/test-broker.ts';
 import { assertInvariants } from './testing/described-state.ts';
@@ -225,6 +226,26 @@ test('what waits for a principal that is no more goes, and its will is not publi
   assert.deepEqual(t2.connect('b', { ...device('pump-8'), ...durable }).payloads, ['1']);
   assert.equal(t2.connect('d', { ...device('pump-7', 'other'), ...durable }).sessionPresent, true);
   assertBooks(t2);
+});
+
+test('a will that waits when its owner is barred is not published', async () => {
+  const { t, security } = await start();
+  const watcher = t.connect('watcher');
+  watcher.subscribe('w/#', 1);
+  const will = (topic: string, delayMs: number): Partial<AttachRequest> => ({
+    ...durable,
+    will: { message: message(topic, topic, 1), delayMs },
+  });
+  for (const [id, delayMs] of Object.entries({ a: 5000, b: 5000, c: 0 })) {
+    t.connect(id, { ...device(id), ...will(`w/${id}`, delayMs) }).disconnect(true);
+  }
+  // Its session ends before the delay does.
+  t.connect('d', { ...device('d'), ...will('w/d', 5000), sessionExpiryMs: 2000 }).disconnect(true);
+  security.barred.add('a').add('c').add('d');
+  t.advance(6000);
+  assert.deepEqual(watcher.payloads, ['w/c', 'w/b']);
+  assert.equal(t.broker.counters.willsRevoked, 2);
+  assertBooks(t);
 });
 
 describe('what may not be had any more', () => {

@@ -77,16 +77,17 @@ export class SessionWill {
   #publish(): void {
     const will = this.#will;
     if (will === undefined) return;
+    const hasWaited = this.#dueAtMs !== 0;
     this.clear();
     this.#leaving = will;
     const { space, principal, principalIsKnown } = this.#session;
-    if (!principalIsKnown) this.#askForOwner(will, principal);
-    else if (space.admitsMessage(principal, will.message) === Outcome.accepted) this.#send(will, true);
-    else this.#revoke(will);
+    if (principalIsKnown && space.admitsMessage(principal, will.message) !== Outcome.accepted) this.#revoke(will);
+    else if (hasWaited || !principalIsKnown) this.#askForOwner(will, principal);
+    else this.#send(will, true);
   }
 
-  /** Found in the journal: of its owner only the name is known, which tells whether it has been barred meanwhile. */
-  #askForOwner(will: Will, owner: Principal): void {
+  /** While it waited, here or in the journal, its owner may have been barred. By what that one was connected does not matter any more. */
+  #askForOwner(will: Will, { access: _, ...owner }: Principal): void {
     const { security, turn } = this.#context;
     if (security.reassess === undefined) return this.#send(will, true);
     security.reassess(owner, ({ standing }) => {
