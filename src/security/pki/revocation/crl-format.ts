@@ -95,6 +95,15 @@ export function distributionPoint(url: string): Buffer {
   return sequence(sequence(element(context(0), element(context(0), name))));
 }
 
+/** What of the issuer's certificates a list is about (RFC 5280 §5.2.5). */
+export type CrlPart = {
+  /** Those that name one of these addresses; undefined: wherever they say their list is. */
+  readonly urls: readonly string[] | undefined;
+  /** And no authorities. */
+  readonly onlyPeers: boolean;
+};
+const whole: CrlPart = { urls: undefined, onlyPeers: false };
+
 export type ReadCrl = {
   readonly issuerName: Uint8Array;
   readonly thisUpdateMs: number;
@@ -102,6 +111,7 @@ export type ReadCrl = {
   /** Hex; undefined: it has none. */
   readonly number: string | undefined;
   readonly baseNumber: string | undefined;
+  readonly part: CrlPart;
   /** With their reasons' numbers. */
   readonly revoked: SerialTable;
   /** What is signed, how, and by what. */
@@ -129,9 +139,9 @@ export async function readCrl(der: Uint8Array, pause: () => Promise<void>, maxEn
 }
 
 async function readParts(der: Uint8Array, pause: () => Promise<void>, maxEntries: number): Promise<ReadCrl> {
-  const whole = new DerReader(der, 0, der.length);
-  const outer = whole.enter(tags.sequence);
-  whole.end();
+  const all = new DerReader(der, 0, der.length);
+  const outer = all.enter(tags.sequence);
+  all.end();
   const tbsElement = outer.take(tags.sequence);
   const algorithm = readAlgorithm(outer);
   const signature = bitBytesOf(outer.take(tags.bitString));
@@ -153,13 +163,14 @@ async function readParts(der: Uint8Array, pause: () => Promise<void>, maxEntries
   }
   const tagged = tbs.enterIf(context(0));
   tbs.end();
-  const extensions = tagged === undefined ? {} : readListExtensions(tagged);
+  const extensions: ListExtensions = tagged === undefined ? { part: whole } : readListExtensions(tagged);
   return {
     issuerName,
     thisUpdateMs,
     nextUpdateMs,
     number: extensions.number,
     baseNumber: extensions.baseNumber,
+    part: extensions.part,
     revoked,
     signed: wholeOf(tbsElement),
     algorithm,
@@ -193,12 +204,14 @@ function reasonOf(value: Uint8Array): number {
   return code[0]!;
 }
 
-function readListExtensions(tagged: DerReader): { number?: string; baseNumber?: string } {
-  const found: { number?: string; baseNumber?: string } = {};
+type ListExtensions = { number?: string; baseNumber?: string; part: CrlPart };
+
+function readListExtensions(tagged: DerReader): ListExtensions {
+  const found: ListExtensions = { part: whole };
   for (const { id, isCritical, value } of readExtensions(tagged)) {
     if (id === ids.crlNumber) found.number = numberOf(value);
     else if (id === ids.deltaIndicator) found.baseNumber = numberOf(value);
-    else if (id === ids.issuingPoint) checkIssuingPoint(value);
+    else if (id === ids.issuingPoint) found.part = readIssuingPoint(value);
     else if (isCritical) throw new DerError('critical extension');
   }
   return found;
@@ -210,19 +223,32 @@ function numberOf(value: Uint8Array): string {
   return number;
 }
 
-/** A part of all certificates is fine if peers' are in it; a part of the reasons, or several issuers, is not (RFC 5280 §5.2.5). */
-function checkIssuingPoint(value: Uint8Array): void {
-  const isFine = readDer(value, (reader) => {
+/** A part of the certificates is fine for those in it; a part of the reasons, or several issuers, is not (RFC 5280 §5.2.5). */
+function readIssuingPoint(value: Uint8Array): CrlPart {
+  const part = readDer(value, (reader): CrlPart => {
     const inner = reader.enter(tags.sequence);
-    inner.takeIf(context(0));
+    const name = inner.enterIf(context(0));
     const onlyUsers = inner.takeIf(primitiveContext(1));
     const onlyAuthorities = inner.takeIf(primitiveContext(2));
     const someReasons = inner.takeIf(primitiveContext(3));
     const indirect = inner.takeIf(primitiveContext(4));
     const onlyAttributes = inner.takeIf(primitiveContext(5));
     inner.end();
-    if (onlyUsers !== undefined) booleanOf(onlyUsers);
-    return [onlyAuthorities, indirect, onlyAttributes].every((each) => each === undefined || !booleanOf(each)) && someReasons === undefined;
+    const isOther = [onlyAuthorities, indirect, onlyAttributes].some((each) => each !== undefined && booleanOf(each));
+    if (isOther || someReasons !== undefined) throw new DerError('issuing distribution point');
+    return { urls: name && urlsIn(name), onlyPeers: onlyUsers !== undefined && booleanOf(onlyUsers) };
   });
-  if (isFine !== true) throw new DerError('issuing distribution point');
+  if (part === undefined) throw new DerError('issuing distribution point');
+  return part;
+}
+
+/** Of a DistributionPointName; a name that is relative to the issuer's is no address. */
+function urlsIn(name: DerReader): readonly string[] {
+  const names = name.enterIf(context(0));
+  const urls: string[] = [];
+  while (names !== undefined && !names.atEnd) {
+    const one = names.take();
+    if (one.tag === primitiveContext(6)) urls.push(Buffer.from(contentOf(one)).toString('latin1'));
+  }
+  return urls;
 }

@@ -8,11 +8,14 @@ import { silentLog } from '../../../base/log.ts';
 import { SeededRandom } from '../../../base/random.ts';
 import type { AuditEvent } from '../../audit/audit.ts';
 import { extendedUsage } from '../certificate-facts.ts';
+import { context, primitiveContext } from '../der/der-reader.ts';
+import { bits, element, extension, integer, sequence, time } from '../der/der-writer.ts';
 import { madeRoot, type Made } from '../testing/made-certificates.ts';
 import { crlEntry, signCrl } from './crl-format.ts';
 import { ForeignCheck } from './foreign-check.ts';
 import type { RevocationTerms } from './handshake-admission.ts';
 import { readOcspRequest, signOcspAnswer, type CertificateStatus } from './ocsp-format.ts';
+import { signatureAlgorithms } from './signatures.ts';
 import { fetchPublic, isPrivateAddress, type Fetch } from './public-fetch.ts';
 
 const hourMs = 3_600_000;
@@ -161,6 +164,28 @@ test('a responder is asked when there is no list: the issuer’s own, or one it 
     pages.set(ocspUrl, page);
     assert.equal(await ask(), 'undetermined', what);
   }
+});
+
+test('a list of other certificates of the same authority says nothing', async () => {
+  const listOf = (part: readonly Uint8Array[]): Buffer => {
+    const now = Date.now();
+    const algorithm = signatureAlgorithms['ecdsa-p256'];
+    const times = [time(now), time(now + hourMs)];
+    const extensions = element(context(0), sequence(extension('2.5.29.28', sequence(...part), true)));
+    const tbs = sequence(integer(1), algorithm, root.facts.subjectName, ...times, extensions);
+    return sequence(tbs, algorithm, bits(root.signer.signNow(tbs)));
+  };
+  const at = (place: string) => element(context(0), element(context(0), element(primitiveContext(6), Buffer.from(place))));
+  const onlyPeers = element(primitiveContext(1), Buffer.of(0xff));
+  const said = async (list: Buffer, made = device, from = url) => {
+    const { pages, ask } = stand();
+    pages.set(from, list);
+    return ask({ crlUrls: [from] }, made);
+  };
+  assert.equal(await said(listOf([at(url), onlyPeers])), 'good');
+  assert.equal(await said(listOf([at(url)]), device, 'http://mirror.example/list.crl'), 'good', 'a copy that the operator has named');
+  assert.equal(await said(listOf([at('http://ca.example/2.crl')])), 'undetermined', 'of another part');
+  assert.equal(await said(listOf([onlyPeers]), root.issue('below', { authority: 0, crlUrl: url })), 'undetermined', 'of peers');
 });
 
 test('nobody can have a responder left alone that others need', async () => {

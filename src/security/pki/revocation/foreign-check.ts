@@ -39,13 +39,13 @@ export class ForeignCheck implements ForeignRevocation, MetricSource {
     const crlUrls = [...new Set([...terms.crlUrls, ...(certificateUrls ? certificate.crlUrls : [])])].slice(0, maxUrls);
     const ocspUrls = [...new Set([...terms.ocspUrls, ...(certificateUrls ? certificate.ocspUrls : [])])].slice(0, maxUrls);
     const { serial } = certificate;
-    const known = worst(crlUrls.map((url) => this.#lists.known(url, issuer, serial))) ?? this.#answers.known(issuer, serial);
+    const known = worst(crlUrls.map((url) => this.#lists.known(url, issuer, certificate))) ?? this.#answers.known(issuer, serial);
     if (known !== undefined) {
       this.#checks.known++;
       return known;
     }
     if (crlUrls.length + ocspUrls.length === 0) return this.#undetermined(issuer, terms, 'no-address');
-    return this.#ask(serial, issuer, terms, crlUrls, ocspUrls);
+    return this.#ask(certificate, issuer, terms, crlUrls, ocspUrls);
   }
 
   /** Lists are renewed before they end. To be called every few seconds. */
@@ -80,17 +80,17 @@ export class ForeignCheck implements ForeignRevocation, MetricSource {
   }
 
   async #ask(
-    serial: string,
+    certificate: CertificateFacts,
     issuer: CertificateFacts,
     terms: RevocationTerms,
     crlUrls: readonly string[],
     ocspUrls: readonly string[],
   ): Promise<'good' | 'revoked' | 'undetermined'> {
     this.#checks.asked++;
-    const lists = await Promise.all(crlUrls.map((url) => this.#lists.ask(url, issuer, serial)));
+    const lists = await Promise.all(crlUrls.map((url) => this.#lists.ask(url, issuer, certificate)));
     const fromLists = worst(lists);
     if (fromLists !== undefined) return fromLists;
-    const answers = await Promise.all(ocspUrls.map((url) => this.#answers.ask(url, issuer, serial)));
+    const answers = await Promise.all(ocspUrls.map((url) => this.#answers.ask(url, issuer, certificate.serial)));
     return worst(answers) ?? this.#undetermined(issuer, terms, 'unreachable');
   }
 

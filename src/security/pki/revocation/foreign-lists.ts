@@ -5,7 +5,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import type { Clock } from '../../../base/clock.ts';
 import type { Random } from '../../../base/random.ts';
 import type { CertificateFacts } from '../certificate-facts.ts';
-import { readCrl } from './crl-format.ts';
+import { readCrl, type CrlPart } from './crl-format.ts';
 import type { Fetch, FetchLimits } from './public-fetch.ts';
 import type { SerialTable } from './serial-table.ts';
 import { verifySignature } from './signatures.ts';
@@ -37,6 +37,7 @@ type List = {
   readonly thisUpdateMs: number;
   readonly nextUpdateMs: number;
   readonly number: string | undefined;
+  readonly part: CrlPart;
 };
 
 type Place = {
@@ -78,18 +79,22 @@ export class ForeignLists {
   }
 
   /** What a list that is here says; undefined: there is none that is good now. */
-  known(url: string, issuer: CertificateFacts, serial: string): 'good' | 'revoked' | undefined {
+  known(url: string, issuer: CertificateFacts, certificate: CertificateFacts): 'good' | 'revoked' | undefined {
     const place = this.#place(url, issuer);
     const nowMs = this.#services.clock.wallMs();
     if (place.list === undefined || place.list.nextUpdateMs <= nowMs) return undefined;
     if (nowMs >= place.refreshMs) void this.#fetch(place);
-    return place.list.revoked.get(serial) === undefined ? 'good' : 'revoked';
+    if (place.list.revoked.get(certificate.serial) !== undefined) return 'revoked';
+    // Lists come over plain HTTP: whoever stands between could give that of another part, which is signed as well.
+    return isAbout(place.list.part, url, certificate) ? 'good' : undefined;
   }
 
   /** Fetches the list when it is not here. */
-  async ask(url: string, issuer: CertificateFacts, serial: string): Promise<'good' | 'revoked' | undefined> {
-    await this.#fetch(this.#place(url, issuer));
-    return this.known(url, issuer, serial);
+  async ask(url: string, issuer: CertificateFacts, certificate: CertificateFacts): Promise<'good' | 'revoked' | undefined> {
+    const place = this.#place(url, issuer);
+    // One that is here may be about other certificates: fetching it again would not help.
+    if (place.list === undefined || place.list.nextUpdateMs <= this.#services.clock.wallMs()) await this.#fetch(place);
+    return this.known(url, issuer, certificate);
   }
 
   /** Fetches those again that are used and due. To be called every few seconds. */
@@ -154,12 +159,18 @@ export class ForeignLists {
     if (crl.thisUpdateMs > nowMs + skewMs || crl.nextUpdateMs <= nowMs) throw new Error('out-of-time');
     // An older list than the one that is here would bring revoked certificates back.
     if (place.list !== undefined && isOlder(crl, place.list)) throw new Error('older-than-before');
-    place.list = { revoked: crl.revoked, thisUpdateMs: crl.thisUpdateMs, nextUpdateMs: crl.nextUpdateMs, number: crl.number };
+    const { revoked, thisUpdateMs, nextUpdateMs, number, part } = crl;
+    place.list = { revoked, thisUpdateMs, nextUpdateMs, number, part };
     place.retryMs = -Infinity;
     // Spread, so that not all nodes come at the same time, and early, so that some attempts may fail.
     const lifeMs = Math.min(settings.maxAgeMs, crl.nextUpdateMs - nowMs);
     place.refreshMs = nowMs + lifeMs * (0.5 + 0.3 * random.float());
   }
+}
+
+/** RFC 5280 §6.3.3 (b) (2). `url`: where it was found, which may be a copy that the operator has named. */
+function isAbout({ urls, onlyPeers }: CrlPart, url: string, { crlUrls, isAuthority }: CertificateFacts): boolean {
+  return !(onlyPeers && isAuthority) && (urls === undefined || urls.includes(url) || urls.some((each) => crlUrls.includes(each)));
 }
 
 function isOlder(one: Pick<List, 'number' | 'thisUpdateMs'>, other: List): boolean {
