@@ -65,7 +65,8 @@ const reserved: readonly { readonly modules: RegExp; readonly rooms: readonly st
   },
   {
     modules: /^node:sqlite$/,
-    rooms: ['src/store', 'src/registry/sqlite'],
+    // The lock of the data directory is one of SQLite's.
+    rooms: ['src/store', 'src/registry/sqlite', 'src/node/data-lock.ts'],
     instead:
       'messages and sessions go through the journal (src/store/journal.ts), who may exist through the registry (src/registry/registry.ts)',
   },
