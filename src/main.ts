@@ -6,6 +6,7 @@ import { UserError } from './base/user-error.ts';
 import { watchClosedOutput } from './cli/closed-output.ts';
 import { exitCodes } from './cli/exit-codes.ts';
 import { createProgram } from './cli/program.ts';
+import { visible } from './cli/visible.ts';
 
 /** Runs one command; resolves when it is over, with the exit code set. */
 export async function main(argv: readonly string[]): Promise<void> {
@@ -35,7 +36,8 @@ function inWords(error: UserError): string {
   if (error instanceof ConfigError) return `${error.message}\n`;
   const where = error.where === undefined ? '' : `  where: ${error.where}\n`;
   const fix = error.fix === undefined ? '' : `  fix:   ${error.fix}\n`;
-  return `Error: ${error.message}\n${where}${fix}`;
+  // It may repeat what a server said.
+  return visible(`Error: ${error.message}\n${where}${fix}`, '\n');
 }
 
 /** node:sqlite still announces itself as experimental; that is no news for an operator. Other warnings are shown. */

@@ -1,6 +1,7 @@
 // What commands print of the API's answers: one JSON document, or words and tables.
 
 import type { ApiAnswer } from './api-client.ts';
+import { visible } from './visible.ts';
 
 export type Json = { readonly json?: boolean };
 
@@ -8,13 +9,15 @@ export type Json = { readonly json?: boolean };
 export function tell(options: Json, answer: Pick<ApiAnswer<unknown>, 'status' | 'body'>, words: string, secret?: string): void {
   if (answer.status === 202) return tellPending(options, answer.body as { readonly id: string });
   process.stdout.write(
-    options.json === true ? `${JSON.stringify(answer.body ?? {})}\n` : `${words}.${secret === undefined ? '' : ` ${secret}`}\n`,
+    options.json === true
+      ? `${JSON.stringify(answer.body ?? {})}\n`
+      : `${visible(words, '\n')}.${secret === undefined ? '' : ` ${visible(secret, '\n')}`}\n`,
   );
 }
 
 function tellPending(options: Json, approval: { readonly id: string }): void {
   if (options.json === true) process.stdout.write(`${JSON.stringify({ approval })}\n`);
-  else process.stdout.write(`It waits for a second person: heliograph approval approve ${approval.id}\n`);
+  else process.stdout.write(`It waits for a second person: heliograph approval approve ${visible(approval.id)}\n`);
 }
 
 export type Column<T> = readonly [title: string, text: (entry: T) => string];
@@ -24,7 +27,7 @@ export function tellTable<T>(options: Json, entries: readonly T[], columns: read
     process.stdout.write(`${JSON.stringify(entries, undefined, 2)}\n`);
     return;
   }
-  const rows = [columns.map(([title]) => title), ...entries.map((entry) => columns.map(([, text]) => text(entry)))];
+  const rows = [columns.map(([title]) => title), ...entries.map((entry) => columns.map(([, text]) => visible(text(entry))))];
   const widths = columns.map((_column, i) => Math.max(...rows.map((row) => row[i]!.length)));
   for (const row of rows)
     process.stdout.write(
@@ -42,7 +45,7 @@ export function tellFacts(options: Json, whole: unknown, facts: readonly (readon
     return;
   }
   const width = Math.max(...facts.map(([what]) => what.length));
-  for (const [what, text] of facts) process.stdout.write(`${what.padEnd(width)} ${text === '' ? '-' : text}\n`);
+  for (const [what, text] of facts) process.stdout.write(`${what.padEnd(width)} ${text === '' ? '-' : visible(text)}\n`);
 }
 
 export function moment(ms: number | undefined): string {

@@ -48,8 +48,9 @@ function withFilter(command: Command): Command {
 }
 
 async function list(options: Options & { readonly limit: string }): Promise<void> {
-  const [{ withApi }, { actorText }, query, limit] = await Promise.all([
+  const [{ withApi }, { visible }, { actorText }, query, limit] = await Promise.all([
     import('./api-client.ts'),
+    import('./visible.ts'),
     import('../security/audit/audit-line.ts'),
     queryOf(options),
     countOf(options.limit),
@@ -61,7 +62,7 @@ async function list(options: Options & { readonly limit: string }): Promise<void
         const { at, outcome, action, target, from, actor, details } = entry;
         const facts = Object.entries(details ?? {}).map(([name, fact]) => `${name}=${fact}`);
         const words = [at, outcome.padEnd(7), actorText(actor), action, target, ...(from === '' ? [] : [`from ${from}`]), ...facts];
-        process.stdout.write(`${words.filter((word) => word !== '').join('  ')}\n`);
+        process.stdout.write(`${visible(words.filter((word) => word !== '').join('  '))}\n`);
       }
     }
   });

@@ -9,6 +9,7 @@ import type { FileFormat } from '../registry/transfer/import-devices.ts';
 import type { ApiClient } from './api-client.ts';
 import { exitCodes } from './exit-codes.ts';
 import { progressLine } from './progress-line.ts';
+import { visible } from './visible.ts';
 
 /** Refused rows that are shown; all of them go into the file of --refused. */
 const shownRows = 20;
@@ -51,7 +52,7 @@ export async function importFrom(
       if (options.json !== true && ++shown <= shownRows) {
         line.clear();
         const { line: number, id, why } = told.refused;
-        process.stderr.write(`line ${number}${id === undefined ? '' : ` (${id})`}: ${why}\n`);
+        process.stderr.write(`${visible(`line ${number}${id === undefined ? '' : ` (${id})`}: ${why}`)}\n`);
       }
     }
   }

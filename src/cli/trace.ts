@@ -3,6 +3,7 @@
 import { Command } from 'commander';
 import type { TraceLine } from '../admin/trace-hub.ts';
 import { withAccessOptions, type AccessOptions } from './access-options.ts';
+import { visible } from './visible.ts';
 
 type Options = AccessOptions & { readonly client: string; readonly json?: boolean };
 
@@ -35,7 +36,9 @@ type Watching = { readonly watching: string };
 
 /** `12:00:00.123  in   PUBLISH q1 …`, seen from the broker. */
 export function traceText(line: TraceLine | Watching): string {
-  if ('watching' in line) return `watching ${JSON.stringify(line.watching)}; "in" is what the client sent`;
+  if ('watching' in line) return `watching ${visible(JSON.stringify(line.watching))}; "in" is what the client sent`;
   const time = new Date(line.atMs).toISOString().slice(11, 23);
-  return 'dropped' in line ? `${time}  …    ${line.dropped} packets not shown` : `${time}  ${line.direction.padEnd(3)}  ${line.packet}`;
+  return 'dropped' in line
+    ? `${time}  …    ${line.dropped} packets not shown`
+    : `${time}  ${line.direction.padEnd(3)}  ${visible(line.packet)}`;
 }
