@@ -180,7 +180,7 @@ export class Broker implements BrokerPort {
     // One that takes over takes the place of the one before.
     if (resumed?.attachment === undefined && !usage.admitsConnection()) {
       usage.refuse('connections');
-      space.usages.sessionEnded(request.principal.id);
+      space.usages.sessionEnded(request.principal.id, this.#context.clock.monotonicMs());
       return consumer.attached(Outcome.quotaExceeded, undefined, false);
     }
     resumed?.expel('takenOver');

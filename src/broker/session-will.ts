@@ -110,6 +110,9 @@ export class SessionWill {
     const { clock, timers, log, counters } = this.#context;
     const space = this.#session.space;
     const message = published(will, clock.wallMs());
+    // Not refused, but counted: or else one could publish above one's rates by connecting again and again.
+    const { usage } = this.#session.inbox;
+    if (firstTry && usage?.metered === true) usage.published(message.payloadBytes + message.topicBytes.length);
     const { outcome, shards } = distribute(this.#context, space, space.route(message.topic), message, undefined);
     if (outcome === Outcome.unavailable) {
       if (firstTry) log.warn('will-waits', { clientId: this.#session.clientId, reason: 'store unavailable' });

@@ -68,7 +68,7 @@ export class TopicSpace {
   removeSession(session: ClientSession): void {
     if (this.sessions.get(session.clientId) === session) this.sessions.delete(session.clientId);
     this.principals.delete(session);
-    this.#usages.sessionEnded(session.principal.id);
+    this.#usages.sessionEnded(session.principal.id, this.#context.clock.monotonicMs());
   }
 
   /** What is used of the quotas of the tenant, and of those of its principals that have any. */

@@ -5,7 +5,7 @@ import { describe, test } from 'node:test';
 import type { Principal } from '../security/security.ts';
 import type { Quotas, QuotaSource } from './quotas.ts';
 import { assertInvariants } from './testing/described-state.ts';
-import { Outcome, TestBroker, assertBooks } from './testing/test-broker.ts';
+import { Outcome, TestBroker, assertBooks, message } from './testing/test-broker.ts';
 import type { TestBrokerOptions } from './testing/test-broker.ts';
 
 const durable = { sessionExpiryMs: 3_600_000 };
@@ -103,6 +103,29 @@ describe('rates', () => {
     for (let i = 0; i < 3; i++) assert.notEqual(a.publish('x', 'burst', 1), Outcome.quotaExceeded);
     assert.equal(a.publish('x', 'no', 1), Outcome.quotaExceeded);
     assert.equal(usage.refused!.rate, 4);
+    assertUsage(t);
+  });
+
+  test('who connects again has no more than before, and a will counts too', async () => {
+    const { t } = await start({}, { a: { messagesPerSecond: 2 }, b: { bytesPerSecond: 10 } });
+    const sub = t.connect('sub');
+    sub.subscribe('#', 1);
+    const published = (id: string, count: number): number => {
+      const peer = t.connect(id, { ...device(id), will: { message: message('w', id, 0), delayMs: 0 } });
+      let taken = 0;
+      for (let i = 0; i < count; i++) if (peer.publish('x', '0123456789', 1) !== Outcome.quotaExceeded) taken++;
+      peer.disconnect(true);
+      return taken;
+    };
+    assert.equal(published('a', 1), 1);
+    assert.deepEqual([published('a', 5), published('a', 5), published('a', 5)], [0, 0, 0], 'its will was the second');
+    assert.equal(published('b', 2), 1);
+    t.advance(200);
+    assert.equal(published('b', 2), 0);
+    t.advance(60_000);
+    assert.deepEqual([published('a', 5), published('b', 5)], [2, 1]);
+    t.advance(60_000);
+    t.connect('c', device('b'));
     assertUsage(t);
   });
 

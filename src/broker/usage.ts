@@ -128,12 +128,18 @@ export class Usage {
     return waitMs;
   }
 
+  /** It has used some of its own rates that has not come back yet. */
+  isSpent(nowMs: number): boolean {
+    this.#refill(nowMs);
+    const { messagesPerSecond = 0, bytesPerSecond = 0 } = this.#quotas;
+    return (messagesPerSecond > 0 && this.#messages < burstOf(messagesPerSecond)) || (bytesPerSecond > 0 && this.#bytes < bytesPerSecond);
+  }
+
   #refill(nowMs: number): void {
     const { messagesPerSecond = 0, bytesPerSecond = 0 } = this.#quotas;
     const seconds = (nowMs - this.#refilledMs) / 1000;
     this.#refilledMs = nowMs;
-    // Less than one a second still lets one through, now and then.
-    const burst = messagesPerSecond > 0 ? Math.max(1, messagesPerSecond) : 0;
+    const burst = burstOf(messagesPerSecond);
     if (seconds === Infinity) {
       this.#messages = burst;
       this.#bytes = bytesPerSecond;
@@ -142,4 +148,9 @@ export class Usage {
     this.#messages = Math.min(burst, this.#messages + seconds * messagesPerSecond);
     this.#bytes = Math.min(bytesPerSecond, this.#bytes + seconds * bytesPerSecond);
   }
+}
+
+/** Less than one a second still lets one through, now and then. */
+function burstOf(messagesPerSecond: number): number {
+  return messagesPerSecond > 0 ? Math.max(1, messagesPerSecond) : 0;
 }

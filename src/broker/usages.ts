@@ -6,12 +6,17 @@ import type { PrincipalIndex } from './principal-index.ts';
 import type { Quotas, QuotaSource } from './quotas.ts';
 import { Usage } from './usage.ts';
 
+/** Principals without sessions whose rates are remembered. */
+const maxResting = 10_000;
+
 export class Usages {
   readonly tenant = new Usage(undefined);
   readonly #source: QuotaSource;
   readonly #name: string;
   readonly #sessions: PrincipalIndex;
   readonly #principals = new Map<string, Usage>();
+  /** Of principals without sessions that have used up some of their rates: by connecting again nobody gets more. The oldest first. */
+  readonly #resting = new Map<string, Usage>();
 
   constructor(source: QuotaSource, tenant: string, sessions: PrincipalIndex) {
     this.#source = source;
@@ -33,7 +38,8 @@ export class Usages {
       if (known !== undefined) this.#move(principal.id, this.tenant);
       return this.tenant;
     }
-    const usage = known ?? new Usage(this.tenant);
+    const usage = known ?? this.#resting.get(principal.id) ?? new Usage(this.tenant);
+    this.#resting.delete(principal.id);
     usage.quotas = quotas;
     if (known === undefined) {
       this.#principals.set(principal.id, usage);
@@ -48,8 +54,15 @@ export class Usages {
     for (const session of this.#sessions.of(id)) moveSession(session, to);
   }
 
-  sessionEnded(id: string): void {
-    if (this.#principals.size > 0 && !this.#sessions.has(id)) this.#principals.delete(id);
+  sessionEnded(id: string, nowMs: number): void {
+    const usage = this.#principals.get(id);
+    if (usage === undefined || this.#sessions.has(id)) return;
+    this.#principals.delete(id);
+    if (usage.isSpent(nowMs)) this.#resting.set(id, usage);
+    for (const [each, resting] of this.#resting) {
+      if (this.#resting.size <= maxResting && resting.isSpent(nowMs)) break;
+      this.#resting.delete(each);
+    }
   }
 
   /** Quotas have changed. */
