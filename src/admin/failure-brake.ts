@@ -1,6 +1,7 @@
 // Slows down who tries credentials at the management interface. Passwords have their own lock-out in `security`; this one also
 // covers tokens, and spares it the flood.
 
+import { addressKey } from '../base/address-key.ts';
 import type { Clock } from '../base/clock.ts';
 
 export type BrakeLimits = { readonly failures: number; readonly windowMs: number; readonly addresses: number };
@@ -36,13 +37,14 @@ export class FailureBrake {
       const oldest = this.#windows.keys().next();
       if (oldest.done !== true) this.#windows.delete(oldest.value);
     }
-    this.#windows.set(address, { startedMs: this.#clock.monotonicMs(), failures: 1 });
+    this.#windows.set(addressKey(address), { startedMs: this.#clock.monotonicMs(), failures: 1 });
   }
 
   #current(address: string): Window | undefined {
-    const window = this.#windows.get(address);
+    const key = addressKey(address);
+    const window = this.#windows.get(key);
     if (window !== undefined && this.#clock.monotonicMs() - window.startedMs >= this.#limits.windowMs) {
-      this.#windows.delete(address);
+      this.#windows.delete(key);
       return undefined;
     }
     return window;

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ManualClock } from '../base/clock.ts';
-import { addressKey, Lockout } from './lockout.ts';
+import { addressKey } from '../base/address-key.ts';
+import { Lockout } from './lockout.ts';
 
 const limits = { failures: 3, forgiveMs: 1000, banMs: 10_000, maxBanMs: 30_000, entries: 100 };
 

@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { addressKey } from '../../base/address-key.ts';
 import type { MetricSource, Sample } from '../../base/metrics.ts';
 import { defaultTenant } from '../../message/names.ts';
 import { Approvals, type StoredRequest } from './approvals.ts';
@@ -162,7 +163,7 @@ class ApiServer {
   /** Who asks, and whether this route and this tenant are theirs. */
   async #admit(spec: RouteSpec, request: FastifyRequest): Promise<Call | Problem> {
     const from = addressOf(request);
-    const early = this.#tooMany(`address ${request.raw.socket.remoteAddress ?? ''}`);
+    const early = this.#tooMany(`address ${addressKey(request.raw.socket.remoteAddress ?? '')}`);
     if (early !== undefined) return early;
     if (spec.method !== 'GET' && isCrossSite(request)) return forbidden('another web site asks; it must not');
     const identified = await this.#options.identify(request.raw);

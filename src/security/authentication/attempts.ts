@@ -5,7 +5,8 @@ import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
 import type { MetricSource, Sample } from '../../base/metrics.ts';
 import { accountKey, maxNameLength, parseAccount } from '../../message/names.ts';
-import { addressKey, Lockout } from '../lockout.ts';
+import { addressKey } from '../../base/address-key.ts';
+import { Lockout } from '../lockout.ts';
 
 export type AttemptLimits = {
   readonly failuresPerAccount: number;

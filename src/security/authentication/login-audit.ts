@@ -5,7 +5,7 @@
 import type { Clock } from '../../base/clock.ts';
 import type { MetricSource, Sample } from '../../base/metrics.ts';
 import type { Audit } from '../audit/audit.ts';
-import { addressKey } from '../lockout.ts';
+import { addressKey } from '../../base/address-key.ts';
 import type { Credentials, Method, Principal } from '../security.ts';
 
 /** Which successes are told: none, those of people and of who may manage the node, all. */

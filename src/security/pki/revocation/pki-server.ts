@@ -8,7 +8,7 @@ import type { Clock } from '../../../base/clock.ts';
 import type { Log } from '../../../base/log.ts';
 import type { MetricSource, Sample } from '../../../base/metrics.ts';
 import { UserError } from '../../../base/user-error.ts';
-import { addressKey } from '../../lockout.ts';
+import { addressKey } from '../../../base/address-key.ts';
 import type { CrlPublisher } from './crl-publisher.ts';
 import type { OcspResponder } from './ocsp-responder.ts';
 import type { OwnAuthorities } from './own-authorities.ts';

@@ -1,7 +1,7 @@
 // How often the public may ask: a bucket for everybody together, and one for each address.
 
 import type { Clock } from '../../../base/clock.ts';
-import { addressKey } from '../../lockout.ts';
+import { addressKey } from '../../../base/address-key.ts';
 
 type Bucket = { tokens: number; atMs: number };
 
