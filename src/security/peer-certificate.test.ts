@@ -22,6 +22,14 @@ test('the URIs are read as Node writes them, quoted ones included', () => {
   assert.equal(parsed(undefined).fingerprint, 'abcd');
 });
 
+test('it tells when it ends', () => {
+  const until = (validTo: string): unknown =>
+    describeCertificate({ validTo, fingerprint256: '', toLegacyObject: () => ({}) } as unknown as X509Certificate).notAfterMs;
+  assert.equal(until('Jan  2 03:04:05 2031 GMT'), Date.UTC(2031, 0, 2, 3, 4, 5));
+  assert.equal(until('Dec 31 23:59:59 9999 GMT'), Date.UTC(9999, 11, 31, 23, 59, 59));
+  assert.equal(until('Bad time value'), 0);
+});
+
 test('a certificate with two common names has none', () => {
   assert.equal(parsed(undefined, 'pump').commonName, 'pump');
   assert.equal(parsed(undefined, ['pump', 'admin']).commonName, undefined);

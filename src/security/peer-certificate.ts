@@ -15,11 +15,14 @@ export function describeCertificate(certificate: X509Certificate): PeerCertifica
   // The type says that every field is one string; a name may well hold the field twice.
   const subject = certificate.toLegacyObject().subject as { readonly CN?: string | readonly string[] } | undefined;
   const commonName = subject?.CN;
+  const notAfterMs = Date.parse(certificate.validTo);
   return {
     // Two common names would be two identities: better none.
     commonName: typeof commonName === 'string' ? commonName : undefined,
     uris: urisOf(certificate.subjectAltName),
     fingerprint: certificate.fingerprint256.replaceAll(':', '').toLowerCase(),
+    // What cannot be read is taken to be over: TLS has let it in, but nobody knows until when.
+    notAfterMs: Number.isNaN(notAfterMs) ? 0 : notAfterMs,
   };
 }
 

@@ -40,6 +40,8 @@ export type PeerCertificate = {
   readonly uris: readonly string[];
   /** SHA-256 of the DER, lower-case hex without colons. */
   readonly fingerprint: string;
+  /** When it expires, wall clock; absent: not told. */
+  readonly notAfterMs?: number;
   /**
    * Ids of the authorities above it (SHA-256 of their public keys, lower-case hex), nearest first, the trust anchor last; absent:
    * not told.

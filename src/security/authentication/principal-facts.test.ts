@@ -114,6 +114,18 @@ test('a certificate counts only for its owner, while it lasts', async (t) => {
   assert.equal(of(device), 'certificate-expired');
 });
 
+test('who comes by a certificate that the registry does not know stays no longer than that lasts', () => {
+  const clock = new ManualClock();
+  const facts = new PrincipalFacts(undefined, clock);
+  const notAfterMs = clock.wallMs() + 1000;
+  const of = (byCertificate: boolean): Facts => facts.of(device, { ...shown, notAfterMs }, byCertificate) as Facts;
+  assert.equal((of(true) as { expiresAtMs?: number }).expiresAtMs, notAfterMs);
+  assert.equal((of(false) as { expiresAtMs?: number }).expiresAtMs, undefined);
+  clock.advance(1001);
+  assert.equal(summary(of(true)), 'certificate-expired');
+  assert.equal(summary(of(false)), 'good');
+});
+
 test('an authority of a tenant names its own principals only, and one that is retired nobody', async (t) => {
   const registry = open(t);
   good(await registry.create('device', 'main', 'a', {}));

@@ -100,12 +100,15 @@ export class PrincipalFacts {
     const entry = shown.value;
     // Also when a password is shown with it: who holds a revoked certificate is not who it was given to.
     if (entry !== undefined && entry.status !== 'valid') return barred('certificate-revoked');
+    // Of one that the registry does not know, it tells itself.
+    const endMs = proof && (entry?.notAfterMs ?? proof.notAfterMs);
+    if (endMs !== undefined && endMs < this.#clock.wallMs()) return barred('certificate-expired');
     const fault = proof && (this.#ownerFault(identity, entry, known.value) ?? this.#authorityFault(identity, proof, known.value, entry));
     if (fault !== undefined) return barred(fault);
     return {
       standing: 'good',
       principal: principalOf(identity, known.value, proof !== undefined),
-      expiresAtMs: proof && entry?.notAfterMs,
+      expiresAtMs: endMs,
     };
   }
 
@@ -116,8 +119,7 @@ export class PrincipalFacts {
     if (owner === undefined) return 'certificate-of-no-principal';
     if (entry.tenant !== tenant || owner.id !== id) return 'certificate-of-another';
     if (known === undefined) return 'owner-removed';
-    if (known.kind !== owner.kind) return 'certificate-of-another';
-    return entry.notAfterMs < this.#clock.wallMs() ? 'certificate-expired' : undefined;
+    return known.kind === owner.kind ? undefined : 'certificate-of-another';
   }
 
   #authorityFault(
