@@ -1,6 +1,7 @@
 // The private keys of this node's authorities, and what stands beside each so that a lost registry can be filled again:
 //
-//   <data>/pki/keys/<id>.pem    encrypted PKCS #8, the authority's certificate, and perhaps the one its predecessor gave it
+//   <data>/pki/keys/<id>.pem        encrypted PKCS #8, the authority's certificate, and perhaps the one its predecessor gave it
+//   <data>/pki/keys/<id>.retired    empty: it must not be trusted again when the registry is lost
 //
 // `id` is the SHA-256 of the public key. A key that signs seldom (a root's) is opened for each signature and kept nowhere.
 
@@ -30,6 +31,9 @@ export interface AuthorityKeys {
   /** Certificates (PEM) that were kept with the key: its own first. */
   certificates(id: string): readonly string[];
   readonly ids: readonly string[];
+  /** Those that are known to be retired, should the registry be lost. */
+  readonly retired?: ReadonlySet<string>;
+  noteRetired?(id: string): Promise<void>;
   /** Lets go of what is outside this process. */
   close?(): void;
 }
@@ -38,7 +42,7 @@ type Kept = { readonly pem: string; readonly certificates: readonly string[]; re
 
 /** Certificates in a PEM text. */
 export const pemCertificate = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\n?/g;
-const fileName = /^([0-9a-f]{64})\.pem$/;
+const fileName = /^([0-9a-f]{64})\.(pem|retired)$/;
 
 export type KeyServices = { readonly sealer: Sealer; readonly random: Random; readonly log: Log };
 
@@ -47,6 +51,7 @@ export class KeyFiles implements AuthorityKeys {
   readonly #directory: string;
   readonly #services: KeyServices;
   readonly #kept = new Map<string, Kept>();
+  readonly #retired = new Set<string>();
 
   /** Use openKeyFiles. */
   constructor(directory: string, services: KeyServices) {
@@ -56,6 +61,16 @@ export class KeyFiles implements AuthorityKeys {
 
   get ids(): readonly string[] {
     return [...this.#kept.keys()];
+  }
+
+  get retired(): ReadonlySet<string> {
+    return this.#retired;
+  }
+
+  async noteRetired(id: string): Promise<void> {
+    if (this.#retired.has(id)) return;
+    await writePrivateFile(join(this.#directory, `${id}.retired`), '');
+    this.#retired.add(id);
   }
 
   async create(algorithm: KeyAlgorithm): Promise<NewKey> {
@@ -91,8 +106,10 @@ export class KeyFiles implements AuthorityKeys {
   /** @throws UserError when a file is damaged, or the secret opens one of them not */
   async read(): Promise<void> {
     for (const name of await readdir(this.#directory)) {
-      const id = fileName.exec(name)?.[1];
-      if (id !== undefined) await this.#read(id);
+      const [, id, kind] = fileName.exec(name) ?? [];
+      if (id === undefined) continue;
+      if (kind === 'retired') this.#retired.add(id);
+      else await this.#read(id);
     }
   }
 

@@ -184,6 +184,22 @@ test('a lost registry is filled again from what stands beside the keys', async (
   assert.notEqual(other.registry, registry);
 });
 
+test('what was retired is not trusted again when the registry is lost', async (t) => {
+  const { open, directory } = await pkiBench(t);
+  const { ca } = await open();
+  const rotated = await ca.rotate({ what: 'root' }, byTest);
+  assert.ok(rotated.ok);
+  const [oldRoot] = rotated.value.retiring;
+  const ended = await ca.retire(oldRoot!, { force: true }, byTest);
+  assert.ok(ended.ok && ended.value.length === 2);
+  const other = await pkiBench(t);
+  await cp(directory, other.directory, { recursive: true });
+  const { pki } = await other.open();
+  const statuses = pki.authorities.map(({ role, status }) => `${role} ${status}`).toSorted();
+  assert.deepEqual(statuses, ['issuing active', 'issuing retired', 'root active', 'root retired']);
+  assert.equal(pki.clientAnchors.length, 2);
+});
+
 test('at least 400 certificates a second', async (t) => {
   const { open, device } = await pkiBench(t);
   const { pki } = await open();

@@ -156,7 +156,10 @@ export class BuiltInPki implements Pki, MetricSource {
     if (anchors !== '' && (await readFile(this.trustFile, 'utf8').catch(() => undefined)) !== anchors) {
       await writePrivateFile(this.trustFile, anchors);
     }
-    const { settings } = this.services;
+    const { settings, list, keys } = this.services;
+    for (const { entry, isOwn } of list.all) {
+      if (isOwn && entry.status === 'retired' && keys.signer(entry.id) !== undefined) await keys.noteRetired?.(entry.id);
+    }
     const before = this.#auditKey?.certificate;
     this.#auditKey = await openAuditKey(settings().algorithm, { ...this.services, issuance: this.issuance });
     if (before !== undefined && this.#auditKey?.certificate !== before) for (const listener of this.#listeners) listener();

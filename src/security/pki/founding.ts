@@ -43,23 +43,31 @@ export async function found(settings: FoundingSettings, services: FoundingServic
   if (list.active('issuing').length === 0) await makeIssuing(settings, services);
 }
 
+type Kept = { readonly pem: string; readonly facts: CertificateFacts };
+
 /** The registry was lost, or is another one: what was kept beside the keys fills it again. */
 async function takeUpKept(services: FoundingServices): Promise<void> {
-  const kept = services.keys.ids.flatMap((id) => {
+  const kept = services.keys.ids.flatMap((id): Kept[] => {
     const pem = services.keys.certificates(id)[0];
     const facts = pem === undefined ? undefined : factsOf(pem);
     return pem === undefined || facts === undefined ? [] : [{ pem, facts }];
   });
-  const isRoot = ({ facts }: { facts: CertificateFacts }): boolean => Buffer.compare(facts.issuerName, facts.subjectName) === 0;
+  const isRoot = ({ facts }: Kept): boolean => Buffer.compare(facts.issuerName, facts.subjectName) === 0;
   // Of several, the last made is the one in force: a rotation had retired the others, or was about to.
-  const roots = kept.filter(isRoot).sort((a, b) => b.facts.notBeforeMs - a.facts.notBeforeMs);
-  const others = kept.filter((one) => !isRoot(one) && one.facts.isAuthority).sort((a, b) => b.facts.notBeforeMs - a.facts.notBeforeMs);
+  const newestFirst = (a: Kept, b: Kept): number => b.facts.notBeforeMs - a.facts.notBeforeMs;
+  const roots = kept.filter(isRoot).sort(newestFirst);
+  const others = kept.filter((one) => !isRoot(one) && one.facts.isAuthority).sort(newestFirst);
   if (roots.length === 0) return;
+  const isRetired = ({ facts }: Kept): boolean => services.keys.retired?.has(facts.keyId) === true;
+  const statusIn = (all: readonly Kept[], one: Kept): AuthorityStatus => {
+    if (isRetired(one)) return 'retired';
+    return one === all.find((other) => !isRetired(other)) ? 'active' : 'retiring';
+  };
   const writes: Write[] = [];
-  for (const [i, { pem, facts }] of roots.entries()) writes.push(authorityWrite(pem, facts, 'root', i === 0 ? 'active' : 'retiring'));
-  for (const [i, { pem, facts }] of others.entries()) {
-    const above = roots.find((root) => Buffer.compare(root.facts.subjectName, facts.issuerName) === 0);
-    if (above !== undefined) writes.push(authorityWrite(pem, facts, 'issuing', i === 0 ? 'active' : 'retiring', above.facts.keyId));
+  for (const one of roots) writes.push(authorityWrite(one.pem, one.facts, 'root', statusIn(roots, one)));
+  for (const one of others) {
+    const above = roots.find((root) => Buffer.compare(root.facts.subjectName, one.facts.issuerName) === 0);
+    if (above !== undefined) writes.push(authorityWrite(one.pem, one.facts, 'issuing', statusIn(others, one), above.facts.keyId));
   }
   await write(writes, services);
   services.log.warn('pki.authorities.taken.from.files', { authorities: writes.length });
