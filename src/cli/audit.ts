@@ -91,7 +91,7 @@ async function verify(options: VerifyOptions): Promise<void> {
   const report = options.dir === undefined ? await verifyThere(options, expected) : await verifyHere(options.dir, options, expected);
   if (options.json) process.stdout.write(`${JSON.stringify(report)}\n`);
   else process.stdout.write(inWords(report));
-  if (!report.whole) process.exitCode = 1;
+  if (!report.whole || isUnsigned(report)) process.exitCode = 1;
 }
 
 type Head = AuditReport['head'];
@@ -132,14 +132,23 @@ async function verifyHere(directory: string, { root }: VerifyOptions, expected: 
   }
 }
 
+/** Every line may follow from the one before, and all of them be made by somebody else. */
+function isUnsigned({ entries, sealedThrough }: AuditReport): boolean {
+  return entries > 0 && sealedThrough === 0;
+}
+
 function inWords(report: AuditReport): string {
-  const { whole, faults, moreFaults, entries, segments, seals, sealedThrough, head: end } = report;
+  const { whole, faults, moreFaults, entries, segments, seals, sealedThrough, lateSeals, head: end } = report;
   const found = faults.map(({ file, line, what }) => `  ${file}, line ${line}: ${what}\n`).join('');
   const more = moreFaults > 0 ? `  and ${moreFaults} more\n` : '';
   const open = end.seq - sealedThrough;
   const signed = open === 0 ? 'signed to the end' : `the last ${open} lines are not signed yet`;
-  const verdict = whole ? 'The audit log is whole' : 'THE AUDIT LOG IS NOT WHOLE';
-  return `${verdict}: ${entries} entries in ${segments} files, ${seals} signatures, ${signed}.\n${found}${more}Head: ${end.seq}:${end.hash}\n`;
+  const good = isUnsigned(report)
+    ? 'NOTHING IN THE AUDIT LOG IS SIGNED, so whoever can write its files could have made it'
+    : 'The audit log is whole';
+  const verdict = whole ? good : 'THE AUDIT LOG IS NOT WHOLE';
+  const late = lateSeals === 0 ? '' : `${lateSeals} signatures came more than an hour after what they sign.\n`;
+  return `${verdict}: ${entries} entries in ${segments} files, ${seals} signatures, ${signed}.\n${late}${found}${more}Head: ${end.seq}:${end.hash}\n`;
 }
 
 async function head(options: Options): Promise<void> {

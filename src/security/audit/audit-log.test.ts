@@ -10,6 +10,7 @@ import { ManualClock } from '../../base/clock.ts';
 import { silentLog } from '../../base/log.ts';
 import type { AuditEvent } from './audit.ts';
 import { type AuditKey, type AuditLog, type AuditLogOptions, openAuditLog } from './audit-log.ts';
+import { hashOf } from './audit-line.ts';
 import { auditEntries, auditPage, type AuditQuery } from './audit-query.ts';
 import { auditSigning } from '../pki/profiles.ts';
 import { verifyAudit } from './verify-audit.ts';
@@ -23,9 +24,9 @@ const event = (action: string, details?: AuditEvent['details']): AuditEvent => (
   ...(details !== undefined && { details }),
 });
 
-type Sealing = { readonly key: AuditKey; readonly root: string; readonly stranger: AuditKey };
+type Sealing = { readonly key: AuditKey; readonly later: AuditKey; readonly root: string; readonly stranger: AuditKey };
 
-/** A root, a key for sealing below it, and one below it that is for something else. Made by openssl, once. */
+/** A root, two keys for sealing below it, and one below it that is for something else. Made by openssl, once. */
 async function sealing(directory: string): Promise<Sealing> {
   const at = (name: string): string => join(directory, name);
   const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: directory, stdio: 'pipe' });
@@ -51,6 +52,7 @@ async function sealing(directory: string): Promise<Sealing> {
   };
   return {
     key: await make('audit', auditSigning),
+    later: await make('later', auditSigning),
     stranger: await make('device', 'clientAuth'),
     root: await readFile(at('root.crt'), 'utf8'),
   };
@@ -244,7 +246,7 @@ test('old files go, and the log can still be proved whole from there on', async 
   assert.deepEqual(report.faults, []);
   assert.ok(report.firstSeq > 1, 'the first files are gone');
   await rm((await filesOf(directory))[0]!);
-  assert.match((await verifyAudit(directory, { roots: [root] })).faults.at(-1)!.what, /no entry tells/);
+  assert.match((await verifyAudit(directory, { roots: [root] })).faults.at(-1)!.what, /no signed entry tells/);
 });
 
 test('entries are found by page, time, actor, action and outcome; texts are cut', async (t) => {
@@ -270,4 +272,101 @@ test('entries are found by page, time, actor, action and outcome; texts are cut'
   assert.equal(await count({ actor: 'main/alice' }), 10);
   assert.equal(await count({ actor: 'main/bob' }), 0);
   assert.equal(await count({ untilMs: clock.wallMs() - 5000 }), 5);
+});
+
+test('a key that comes while another one seals is named before it seals', async (t) => {
+  const { key, later, root } = await sealingOnce();
+  const { directory, open } = await bench(t, { sealMs: 1 });
+  const log = await open();
+  let isSwapped = false;
+  const swapping: AuditKey['signer']['sign'] = (data) => {
+    if (!isSwapped) log.useKey(later);
+    isSwapped = true;
+    return key.signer.sign(data);
+  };
+  log.useKey({ ...key, signer: { ...key.signer, sign: swapping } });
+  log.record(event('a'));
+  while (!isSwapped) await new Promise((resolve) => setImmediate(resolve));
+  await log.flushed();
+  log.record(event('b'));
+  await log.close();
+  const report = await verifyAudit(directory, { roots: [root] });
+  assert.deepEqual(report.faults, []);
+  assert.equal(report.seals, 2);
+});
+
+/** Lines that whoever can write the files puts behind the others, each in its place in the chain. */
+async function forge(file: string, ...events: readonly AuditEvent[]): Promise<void> {
+  let last = JSON.parse((await readFile(file, 'utf8')).trimEnd().split('\n').at(-1)!) as { seq: number; at: string };
+  let hash = hashOf(JSON.stringify(last));
+  for (const each of events) {
+    last = { seq: last.seq + 1, at: last.at, prev: hash, type: 'entry', ...each } as typeof last;
+    hash = hashOf(JSON.stringify(last));
+    await appendFile(file, `${JSON.stringify(last)}\n`);
+  }
+}
+
+test('a word of removed files that nobody signed proves nothing', async (t) => {
+  const { key, root } = await sealingOnce();
+  const { directory, open } = await bench(t, { segmentBytes: 500 });
+  const log = await open();
+  log.useKey(key);
+  for (let i = 0; i < 10; i++) {
+    log.record(event('device.add', { i }));
+    await log.flushed();
+  }
+  await log.close();
+  const files = await filesOf(directory);
+  const gone = (await readFile(files[0]!, 'utf8')).trimEnd().split('\n').at(-1)!;
+  const details = { throughSeq: (JSON.parse(gone) as { seq: number }).seq, hash: hashOf(gone) };
+  await rm(files[0]!);
+  await forge(files.at(-1)!, { actor: { kind: 'node' }, action: 'audit.expire', target: '', from: '', outcome: 'done', details });
+  assert.match((await verifyAudit(directory, { roots: [root] })).faults.at(-1)!.what, /no signed entry tells/);
+});
+
+test('files go when the word of it is signed', async (t) => {
+  const { key, root } = await sealingOnce();
+  const { directory, clock, open } = await bench(t, { segmentBytes: 1000, retentionMs: 60_000 });
+  const log = await open();
+  log.useKey(key);
+  for (let i = 0; i < 40; i++) {
+    log.record(event('device.add', { i }));
+    await log.flushed();
+    assert.deepEqual((await verifyAudit(directory, { roots: [root] })).faults, []);
+    clock.advance(10_000);
+  }
+});
+
+test('an expected head that was removed with old files is not called cut off', async (t) => {
+  const { key, root } = await sealingOnce();
+  const { directory, clock, open } = await bench(t, { segmentBytes: 1000, retentionMs: 60_000 });
+  const log = await open();
+  log.useKey(key);
+  log.record(event('first'));
+  await log.flushed();
+  const { head } = log;
+  for (let i = 0; i < 40; i++) {
+    log.record(event('device.add', { i }));
+    await log.flushed();
+    clock.advance(10_000);
+  }
+  await log.close();
+  const { faults } = await verifyAudit(directory, { roots: [root], expected: head });
+  assert.match(faults[0]!.what, /older than the first/);
+});
+
+test('what was signed long after it was written is told', async (t) => {
+  const { key, root } = await sealingOnce();
+  const { directory, clock, open } = await bench(t);
+  const offline = await open();
+  offline.record(event('a'));
+  await offline.close();
+  assert.deepEqual([(await verifyAudit(directory, { roots: [root] })).sealedThrough], [0]);
+  clock.advance(7_200_000);
+  const log = await open();
+  log.useKey(key);
+  log.record(event('b'));
+  await log.close();
+  const { lateSeals, sealedThrough, head } = await verifyAudit(directory, { roots: [root] });
+  assert.deepEqual([lateSeals, sealedThrough], [1, head.seq]);
 });

@@ -99,7 +99,7 @@ export class AuditLog implements Audit, MetricSource {
   readonly #sinks: AuditSink[] = [];
   #pending: { readonly event: AuditEvent; readonly at: string }[] = [];
   #lost = 0;
-  /** Files to be removed when the entry that says so is on the disk. */
+  /** Files to be removed when the entry that says so is on the disk, and signed. */
   readonly #removable: string[] = [];
   #head: AuditHead;
   #segment: { readonly path: string; bytes: number } | undefined;
@@ -228,13 +228,15 @@ export class AuditLog implements Audit, MetricSource {
       signature = await this.#sign(key.signer, sealedText({ seq: head.seq + 1, at: now, prev: head.hash }));
       if (signature !== undefined) add({ type: 'seal', signature: Buffer.from(signature).toString('base64') }, now);
     }
-    const removable = this.#removable.slice();
+    // Only what is signed proves that they went by right.
+    const removable = signature !== undefined || this.#key === undefined ? this.#removable.slice() : [];
     await this.#append(lines.map(({ text }) => `${text}\n`).join(''));
     this.#pending.splice(0, batch.length);
     this.#lost -= lost;
     this.#head = head;
     this.#counts.entries += batch.length + (lost > 0 ? 1 : 0);
-    this.#keyIsNamed ||= key !== undefined;
+    // Another one may have come meanwhile.
+    this.#keyIsNamed ||= key !== undefined && key === this.#key;
     this.#afterWrite(batch.length, signature !== undefined);
     for (const { entry } of lines) if (entry !== undefined) for (const sink of this.#sinks) sink(entry);
     for (const path of removable) await rm(path, { force: true });
@@ -294,6 +296,7 @@ export class AuditLog implements Audit, MetricSource {
     for (const [i, { path }] of segments.entries()) {
       const next = segments[i + 1];
       if (next === undefined) return;
+      if (this.#removable.includes(path)) continue;
       let last: string | undefined;
       for await (const { text } of linesOf(path, auditLimits.line)) last = text;
       const line = last === undefined ? undefined : parseLine(last);

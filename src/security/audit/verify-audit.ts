@@ -29,6 +29,11 @@ export type AuditReport = {
   readonly head: AuditHead;
   /** Everything up to here is signed. */
   readonly sealedThrough: number;
+  /**
+   * Signatures that came more than an hour after the first line that they sign: commands wrote while no node ran, or its key could not
+   * be used. Until then whoever can write the files could have changed those lines.
+   */
+  readonly lateSeals: number;
 };
 
 export type VerifyOptions = {
@@ -42,6 +47,7 @@ export type VerifyOptions = {
 };
 
 const maxFaults = 100;
+const lateMs = 3_600_000;
 
 export async function verifyAudit(directory: string, options: VerifyOptions): Promise<AuditReport> {
   const walk = new Walk(options);
@@ -70,9 +76,13 @@ class Walk {
   #head: AuditHead = { seq: 0, hash: noHash };
   /** What the first line says stood before it. */
   #before: AuditHead | undefined;
-  #beginningIsProved = false;
+  /** Number of the line that proves the beginning; 0: it is the first one of all. */
+  #proofSeq = Infinity;
   #expectedIsFound = false;
   #sealedThrough = 0;
+  #lateSeals = 0;
+  /** When the first line was written that no seal covers yet. */
+  #unsealedSinceMs = Infinity;
   #key: X509Certificate | undefined;
 
   constructor(options: VerifyOptions) {
@@ -106,7 +116,7 @@ class Walk {
     if (this.#before === undefined) {
       this.#before = { seq: line.seq - 1, hash: line.prev };
       this.#firstSeq = line.seq;
-      this.#beginningIsProved = line.seq === 1 && line.prev === noHash;
+      if (line.seq === 1 && line.prev === noHash) this.#proofSeq = 0;
     } else this.#checkPlace(line);
     const hash = hashOf(text);
     const { expected } = this.#options;
@@ -114,6 +124,7 @@ class Walk {
       this.#expectedIsFound = true;
       if (expected.hash !== hash) this.#fault(`is not the line ${line.seq} that the expected head names`);
     }
+    this.#unsealedSinceMs = Math.min(this.#unsealedSinceMs, Date.parse(line.at));
     this.#checkKind(line);
     this.#head = { seq: line.seq, hash };
   }
@@ -133,7 +144,7 @@ class Walk {
       const { action, actor, details } = line;
       const isExpiry = action === 'audit.expire' && actor.kind === 'node';
       if (isExpiry && details?.['throughSeq'] === this.#before?.seq && details?.['hash'] === this.#before?.hash)
-        this.#beginningIsProved = true;
+        this.#proofSeq = Math.min(this.#proofSeq, line.seq);
     }
   }
 
@@ -170,15 +181,29 @@ class Walk {
     const { publicKey } = this.#key;
     const hash =
       publicKey.asymmetricKeyType === 'ed25519' ? null : isP384(publicKey.asymmetricKeyDetails?.namedCurve) ? 'sha384' : 'sha256';
-    if (verifySignature(hash, sealedText(line), publicKey, Buffer.from(line.signature, 'base64'))) this.#sealedThrough = line.seq;
+    if (verifySignature(hash, sealedText(line), publicKey, Buffer.from(line.signature, 'base64'))) this.#sealed(line);
     else this.#fault('is a seal whose signature is wrong');
+  }
+
+  #sealed({ seq, at }: SealLine): void {
+    this.#sealedThrough = seq;
+    if (Date.parse(at) - this.#unsealedSinceMs > lateMs) this.#lateSeals++;
+    this.#unsealedSinceMs = Infinity;
   }
 
   report(segments: number): AuditReport {
     const { expected } = this.#options;
-    if (!this.#expectedIsFound) this.#fault(`the log ends before line ${expected!.seq}, which there was: its end was cut off`);
-    if (this.#lines > 0 && !this.#beginningIsProved) {
-      this.#fault(`the log begins with line ${this.#firstSeq}, and no entry tells of the removal of earlier ones`);
+    if (!this.#expectedIsFound) {
+      const isOlder = expected!.seq < this.#firstSeq;
+      this.#fault(
+        isOlder
+          ? `line ${expected!.seq} is older than the first that is still there (${this.#firstSeq}): a later head is needed`
+          : `the log ends before line ${expected!.seq}, which there was: its end was cut off`,
+      );
+    }
+    // Where nothing is signed nothing is proved in any case, which the report says.
+    if (this.#lines > 0 && this.#proofSeq > (this.#seals === 0 ? this.#head.seq : this.#sealedThrough)) {
+      this.#fault(`the log begins with line ${this.#firstSeq}, and no signed entry tells of the removal of earlier ones`);
     }
     return {
       whole: this.#faults.length === 0,
@@ -191,6 +216,7 @@ class Walk {
       firstSeq: this.#firstSeq,
       head: this.#head,
       sealedThrough: this.#sealedThrough,
+      lateSeals: this.#lateSeals,
     };
   }
 
