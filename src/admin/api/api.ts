@@ -15,6 +15,7 @@ import { InputCheck } from './input.ts';
 import { openApiOptions, routeSchema, withProblems } from './openapi.ts';
 import { forbidden, Problem } from './problem.ts';
 import { RateLimit } from './rate-limit.ts';
+import { RefusalRecord } from './refusal-record.ts';
 import type { Answer, Call, Input, RouteSpec } from './route.ts';
 import { allRoutes } from './routes.ts';
 import type { ApiServices } from './services.ts';
@@ -96,6 +97,7 @@ class ApiServer {
   readonly #idempotency: Idempotency;
   readonly #approvals: Approvals;
   readonly #rates: RateLimit;
+  readonly #refusals: RefusalRecord;
   /** By operation. */
   readonly #routes = new Map<string, { readonly spec: RouteSpec; readonly checks: Checks }>();
 
@@ -104,6 +106,7 @@ class ApiServer {
     this.#options = options;
     this.#idempotency = new Idempotency(services.clock);
     this.#approvals = new Approvals(services, (operation, input) => this.#recheck(operation, input));
+    this.#refusals = new RefusalRecord(services.clock);
     this.#rates = new RateLimit(services.clock, () => services.settings().requestsPerSecond);
   }
 
@@ -116,6 +119,8 @@ class ApiServer {
       value,
     });
     yield one('rate_limited_total', 'counter', 'Requests to /api/v1 that came too early.', this.#rates.refused);
+    const leftOut = 'Refusals that stand in the audit log as a number only, because there were too many.';
+    yield one('unrecorded_refusals_total', 'counter', leftOut, this.#refusals.leftOut);
     yield one('remembered_answers', 'gauge', 'Answers that are remembered under an Idempotency-Key.', answers);
     yield one('remembered_answer_bytes', 'gauge', 'Bytes of these answers.', bytes);
   }
@@ -270,7 +275,10 @@ class ApiServer {
     details?: Readonly<Record<string, string | number | boolean>>,
   ): void {
     const action = spec.audit?.action ?? spec.permission.replace(':', '.');
-    this.#services.audit.record({ actor: caller.actor, action, target, from, outcome, ...(details !== undefined && { details }) });
+    const leftOut = outcome === 'refused' ? this.#refusals.take(caller.name) : 0;
+    if (leftOut === undefined) return;
+    const facts = leftOut === 0 ? details : { ...details, leftOut };
+    this.#services.audit.record({ actor: caller.actor, action, target, from, outcome, ...(facts !== undefined && { details: facts }) });
   }
 }
 
