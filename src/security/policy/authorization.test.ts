@@ -176,20 +176,42 @@ test('a registry that cannot be read keeps newcomers out, leaves the others as t
   assert.equal(registry.watchers, 0);
 });
 
-test('a broken policy grants nothing and denies nothing, and everybody can see it', async () => {
+test('a broken policy grants nothing, denies messages if it may have denied some, and everybody can see it', async () => {
   const { engine, registry } = world([{ allow: ['publish'], topics: ['open'] }]);
   registry.document(
     'acme',
     'broken',
-    '{"version": 1, "statements": [{"effect": "deny", "actions": ["publish"], "topics": ["#"]}], "x": 1}',
+    '{"version": 1, "statements": [{"effect": "allow", "actions": ["publish"], "topics": ["#"]}], "x": 1}',
   );
   registry.policy('acme', 'good', allow(['a'])).role('acme', 'pump', 'broken', 'good');
   await engine.ready('acme');
   assert.equal(engine.allows(pump, 'publish', 'a'), true);
+  assert.equal(engine.allows(pump, 'publish', 'b'), false);
   assert.equal(engine.allows(pump, 'publish', 'open'), true);
   const broken = [...engine.metrics()].find(({ name }) => name === 'heliograph_security_policy_broken');
   assert.equal(broken?.value, 1);
-  assert.match(engine.explain(pump, 'publish', 'a').notes.join(), /policy broken is broken .* x is not known here/);
+  assert.match(
+    engine.explain(pump, 'publish', 'a').notes.join(),
+    /policy broken is broken, grants nothing and denies nothing: x is not known here/,
+  );
+  const denying = [
+    '{"version": 1, "statements": [{"effect": "allow"}, {"effect": "deny", "actions": ["publish"], "topics": ["b"]}]}',
+    '{"version": 1, "statements": [{"effect": "forbid", "actions": ["publish"], "topics": ["b"]}]}',
+    '{"version": 1, "statements": [null]}',
+    '{"version": 2, "rules": []}',
+    '{"version": 1, "statements": [], "statements": []}',
+    'null',
+    '{',
+  ];
+  for (const document of denying) {
+    registry.document('acme', 'broken', document);
+    await engine.ready('acme');
+    for (const action of ['publish', 'subscribe', 'consume', 'retain'] as const) {
+      assert.equal(engine.allows(pump, action, action === 'publish' ? 'open' : 'a'), false, `${action} ${document}`);
+    }
+    assert.equal(engine.allows(pump, 'connect', 'c'), true);
+    assert.match(engine.explain(pump, 'publish', 'a').notes.join(), /is broken, grants nothing and denies messages/);
+  }
 });
 
 test('a tenant with more than can be held cannot be read', async () => {

@@ -308,7 +308,12 @@ class LocalAuthorization implements Authorization {
     yield one('combinations', 'gauge', 'Combinations of statements that are kept compiled.', this.#sets.size);
     yield one('tenants', 'gauge', 'Tenants whose roles and policies are held ready.', tenants);
     yield one('policies', 'gauge', 'Policies of the registry that are held ready.', policies);
-    yield one('broken', 'gauge', 'Policies of the registry that cannot be used: they grant and deny nothing.', broken);
+    yield one(
+      'broken',
+      'gauge',
+      'Policies of the registry that cannot be used: they grant nothing, and deny messages if they may have denied some.',
+      broken,
+    );
     yield one('read_failures_total', 'counter', 'Times that the policies of a tenant could not be read.', this.#tenants?.failures ?? 0);
   }
 }

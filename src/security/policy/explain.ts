@@ -125,7 +125,8 @@ function* notesOn({ principal, snapshot }: Asked): Iterable<string> {
     const policy = snapshot!.policies.get(name);
     const [fault] = policy?.faults ?? [];
     if (fault === undefined) continue;
-    yield `the policy ${name} is broken and grants and denies nothing: ${fault.path === '' ? 'it' : fault.path} ${fault.what}`;
+    const denies = policy!.statements.length > 0 ? 'and denies messages, as it may have denied some' : 'and denies nothing';
+    yield `the policy ${name} is broken, grants nothing ${denies}: ${fault.path === '' ? 'it' : fault.path} ${fault.what}`;
   }
   if (principal.access === undefined) {
     yield 'how the principal is connected was not told, so conditions on it cannot be met';

@@ -2,17 +2,19 @@
 // read when it is first asked for, as a whole, and again when the registry tells of a change.
 //
 // A tenant that could not be read has no snapshot, and without one nothing is allowed: what would be denied is not known. A
-// policy that is broken grants nothing and denies nothing; it is counted, told in the log, and named by `explain`.
+// policy that is broken grants nothing; where it may have denied something, it denies messages altogether. It is counted, told in the
+// log, and named by `explain`.
 
 import type { Log } from '../../base/log.ts';
 import type { Entry } from '../../registry/entries.ts';
 import { systemScope } from '../../registry/entries.ts';
 import type { Change, NowOrLater, Registry, RegistryError, Result } from '../../registry/registry.ts';
 import type { Principal } from '../security.ts';
-import { readPolicy } from './policy-document.ts';
+import { policyLimits, readPolicy } from './policy-document.ts';
 import type { Fault } from './policy-document.ts';
 import { compileDocument, windowsOf } from './statement.ts';
 import type { CompiledStatement } from './statement.ts';
+import { readStrictJson } from './strict-json.ts';
 import type { TimeWindow } from './time-window.ts';
 
 export type LoadedPolicy = {
@@ -20,7 +22,7 @@ export type LoadedPolicy = {
   /** Of the entry in the registry. */
   readonly version: number;
   readonly statements: readonly CompiledStatement[];
-  /** Not empty: the policy is broken, and has no statements. */
+  /** Not empty: the policy is broken, and has no statements, or one that denies. */
   readonly faults: readonly Fault[];
 };
 
@@ -217,8 +219,30 @@ export class TenantPolicies {
     if (reading.ok) return { name, version, statements: compileDocument(reading.document, 'registry', name), faults: [] };
     const [{ path, what }] = reading.faults as [Fault, ...Fault[]];
     this.#services.log.error('security.policy.broken', { tenant, policy: name, path, what, faults: reading.faults.length });
-    return { name, version, statements: [], faults: reading.faults };
+    return { name, version, statements: mayDeny(document) ? [denyingMessages(name)] : [], faults: reading.faults };
   }
+}
+
+/** Whether a broken document could have denied something: it has a statement that does not say `allow`, or cannot be read at all. */
+function mayDeny(document: string): boolean {
+  const read = readStrictJson(document, policyLimits.depth);
+  const { statements } = ((read.ok ? read.value : undefined) ?? {}) as { readonly statements?: unknown };
+  if (!Array.isArray(statements)) return true;
+  return statements.some((one: unknown) => (one as { readonly effect?: unknown } | null)?.effect !== 'allow');
+}
+
+/** What its denials meant is not known: so nothing goes in or out. Who it binds may still connect, and manage to repair it. */
+function denyingMessages(name: string): CompiledStatement {
+  return {
+    origin: { source: 'registry', name, index: 0 },
+    effect: 'deny',
+    actions: ['publish', 'subscribe', 'consume', 'retain'],
+    patterns: undefined,
+    conditions: undefined,
+    title: 'the policy is broken',
+    isOfNode: false,
+    binds: () => true,
+  };
 }
 
 /** What belongs to no tenant binds nobody: no principal is in the system's scope. */
