@@ -200,6 +200,22 @@ test('an authority of somebody else counts once it has proved to have its key', 
   assert.ok(!none.ok && none.error.code === 'invalid');
 });
 
+test('a root tells of the authorities below it, and of what was retired', async (t) => {
+  const bench = await pkiBench(t);
+  const { pki, ca } = await bench.open();
+  const [root, issuing] = ['root', 'issuing'].map((wanted) => pki.authorities.find(({ role }) => role === wanted)!);
+  const { serial } = factsOf(issuing!.certificate)!;
+  const known = async (by: string, of: string) => must(await bench.registry.certificateBySerial(by, of));
+  const entry = (await known(root!.id, serial))!;
+  assert.deepEqual([entry.status, entry.owner, entry.tenant], ['valid', undefined, systemScope]);
+  const rotated = await ca.rotate({ what: 'root' }, byTest);
+  assert.ok(rotated.ok && (await ca.retire(issuing!.id, { force: true }, byTest)).ok);
+  assert.deepEqual([(await known(root!.id, serial))!.status, (await known(root!.id, serial))!.reason], ['revoked', 'cessationOfOperation']);
+  // The old root's word for the new one, too.
+  const [, cross] = pki.services.keys.certificates(rotated.value.root!.id);
+  assert.equal((await known(root!.id, factsOf(cross!)!.serial))!.status, 'valid');
+});
+
 test('nobody keeps another tenant from its authority, or the node from its own, by noting some', async (t) => {
   const bench = await pkiBench(t);
   const { ca } = await bench.open();

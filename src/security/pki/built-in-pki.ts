@@ -10,6 +10,7 @@ import { systemScope } from '../../registry/entries.ts';
 import { openAuditKey, type AuditKey } from './audit-key.ts';
 import { openKeyFiles, type AuthorityKeys } from './authority-keys.ts';
 import { AuthorityList, type KnownAuthority } from './authority-list.ts';
+import { recordAuthorities } from './authority-records.ts';
 import { found, trustFileName, type FoundingServices, type FoundingSettings } from './founding.ts';
 import { Issuance, type IssueSettings } from './issuance.ts';
 import type { AuthorityView, IssuedCertificate, IssueRequest, IssueWithKeyRequest, Pki, PkiResult, Signer } from './pki.ts';
@@ -157,6 +158,7 @@ export class BuiltInPki implements Pki, MetricSource {
       await writePrivateFile(this.trustFile, anchors);
     }
     const { settings, list, keys } = this.services;
+    await recordAuthorities(this.services);
     for (const { entry, isOwn } of list.all) {
       if (isOwn && entry.status === 'retired' && keys.signer(entry.id) !== undefined) await keys.noteRetired?.(entry.id);
     }
