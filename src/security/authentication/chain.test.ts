@@ -406,3 +406,12 @@ test('who came in by a secret that has been replaced may not stay', async (t) =>
   const ended = await new Promise<ExchangeStep>((resolve) => slow.step(late.final(asked.data), resolve));
   assert.equal(ended.kind, 'failed', 'by a password that was taken away in the middle of the exchange');
 });
+
+test('who came in by what a listener no longer accepts may not stay', async (t) => {
+  const { security, options } = bench(t);
+  const conf = await principal(security, by('conf', 'configured'));
+  await security.reload({ ...options, listeners: { mqtt: ['certificate', 'scram-sha-256'] } });
+  assert.equal((await reassess(security, conf)).standing, 'barred');
+  await security.reload({ ...options, listeners: { other: ['certificate'] } });
+  assert.equal((await reassess(security, conf)).standing, 'good');
+});

@@ -13,6 +13,7 @@ import type { Authenticator, ExchangeVerdict, Identity, MechanismExchange, Verdi
 import type { LoginAudit } from './login-audit.ts';
 import { allKnown, whenKnown } from './now-or-later.ts';
 import type { Facts, PrincipalFacts } from './principal-facts.ts';
+import { maxSecretBytes } from './secret-bytes.ts';
 
 export type ChainServices = {
   /** All there are; which of them are asked, and in which order, says `accepts`. */
@@ -32,9 +33,6 @@ type Admission =
   | { readonly ok: true; readonly principal: Principal; readonly expiresAtMs?: number }
   | { readonly ok: false; readonly reason: 'refused' | 'overloaded'; readonly why: string };
 type Refusal = 'refused' | 'overloaded' | 'banned';
-
-/** Of a password or token; what is longer is no credential of anybody. */
-export const maxSecretBytes = 16 * 1024;
 
 export class AuthenticationChain implements MetricSource {
   readonly #services: ChainServices;
@@ -91,6 +89,8 @@ export class AuthenticationChain implements MetricSource {
 
   #stillProved(identity: Identity, access: Access | undefined): NowOrLater<Identity | 'barred' | 'unknown'> {
     if (access === undefined) return identity;
+    // The listener may take other proofs now.
+    if (!this.#services.accepts(access.listener).includes(access.method)) return 'barred';
     return this.#byMethod.get(access.method)?.reassess?.(identity, access) ?? identity;
   }
 

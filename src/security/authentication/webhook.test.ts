@@ -210,3 +210,13 @@ test('passwords leave only over TLS, or to this machine', () => {
     assert.ok(outboundUrlFault(url) !== undefined, url);
   }
 });
+
+test('a peer that cannot be used here does not pause the service for others', async (t) => {
+  const { server, ask } = await stand(t, () => ({ allow: true, id: 'a+b' }), { failures: 2 });
+  for (let i = 0; i < 4; i++) assert.deepEqual(await ask(), { kind: 'overloaded' });
+  server.answer = () => ({ allow: true, id: 'ann' });
+  assert.equal((await ask()).kind, 'proved');
+  const long = Buffer.alloc(16 * 1024 + 1, 'x');
+  assert.deepEqual(await ask({ password: long }), { kind: 'next', reason: 'password-too-long' });
+  assert.equal((await ask({ password: long.subarray(1) })).kind, 'proved');
+});

@@ -13,6 +13,7 @@ import { nameFault } from '../../message/names.ts';
 import type { Credentials } from '../security.ts';
 import type { Authenticator, Identity, Verdict } from './authenticator.ts';
 import { CircuitBreaker } from './circuit-breaker.ts';
+import { maxSecretBytes } from './secret-bytes.ts';
 import { claimedLabels, claimedNames, claimedRoles } from './claimed-facts.ts';
 import { askJson } from './outbound-json.ts';
 
@@ -74,6 +75,8 @@ export class WebhookAuthenticator implements Authenticator, MetricSource {
     if (username === undefined && password === undefined && certificate === undefined) {
       return answer({ kind: 'next', reason: 'no-credentials' });
     }
+    // It is cut to be a little longer than any may be: cut, it could be taken for another one.
+    if (password !== undefined && password.length > maxSecretBytes) return answer({ kind: 'next', reason: 'password-too-long' });
     const question = questionOf(credentials);
     const key = createHmac('sha256', this.#cacheKey).update(question).digest('base64');
     const known = this.#known.get(key);
@@ -134,7 +137,12 @@ export class WebhookAuthenticator implements Authenticator, MetricSource {
     if (!answer.ok) return this.#failed(answer.fault);
     if (answer.status !== 200) return this.#failed(`status ${answer.status}`);
     const said = this.#verdictOf(answer.value);
-    if (typeof said === 'string') return this.#failed(said);
+    if (typeof said === 'string') {
+      // It answers. A peer whose name cannot be used here must not be able to keep out all others.
+      this.#breaker.succeeded();
+      this.#counts.failed++;
+      return { kind: 'overloaded' };
+    }
     if (this.#breaker.isOpen) this.#log.info('security.webhook.answers');
     this.#breaker.succeeded();
     this.#counts[said.kind === 'proved' ? 'allowed' : 'denied']++;
