@@ -19,7 +19,7 @@ export type Principal = {
 };
 
 export type Managed = AccessOptions & { readonly json?: boolean };
-export type Marks = { readonly label?: string[]; readonly group?: string[]; readonly role?: string[]; readonly title?: string };
+export type Marks = { readonly label?: string[]; readonly group?: string[]; readonly role?: string[] | false; readonly title?: string };
 type Search = Managed & Marks & { readonly tenant: string; readonly prefix?: string; readonly status?: string; readonly limit: string };
 
 export type PrincipalKind = {
@@ -75,7 +75,9 @@ function withMarks(command: Command, { one, roles: byDefault }: PrincipalKind): 
   const withRoles =
     byDefault === undefined
       ? command.option('-r, --role <role...>', 'roles, which give it policies')
-      : command.option('-r, --role <role...>', 'roles, which give it policies', [...byDefault]);
+      : command
+          .option('-r, --role <role...>', 'roles, which give it policies', [...byDefault])
+          .option('--no-role', 'without any; where duties are separated, roles wait for a second person, and passwords do not');
   const withLabels = withRoles
     .option('-l, --label <key=value...>', 'labels, to search and to write policies by')
     .option(one === 'device' ? '-g, --group <group...>' : '--group <group...>', 'groups it is in');
@@ -97,7 +99,7 @@ async function add(kind: PrincipalKind, given: string, options: Managed & Marks 
     const answer = await api.request<object>('POST', `/${kind.many}`, { query: { tenant }, body });
     const generated = chosen?.generated;
     const shown = generated === undefined ? answer : { ...answer, body: { ...answer.body, password: generated } };
-    const held = options.role === undefined || options.role.length === 0 ? '' : ` (${options.role.join(', ')})`;
+    const held = options.role ? ` (${options.role.join(', ')})` : '';
     tell(options, shown, `Added ${tenant}/${name}${held}`, shownOnce(generated));
   });
 }

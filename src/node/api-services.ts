@@ -40,6 +40,7 @@ export function apiServicesOf(rooms: Rooms, config: () => Config, status: () => 
       return { ...found, ledger: { ...found.ledger, imbalance: imbalanceOf(found.ledger) } };
     },
     auditReader: auditReader(audit.directory, registry, () => audit.flushed()),
+    policiesReady: (tenant) => rooms.authorization.ready(tenant),
     allows: (principal, permission) => mayEver(rooms.authorization.explain(principal, 'manage', permission)),
     broker: () => rooms.broker.management,
     pki: () => rooms.pki,

@@ -92,6 +92,14 @@ test('with separation of duties two people are needed', async (t) => {
   assert.equal((await ask(url, '/roles/night-shift', ann)).status, 404);
   assert.equal((await ask(url, `${path}/approve`, bob, 'POST')).status, 200);
   assert.equal((await ask(url, '/roles/night-shift', ann)).status, 200);
+
+  // Nobody has signed in to this tenant yet, so none of its policies has been read.
+  assert.equal((await cli('tenant', 'add', 'acme')).code, 0);
+  assert.equal((await cli('device', 'add', 'acme/pump-7', '--label', 'site=berlin', '--no-certificate')).code, 0);
+  const withRole = await cli('user', 'add', 'carl', '--generate');
+  assert.match(withRole.stderr, /a secret cannot wait/);
+  assert.match((await cli('user', 'add', 'carl', '--no-role', '--generate')).stdout, /^Added main\/carl. Password/);
+  assert.match((await cli('user', 'roles', 'carl', 'viewer')).stdout, /waits for a second person/);
 });
 
 test('queues and sessions are seen, and a connection is ended', async (t) => {

@@ -11,7 +11,7 @@ import { defaultTenant } from '../../message/names.ts';
 import { Approvals, type StoredRequest } from './approvals.ts';
 import type { Caller, Identification } from './caller.ts';
 import { Idempotency, type KeptAnswer } from './idempotency.ts';
-import { InputCheck } from './input.ts';
+import { InputCheck, isTooDeep } from './input.ts';
 import { openApiOptions, routeSchema, withProblems } from './openapi.ts';
 import { forbidden, Problem } from './problem.ts';
 import { RateLimit } from './rate-limit.ts';
@@ -54,6 +54,8 @@ export async function createApi(services: ApiServices, options: ApiOptions): Pro
     exposeHeadRoutes: false,
     routerOptions: { maxParamLength: maxPathParameter },
     forceCloseConnections: true,
+    // A path that cannot be decoded, among others, reaches no route and no error handler.
+    frameworkErrors: (_error, _request, reply) => void sendProblem(reply, new Problem(400, 'unreadable', 'the address cannot be read')),
   });
   app.setSerializerCompiler(() => (data) => JSON.stringify(data));
   app.setValidatorCompiler(() => () => true);
@@ -239,6 +241,7 @@ class ApiServer {
 
   /** Does it, or asks for a second person; either way the audit log is told. */
   async #perform(spec: RouteSpec, input: Input<never, never, never>, call: Call): Promise<Answer | Problem> {
+    if (spec.method !== 'GET') await call.services.policiesReady?.(call.tenant);
     const forbids = spec.forbids?.(input, call);
     const wantsSecond =
       forbids === undefined &&
@@ -315,6 +318,7 @@ function versionOf(header: string | undefined): number | undefined | Problem {
 
 function inputOf(spec: RouteSpec, checks: Checks, request: FastifyRequest): Input<never, never, never> | Problem {
   const { tenant: _, ...query } = request.query as Record<string, unknown>;
+  if (spec.takes === undefined && isTooDeep(request.body)) return new Problem(422, 'invalid', 'the body is nested too deep');
   const checked = checkedInput(checks, { params: request.params, query, ...(spec.takes === undefined && { body: request.body }) });
   if (checked instanceof Problem || spec.takes === undefined) return checked as Input<never, never, never> | Problem;
   if (!(request.body instanceof Readable)) return new Problem(415, 'unreadable', `send one of ${spec.takes.join(', ')}`);

@@ -97,6 +97,8 @@ export type ApiServices = {
    * where no policies are in force.
    */
   readonly allows?: (principal: Principal, permission: Permission) => boolean;
+  /** Must be true before `allows` is asked about somebody of a tenant; false: its policies cannot be read now. */
+  readonly policiesReady?: (tenant: string) => Promise<boolean> | boolean;
   /** Whether a policy allows to manage this to somebody it may bind. */
   readonly mightAllow?: (document: string, permission: Permission) => boolean;
   readonly pki?: () => Pki | undefined;
