@@ -48,6 +48,12 @@ test('what cannot be is refused with its field, its code and a record', async (t
   assert.equal(poisoned.status, 400);
   const large = await api.ask('POST', '/devices', { body: { id: 'b', labels: { a: 'x'.repeat(300_000) } } });
   assert.equal(large.status, 413);
+  const deep = `{"id": "p", "document": {"a": ${'['.repeat(100_000)}${']'.repeat(100_000)}}}`;
+  for (const headers of [{ 'content-type': 'application/json' }, { 'content-type': 'application/json', 'idempotency-key': 'k' }]) {
+    assert.equal((await api.ask('POST', '/policies', { file: deep, headers })).status, 422);
+  }
+  const undecodable = await api.ask('GET', '/devices/%ff');
+  assert.deepEqual([undecodable.status, undecodable.headers['cache-control']], [400, 'no-store']);
   const odd = await api.ask('POST', '/devices', { file: '<id>b</id>', headers: { 'content-type': 'application/xml' } });
   assert.equal(odd.status, 415);
 });

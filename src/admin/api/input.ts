@@ -5,6 +5,18 @@ import type { TObject, TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { Problem } from './problem.ts';
 
+/** Levels of a JSON body: what goes through it level by level must not run out of stack. */
+const maxDepth = 64;
+
+export function isTooDeep(body: unknown): boolean {
+  let level = [body];
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > maxDepth) return true;
+    level = level.flatMap((each) => (typeof each === 'object' && each !== null ? (Object.values(each) as unknown[]) : []));
+  }
+  return false;
+}
+
 type Checker = { Check(value: unknown): boolean; Errors(value: unknown): readonly { instancePath: string; message: string }[] };
 
 type Property = { readonly type?: string; readonly default?: unknown };
