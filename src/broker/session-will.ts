@@ -87,10 +87,10 @@ export class SessionWill {
   }
 
   /** While it waited, here or in the journal, its owner may have been barred. By what that one was connected does not matter any more. */
-  #askForOwner(will: Will, { access: _, ...owner }: Principal): void {
+  #askForOwner(will: Will, { tenant, id, kind, roles }: Principal): void {
     const { security, turn } = this.#context;
     if (security.reassess === undefined) return this.#send(will, true);
-    security.reassess(owner, ({ standing }) => {
+    security.reassess({ tenant, id, kind, roles }, ({ standing }) => {
       // The answer may come from outside of the event loop's turns.
       turn.atEnd(() => {});
       if (standing === 'good') this.#send(will, true);

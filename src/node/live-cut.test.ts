@@ -206,7 +206,7 @@ test('the sessions of who is removed end after the review, if nobody has its nam
     remove(`d${i}`);
     w.tick();
   }
-  await Promise.allSettled(answers);
+  await Promise.allSettled(answers.map(async (each) => each));
   await Promise.resolve();
   assert.deepEqual(w.ended, ['main/gone', 'main/d3']);
   w.cut.changed([change({ kind: 'device', tenant: 'main', id: 'x' })]);

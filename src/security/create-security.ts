@@ -149,8 +149,6 @@ export function createSecurity(options: SecurityOptions, services: SecurityServi
 const markKeyBytes = 32;
 
 class LocalSecurity implements NodeSecurity {
-  readonly #clock: Clock;
-  readonly #log: Log;
   readonly #users: UserDirectory;
   readonly #authorization: AuthorizationDoor;
   readonly #password: PasswordAuthenticator;
@@ -164,8 +162,6 @@ class LocalSecurity implements NodeSecurity {
   constructor(options: SecurityOptions, services: SecurityServices) {
     const { clock, random, log, lookUps, audit = noAudit, secrets, authorityOf, join, authenticators = [], hashCost } = services;
     const { limits } = options;
-    this.#clock = clock;
-    this.#log = log;
     this.#policy = options;
     this.#authorization = services.authorization ?? createAuthorization(options, { clock, log });
     this.#users = new UserDirectory(options.users, random, hashCost);
