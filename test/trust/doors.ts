@@ -155,7 +155,7 @@ class StreamLine implements Line {
 
 export function tlsOptions(world: World, certified?: Certified): ConnectionOptions {
   const own = certified === undefined ? {} : { key: certified.privateKey, cert: certified.certificate + certified.chain };
-  return { host: 'localhost', servername: 'localhost', ca: world.root, ...own };
+  return { host: '127.0.0.1', servername: 'localhost', ca: world.root, ...own };
 }
 
 export async function overTcp(port: number): Promise<Duplex> {
@@ -193,7 +193,7 @@ type Head = {
 };
 
 /** `agent`: the one connection. */
-function ask(isSecure: boolean, options: RequestOptions, { path, method = 'GET', headers = {}, body }: Head): Promise<number> {
+export function ask(isSecure: boolean, options: RequestOptions, { path, method = 'GET', headers = {}, body }: Head): Promise<number> {
   return new Promise((resolve, reject) => {
     const made = (isSecure ? httpsRequest : httpRequest)({ ...options, path, method, headers }, (response) => {
       response.resume();
@@ -205,9 +205,16 @@ function ask(isSecure: boolean, options: RequestOptions, { path, method = 'GET',
   });
 }
 
-async function httpLine(isSecure: boolean, port: number, head: Head, good: number, tls: ConnectionOptions = {}): Promise<Line> {
+async function httpLine(
+  isSecure: boolean,
+  port: number,
+  localAddress: string,
+  head: Head,
+  good: number,
+  tls: ConnectionOptions = {},
+): Promise<Line> {
   const agent = isSecure ? new HttpsAgent({ keepAlive: true, maxSockets: 1 }) : new HttpAgent({ keepAlive: true, maxSockets: 1 });
-  const options = { host: '127.0.0.1', port, agent, ...(tls as object) };
+  const options = { host: '127.0.0.1', port, agent, localAddress, ...(tls as object) };
   const line = new HttpLine(
     () => ask(isSecure, options, head),
     good,
@@ -222,8 +229,22 @@ async function httpLine(isSecure: boolean, port: number, head: Head, good: numbe
   return line;
 }
 
-async function streamLine(isSecure: boolean, port: number, headers: Record<string, string>, tls: ConnectionOptions = {}): Promise<Line> {
-  const options = { host: '127.0.0.1', port, agent: false as const, ...(tls as object), path: '/api/trace?client=nobody', headers };
+async function streamLine(
+  isSecure: boolean,
+  port: number,
+  localAddress: string,
+  headers: Record<string, string>,
+  tls: ConnectionOptions = {},
+): Promise<Line> {
+  const options = {
+    host: '127.0.0.1',
+    port,
+    localAddress,
+    agent: false as const,
+    ...(tls as object),
+    path: '/api/trace?client=nobody',
+    headers,
+  };
   return new Promise((resolve, reject) => {
     const made = (isSecure ? httpsRequest : httpRequest)(options, (response) => {
       response.resume();
@@ -322,19 +343,20 @@ export const httpDoors: readonly Door[] = [
     listener: 'est',
     proof: 'certificate',
     // 400: it is listened to, and what it says is no request.
-    open: (world, account) => httpLine(true, world.port('est'), notRequest, 400, tlsOptions(world, account.certified)),
+    open: (world, account) => httpLine(true, world.port('est'), world.address(), notRequest, 400, tlsOptions(world, account.certified)),
   },
   {
     name: 'https by certificate',
     listener: 'https',
     proof: 'certificate',
-    open: (world, account) => httpLine(true, world.port('https'), { path: one }, 200, tlsOptions(world, account.certified)),
+    open: (world, account) =>
+      httpLine(true, world.port('https'), world.address(), { path: one }, 200, tlsOptions(world, account.certified)),
   },
   {
     name: 'http by API token',
     listener: 'admin',
     proof: 'api-token',
-    open: (world, account) => httpLine(false, world.port('admin'), { path: one, headers: bearer(account) }, 200),
+    open: (world, account) => httpLine(false, world.port('admin'), world.address(), { path: one, headers: bearer(account) }, 200),
   },
 ];
 
@@ -344,13 +366,13 @@ export const streamDoors: readonly Door[] = [
     name: 'https, a stream by certificate',
     listener: 'https',
     proof: 'certificate',
-    open: (world, account) => streamLine(true, world.port('https'), {}, tlsOptions(world, account.certified)),
+    open: (world, account) => streamLine(true, world.port('https'), world.address(), {}, tlsOptions(world, account.certified)),
   },
   {
     name: 'http, a stream by API token',
     listener: 'admin',
     proof: 'api-token',
-    open: (world, account) => streamLine(false, world.port('admin'), bearer(account)),
+    open: (world, account) => streamLine(false, world.port('admin'), world.address(), bearer(account)),
   },
 ];
 

@@ -1,4 +1,4 @@
-// An issuer of tokens with its key set over HTTP, and a webhook that never answers.
+// What others answer over HTTP: an issuer of tokens with its key set, a revocation list, and a webhook that never answers.
 
 import { createPublicKey, generateKeyPairSync, sign, type KeyObject } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
@@ -25,6 +25,8 @@ export class Issuer {
   readonly #keyId = 'plant-1';
   /** Questions to the webhook that wait for an answer. */
   unanswered = 0;
+  /** A revocation list, DER. */
+  list: Buffer = Buffer.alloc(0);
 
   private constructor(server: Server, url: string) {
     this.#server = server;
@@ -36,6 +38,10 @@ export class Issuer {
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const issuer = new Issuer(server, `http://127.0.0.1:${(server.address() as AddressInfo).port}`);
     server.on('request', (request, response) => {
+      if (request.url === '/list.crl') {
+        response.end(issuer.list);
+        return;
+      }
       if (request.url !== '/keys') {
         request.resume();
         issuer.unanswered++;

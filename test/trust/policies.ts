@@ -128,7 +128,13 @@ export async function policies(checks: Checks, world: World): Promise<void> {
       while (lost.size < losing.length) {
         const got = await within(round(stage, from, all, ++number), cutLimitMs, 'no answer');
         const ms = performance.now() - fromMs;
-        assert.ok(ms <= cutLimitMs, `still subscribed: ${losing.filter((each) => got.includes(each)).map(({ name }) => name)}`);
+        assert.ok(
+          ms <= cutLimitMs,
+          `still subscribed: ${losing
+            .filter((each) => got.includes(each))
+            .map(({ name }) => name)
+            .join(', ')}`,
+        );
         for (const actor of losing) if (!got.includes(actor) && !lost.has(actor.name)) lost.set(actor.name, ms);
         for (const actor of others) assert.ok(got.includes(actor), `${actor.name}: lost what it may have`);
       }
@@ -141,7 +147,7 @@ export async function policies(checks: Checks, world: World): Promise<void> {
         await line.works();
         world.done.add(change.audit(stage, account));
       }
-      for (const { line } of others) assert.equal(await line.peer.publish(`${stage.topic}`, 'x', 1), 0);
+      for (const { line } of others) assert.equal(await line.peer.publish(stage.topic, 'x', 1), 0);
     });
   }
   await checks.check('rights: a policy that denies to connect ends every connection', async (context) => {

@@ -6,14 +6,28 @@
 import { parseArgs } from 'node:util';
 
 import { Checks } from '../interop/checks.ts';
+import { auditTrail } from './audit-trail.ts';
 import { cuts } from './cuts.ts';
+import { handshakes } from './handshakes.ts';
 import { policies } from './policies.ts';
 import { rotation } from './rotation.ts';
+import { serverCertificates } from './server-certificates.ts';
+import { isolation } from './tenants.ts';
+import { tokens } from './tokens.ts';
 import { World } from './world.ts';
 
 const overallLimitMs = 180_000;
 
-const topics: Readonly<Record<string, (checks: Checks, world: World) => Promise<void>>> = { cuts, policies, rotation };
+const topics: Readonly<Record<string, (checks: Checks, world: World) => Promise<void>>> = {
+  cuts,
+  policies,
+  handshakes,
+  tokens,
+  isolation,
+  serverCertificates,
+  rotation,
+  auditTrail,
+};
 
 async function main(): Promise<number> {
   const { values } = parseArgs({ options: { topic: { type: 'string' }, only: { type: 'string' } } });
@@ -22,7 +36,7 @@ async function main(): Promise<number> {
     process.exit(1);
   }, overallLimitMs);
   const checks = new Checks(values.only);
-  const world = await World.start(['main', 'north', 'south']);
+  const world = await World.start(['main', 'north', 'east', 'west']);
   try {
     for (const [topic, check] of Object.entries(topics)) if ((values.topic ?? topic) === topic) await check(checks, world);
   } finally {

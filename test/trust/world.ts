@@ -42,7 +42,7 @@ export type AccountWish = {
   readonly has?: readonly ('password' | 'psk' | 'certificate' | 'api-token')[];
 };
 
-export const listenerNames = ['mqtt', 'mqtts', 'psk', 'ws', 'wss', 'admin', 'https', 'est', 'token', 'hook', 'hidden', 'old'] as const;
+const listenerNames = ['mqtt', 'mqtts', 'psk', 'ws', 'wss', 'admin', 'https', 'est', 'token', 'hook'] as const;
 export type ListenerName = (typeof listenerNames)[number];
 
 function configuration(issuer: Issuer, tenants: readonly string[], more: string): string {
@@ -75,6 +75,7 @@ security:
         tenants: [${tenants.join(', ')}]
         claims: {tenant: tenant}
   webhook: {url: '${issuer.url}/webhook', timeoutMs: 500ms, failures: 1000}
+revocation: {foreign: {privateAddresses: true}}
 enrolment: {certificatesPerHour: 1000}
 admin: {requestsPerSecond: 20000}
 audit: {sealMs: 100ms}
@@ -95,6 +96,7 @@ export class World {
   readonly #tenants: readonly string[];
   readonly #ports = new Map<ListenerName, number>();
   #names = 0;
+  #addresses = 0;
   /** What everybody trusts. */
   root = '';
   adminToken = '';
@@ -116,7 +118,7 @@ export class World {
     const served = new Served(['--config', file, '--data', join(folder, 'data')]);
     const world = new World(served, folder, issuer, tenants);
     try {
-      for (const name of ['mqtt', 'mqtts', 'psk', 'ws', 'wss', 'admin', 'https', 'est', 'token', 'hook'] as const) await world.opened(name);
+      for (const name of listenerNames) world.#ports.set(name, await served.port(name));
       world.adminToken = readFileSync(join(world.data, 'admin-token'), 'utf8').trim();
       world.secret('the token of this machine', world.adminToken);
       world.secret('the first password', await served.adminPassword());
@@ -129,10 +131,6 @@ export class World {
     return world;
   }
 
-  async opened(name: ListenerName): Promise<void> {
-    this.#ports.set(name, await this.served.port(name));
-  }
-
   async close(): Promise<void> {
     await this.served.kill();
     await this.issuer.close();
@@ -143,17 +141,22 @@ export class World {
     return this.#ports.get(listener)!;
   }
 
-  /** Writes the configuration anew and sends SIGHUP. */
-  async reload(more: string, listeners: (text: string) => string = (text) => text): Promise<void> {
-    const before = this.served.lines.length;
-    writeFileSync(this.configFile, listeners(configuration(this.issuer, this.#tenants, more)));
+  /** Writes the configuration anew and sends SIGHUP. `outcome`: the line of the log that tells what became of it begins so. */
+  async reload(more: string, outcome = 'reloaded'): Promise<void> {
+    const seen = new Set(this.served.lines);
+    writeFileSync(this.configFile, configuration(this.issuer, this.#tenants, more));
     this.served.signal('SIGHUP');
-    const seen = new Set(this.served.lines.slice(0, before));
-    await this.served.line((line) => !seen.has(line) && line.event === 'reloaded');
+    await this.served.line((line) => !seen.has(line) && line.event.startsWith(outcome));
   }
 
   name(prefix = 'pump'): string {
     return `${prefix}-${++this.#names}`;
+  }
+
+  /** One of this machine that nobody else has: who fails too often is not listened to for a while. */
+  address(): string {
+    const number = ++this.#addresses;
+    return `127.1.${Math.floor(number / 250)}.${(number % 250) + 1}`;
   }
 
   secret(what: string, text: string): string {
