@@ -9,8 +9,10 @@ import { fixtureSql, holdsFixture } from '../../../test/contracts/registry/fixtu
 import { good, refused } from '../../../test/contracts/registry/place.ts';
 import { atEnd, temporaryDirectory } from '../../../test/contracts/temporary-journal.ts';
 import type { Change, Result } from '../registry.ts';
+import { RegistryFailure } from '../sql/failure.ts';
 import { keptRevisions } from '../sql/transaction.ts';
 import { migrations } from './migrations.ts';
+import { RegistryFile } from './registry-file.ts';
 import { SqliteRegistry, type SqliteRegistryOptions } from './sqlite-registry.ts';
 
 function attempt(t: TestContext, path: string, more: Partial<SqliteRegistryOptions> = {}): Result<SqliteRegistry> {
@@ -193,4 +195,23 @@ test("what cannot be sent to the thread is the caller's bug, and harms nobody el
   const registry = open(t, pathIn(t));
   await assert.rejects(registry.create('device', 'main', 'b', { labels: (() => {}) as never }));
   good(await registry.create('device', 'main', 'c', {}));
+});
+
+test('a change that could not be read when it was seen is told later', async (t) => {
+  const path = pathIn(t);
+  const registry = open(t, path, { thread: false });
+  const other = open(t, path, { thread: false });
+  const told = Promise.withResolvers<readonly Change[]>();
+  atEnd(t, registry.subscribe(told.resolve));
+  const { run } = RegistryFile.prototype;
+  let failures = 0;
+  t.mock.method(RegistryFile.prototype, 'run', function (this: RegistryFile, steps: Parameters<typeof run>[0]) {
+    const found: unknown = run.call(this, steps);
+    const isChange = ((found as { changes?: readonly unknown[] } | undefined)?.changes?.length ?? 0) > 0;
+    if (isChange && failures++ === 0) throw new RegistryFailure('unavailable', 'not now');
+    return found;
+  });
+  good(await other.create('device', 'main', 'a', {}));
+  const [change] = await told.promise;
+  assert.deepEqual([change?.id, change?.what, failures], ['a', 'created', 2]);
 });

@@ -52,6 +52,7 @@ export class SqliteRegistry extends SingleWrites implements Registry {
   readonly #feed: ChangeFeed;
   #subscribers = 0;
   #timer: NodeJS.Timeout | undefined;
+  #isBehind = false;
   #open = true;
 
   private constructor(options: SqliteRegistryOptions, { file, alone }: OpenedFile) {
@@ -160,7 +161,7 @@ export class SqliteRegistry extends SingleWrites implements Registry {
   #look(): void {
     const changed = this.#now(() => this.#file.changedByOthers());
     if (!changed.ok) this.#feed.failed(changed.error);
-    else if (changed.value) this.#tell();
+    else if (changed.value || this.#isBehind) this.#tell();
   }
 
   /** Nobody is to be told of what was changed until now. */
@@ -176,6 +177,8 @@ export class SqliteRegistry extends SingleWrites implements Registry {
   #tell(): void {
     for (let more = true; more;) {
       const read = this.#now(() => this.#file.run(changesSince(this.#feed.told, this.#file.schema)));
+      // That something was changed is seen once: what could not be read then is read at the next look.
+      this.#isBehind = !read.ok;
       if (!read.ok) {
         this.#feed.failed(read.error);
         return;
