@@ -59,6 +59,8 @@ function* create(transaction: Transaction, kind: Kind, tenant: string, id: strin
   const { revision, nowMs } = transaction;
   const checked = newFields(kind, given as never, nowMs);
   if (!checked.ok) return checked;
+  // Two names must not look the same, whatever composes their letters. What an earlier release let in stays as it is.
+  if (id.normalize('NFC') !== id) return refusal('invalid', 'the id is not in its composed form (Unicode NFC)', { field: 'id' });
   if (kind === 'authority' && tenant !== systemScope && (checked.value as Fields['authority']).role !== 'foreign') {
     return refusal('invalid', `an authority of our own stands in ${systemScope}`, { field: 'tenant' });
   }

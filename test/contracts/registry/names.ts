@@ -18,6 +18,14 @@ export const namesTests: RegistryTests = {
     assert.equal(good(await registry.principal('ma\0in', 'ann')), undefined);
   },
 
+  'a name is written in one way': async ({ open }) => {
+    const registry = await open();
+    good(await registry.create('user', 'main', 'Ren\u00e9', {}));
+    for (const kind of [...ownerKinds, 'role'] as const) refused(await registry.create(kind, 'main', 'Rene\u0301', {}), 'invalid');
+    refused(await registry.create('tenant', systemScope, '\u1112\u1161', {}), 'invalid');
+    assert.equal(good(await registry.principal('main', 'Rene\u0301')), undefined);
+  },
+
   'one name stands for one device, application or user of its tenant': async ({ open }) => {
     const registry = await open();
     good(await registry.create('tenant', systemScope, 'other', {}));
