@@ -31,6 +31,7 @@ const limits: BrokerLimits = {
   sharedQueue: { maxMessages: 2000, maxBytes: 2_000_000, onFull: 'reject-new' },
   namedQueue: { maxMessages: 100, maxBytes: 1_000_000, onFull: 'reject-new' },
   maxSessions: 100,
+  maxSessionsPerPrincipal: 1000,
   maxSubscriptionsPerSession: 10,
   maxSharedQueues: 10,
   maxNamedQueues: 10,

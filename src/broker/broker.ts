@@ -172,10 +172,7 @@ export class Broker implements BrokerPort {
       // A client id is not a credential: a session belongs to the principal that opened it.
       return consumer.attached(Outcome.notAuthorized, undefined, false);
     }
-    if (resumed === undefined && this.#sessions >= this.#context.limits.maxSessions) {
-      this.#sessions = this.sessionCount;
-      if (this.#sessions >= this.#context.limits.maxSessions) return consumer.attached(Outcome.quotaExceeded, undefined, false);
-    }
+    if (resumed === undefined && !this.#hasRoom(space, request)) return consumer.attached(Outcome.quotaExceeded, undefined, false);
     const usage = space.usages.of(request.principal);
     // One that takes over takes the place of the one before.
     if (resumed?.attachment === undefined && !usage.admitsConnection()) {
@@ -189,6 +186,12 @@ export class Broker implements BrokerPort {
     const session = present ? resumed : this.#create(space, request);
     if (present) this.counters.sessionsResumed++;
     this.#use(session, request, consumer, present, resumed?.recorded === true);
+  }
+
+  #hasRoom(space: TopicSpace, { principal }: AttachRequest): boolean {
+    const { maxSessions, maxSessionsPerPrincipal } = this.#context.limits;
+    if (this.#sessions >= maxSessions) this.#sessions = this.sessionCount;
+    return this.#sessions < maxSessions && space.principals.count(principal.id) < maxSessionsPerPrincipal;
   }
 
   #refusal(request: AttachRequest): Outcome | undefined {
@@ -277,11 +280,7 @@ export class Broker implements BrokerPort {
 
   /** A principal is gone for good, and with it what waits for it. Its connections must have ended; returns how many sessions that were. */
   endSessionsOf(tenant: string, principal: string): number {
-    const gone = (this.spaces.get(tenant)?.principals.of(principal) ?? []).filter(
-      ({ attachment, ended }) => !ended && attachment === undefined,
-    );
-    for (const session of gone) session.forget();
-    return gone.length;
+    return this.spaces.get(tenant)?.principals.forget(principal) ?? 0;
   }
 
   /** Quotas have changed: those of tenants, and those of principals that are connected. Others' are asked for when they connect. */

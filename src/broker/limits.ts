@@ -22,6 +22,8 @@ export type BrokerLimits = {
   /** Queues addressed by name. */
   readonly namedQueue: QueueLimits;
   readonly maxSessions: number;
+  /** Or else one principal could use up all there may be, with client ids that it makes up. */
+  readonly maxSessionsPerPrincipal: number;
   readonly maxSubscriptionsPerSession: number;
   readonly maxSharedQueues: number;
   readonly maxNamedQueues: number;

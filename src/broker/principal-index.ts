@@ -40,6 +40,19 @@ export class PrincipalIndex {
     return this.#sessions.has(principalId);
   }
 
+  /** How many sessions it has. */
+  count(principalId: string): number {
+    const found = this.#sessions.get(principalId);
+    return found === undefined ? 0 : found instanceof Several ? found.size : 1;
+  }
+
+  /** Ends those without a connection; returns how many there were. */
+  forget(principalId: string): number {
+    const gone = this.of(principalId).filter(({ attachment, ended }) => !ended && attachment === undefined);
+    for (const session of gone) session.forget();
+    return gone.length;
+  }
+
   /** In no particular order; those that there are now. */
   of(principalId: string): readonly ClientSession[] {
     const found = this.#sessions.get(principalId);

@@ -274,6 +274,18 @@ test('retained messages are bounded, of a tenant and of who published them, also
   }
 });
 
+test('sessions of one principal are bounded, whatever client ids it makes up', async () => {
+  const { t } = await start({}, {}, { limits: { maxSessionsPerPrincipal: 2 } });
+  const connect = (clientId: string, id = 'a', tenant = 'main'): Outcome | undefined =>
+    t.connect(clientId, { ...device(id, tenant), ...durable }).outcome;
+  assert.deepEqual([connect('1'), connect('2'), connect('3')], [Outcome.accepted, Outcome.accepted, Outcome.quotaExceeded]);
+  assert.deepEqual([connect('2'), connect('b', 'b'), connect('3', 'a', 'other')], [Outcome.accepted, Outcome.accepted, Outcome.accepted]);
+  t.connect('1', { ...device('a'), cleanStart: true }).disconnect();
+  assert.equal(connect('3'), Outcome.accepted);
+  const t2 = await t.restart({ limits: { maxSessionsPerPrincipal: 2 } });
+  assert.equal(t2.connect('4', { ...device('a'), ...durable }).outcome, Outcome.quotaExceeded, 'those found in the journal count');
+});
+
 test('subscriptions are bounded; one that is replaced is no second one', async () => {
   const { t, quotas } = await start({ subscriptions: 3 }, { a: { subscriptions: 1 } });
   const a = t.connect('a', { ...device('a'), ...durable });

@@ -335,6 +335,7 @@ function limitsOf({ rejectNew }: WorldOptions): Partial<BrokerLimits> {
     sharedQueue: queue,
     namedQueue: queue,
     maxSessions: 6,
+    maxSessionsPerPrincipal: 1000,
     maxSubscriptionsPerSession: 10,
     maxSharedQueues: 3,
     maxNamedQueues: 3,

@@ -40,6 +40,7 @@ export const testLimits: BrokerLimits = {
   sharedQueue: queue,
   namedQueue: queue,
   maxSessions: 10_000,
+  maxSessionsPerPrincipal: 1000,
   maxSubscriptionsPerSession: 1000,
   maxSharedQueues: 1000,
   maxNamedQueues: 1000,

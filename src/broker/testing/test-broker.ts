@@ -23,6 +23,7 @@ export const testLimits: BrokerLimits = {
   sharedQueue: { maxMessages: 1000, maxBytes: 1_000_000, onFull: 'reject-new' },
   namedQueue: { maxMessages: 1000, maxBytes: 1_000_000, onFull: 'reject-new' },
   maxSessions: 1000,
+  maxSessionsPerPrincipal: 1000,
   maxSubscriptionsPerSession: 100,
   maxSharedQueues: 100,
   maxNamedQueues: 100,

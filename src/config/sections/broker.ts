@@ -37,6 +37,10 @@ export const brokerSection = section(
     sharedQueue: queue({ maxMessages: 1_000_000, maxBytes: GiB, onFull: 'reject-new' }, 'Queues of shared subscriptions.'),
     namedQueue: queue({ maxMessages: 1_000_000, maxBytes: GiB, onFull: 'reject-new' }, 'Queues addressed by name.'),
     maxSessions: count({ default: 1_000_000, min: 1, max: 100_000_000, live: true }, 'Most sessions, connected or not.'),
+    maxSessionsPerPrincipal: count(
+      { default: 100_000, min: 1, max: 100_000_000, live: true },
+      'Most sessions of one principal, connected or not. Where each device has its own account, a few are enough.',
+    ),
     maxSubscriptionsPerSession: count({ default: 10_000, min: 1, max: 10_000_000, live: true }, 'Most filters a session may subscribe to.'),
     maxSharedQueues: count({ default: 10_000, min: 0, max: 10_000_000, live: true }, 'Most shared subscriptions (group and filter).'),
     maxNamedQueues: count({ default: 10_000, min: 0, max: 10_000_000, live: true }, 'Most queues addressed by name.'),

@@ -71,7 +71,8 @@ export type TopicPattern = { readonly text: string; readonly levels: readonly Le
 export function patternFault(text: string): string | undefined {
   if (text.length === 0) return 'is empty';
   if (text.includes('\0')) return 'holds a NUL character';
-  if (text.startsWith('$share/')) return 'names a shared subscription; write the filter behind `$share/<group>/`, and the action `consume`';
+  if (text.startsWith('$share/'))
+    return 'names a shared subscription; write the filter behind `$share/<group>/` alone, with the action `subscribe`';
   for (const [, name = ''] of text.matchAll(variables)) {
     if (variableOf(name) === undefined) return `holds the unknown variable \${${shown(name)}}; there are ${variableNames}`;
   }
