@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
+import { connect as connectTls, createSecureContext } from 'node:tls';
 import { ManualClock } from '../base/clock.ts';
 import type { MetricSource } from '../base/metrics.ts';
 import { silentLog } from '../base/log.ts';
@@ -360,6 +361,18 @@ test('over HTTPS the certificate is checked, and may be replaced while running',
   await assert.rejects(ask(undefined), UserError);
   server.useTls('admin', second.server);
   assert.equal(((await ask(second.root)) as Status).name, 'n1');
+  // Who asks for a name is shown the certificate of that name.
+  const { certificate: cert, privateKey: key } = first.server;
+  const named = createSecureContext({ cert, key });
+  server.useTls('admin', { ...second.server, contextFor: (name) => (name === 'first.example' ? named : undefined) });
+  for (const [servername, root] of [
+    ['first.example', first.root],
+    ['second.example', second.root],
+  ] as const) {
+    const socket = connectTls({ host: '127.0.0.1', port, servername, ca: root, checkServerIdentity: () => undefined });
+    await once(socket, 'secureConnect');
+    socket.destroy();
+  }
 });
 
 test('a port in use is told', async (t) => {

@@ -5,7 +5,7 @@ import { createServer as createHttpServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { createServer as createHttpsServer, Server as HttpsServer, type ServerOptions } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import type { TLSSocket } from 'node:tls';
+import type { SecureContext, SecureContextOptions, TLSSocket } from 'node:tls';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { MetricSource, Sample } from '../base/metrics.ts';
@@ -50,6 +50,10 @@ export type AdminTls = {
   readonly certificate: string;
   readonly privateKey: string;
   readonly minVersion?: '1.2' | '1.3';
+  /** What else may be agreed on: ciphers, groups. */
+  readonly parameters?: SecureContextOptions;
+  /** By the host name that a client asks for; undefined: the certificate above. */
+  readonly contextFor?: (serverName: string) => SecureContext | undefined;
   /** A handshake has failed. */
   readonly failed?: (error: Error, socket: TLSSocket, listener: string) => void;
   /** Absent: clients are not asked for one. */
@@ -135,7 +139,10 @@ class HttpAdmin implements AdminServer {
     // How long a request may take depends on what it is: #hurry sees to that.
     const options = { headersTimeout: limits.headersMs, requestTimeout: 0, keepAliveTimeout: limits.keepAliveMs };
     if (tls !== undefined) this.#tls.set(name, tls);
-    const server = tls === undefined ? createHttpServer(options) : createHttpsServer({ ...options, ...contextOf(tls) });
+    const server =
+      tls === undefined
+        ? createHttpServer(options)
+        : createHttpsServer({ ...options, ...contextOf(tls), SNICallback: this.#contextIn(name) });
     server.maxConnections = limits.connections;
     server.on('secureConnection', (socket: TLSSocket) => {
       const wanted = this.#tls.get(name)?.clientCertificates;
@@ -166,6 +173,10 @@ class HttpAdmin implements AdminServer {
     server.on('error', (error) => this.#sources.log.warn('admin.accept.failed', { listener: name, error: error.message }));
     this.#servers.set(name, server);
     return (server.address() as AddressInfo).port;
+  }
+
+  #contextIn(listener: string): NonNullable<ServerOptions['SNICallback']> {
+    return (serverName, done) => done(null, this.#tls.get(listener)?.contextFor?.(serverName));
   }
 
   useTls(listener: string, tls: AdminTls): void {
@@ -319,8 +330,8 @@ class HttpAdmin implements AdminServer {
 
 const mayNot: Extract<Identification, { ok: false }> = { ok: false, status: 403, detail: 'This user may not manage the node.' };
 
-function contextOf({ certificate, privateKey, minVersion = '1.2', clientCertificates }: AdminTls): ServerOptions {
-  const own = { cert: certificate, key: privateKey, minVersion: `TLSv${minVersion}` } as const;
+function contextOf({ certificate, privateKey, minVersion = '1.2', parameters, clientCertificates }: AdminTls): ServerOptions {
+  const own = { ...parameters, cert: certificate, key: privateKey, minVersion: `TLSv${minVersion}` } as const;
   if (clientCertificates === undefined) return own;
   const { isRequired, authorities } = clientCertificates;
   // Without a list of its own Node would trust every public authority to name our administrators.

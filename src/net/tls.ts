@@ -2,7 +2,7 @@
 
 import { X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
-import { createSecureContext, createServer, type SecureContext, type Server, type TLSSocket } from 'node:tls';
+import { createSecureContext, createServer, type SecureContext, type SecureContextOptions, type Server, type TLSSocket } from 'node:tls';
 import { UserError } from '../base/user-error.ts';
 import type { CertificateFault, HandshakeGuard, HandshakeVerdict, PeerCertificate } from '../security/security.ts';
 import { plainAddress } from './address.ts';
@@ -79,7 +79,7 @@ export class TlsDoor {
 
   /** A server that never listens: Node's way of doing handshakes on sockets that are handed to it. */
   #serverFor(settings: TlsSettings): Server {
-    const contexts = contextsOf(settings, this.#options.listener);
+    const contextFor = finderIn(contextsOf(settings, this.#options.listener));
     const psk = settings.psk && new PskHandshakes(settings.psk);
     const server = createServer({
       ...psk?.options,
@@ -90,10 +90,7 @@ export class TlsDoor {
       requestCert: settings.clientCertificate !== 'none',
       // With `request` a client without a certificate is let through here, and one with a wrong certificate is refused below.
       rejectUnauthorized: settings.clientCertificate === 'require',
-      SNICallback: (serverName, done) => {
-        const name = serverName.toLowerCase();
-        done(null, contexts.find(({ matches }) => matches(name))?.context);
-      },
+      SNICallback: (serverName, done) => done(null, contextFor(serverName)),
     });
     server.on('secureConnection', (socket) => this.#secured(socket, settings, psk?.provedBy(socket)));
     server.on('tlsClientError', (error, socket) => {
@@ -165,6 +162,26 @@ export class TlsDoor {
   #origin(socket: TLSSocket) {
     return { listener: this.#options.listener, remoteAddress: plainAddress(socket.remoteAddress ?? '') };
   }
+}
+
+export type ServerContexts = {
+  /** What a server is told for who names no host, or an unknown one. */
+  readonly first: SecureContextOptions;
+  /** By the host name that a client asks for (SNI); undefined: `first`. */
+  readonly contextFor: (serverName: string) => SecureContext | undefined;
+};
+
+/** For a server of Node that does its handshakes itself. @throws UserError when a certificate or key cannot be used */
+export function serverContexts(settings: TlsSettings, listener: string): ServerContexts {
+  const contexts = contextsOf(settings, listener);
+  return { first: contextOptions(settings, settings.certificates[0]!), contextFor: finderIn(contexts) };
+}
+
+function finderIn(contexts: readonly NamedContext[]): ServerContexts['contextFor'] {
+  return (serverName) => {
+    const name = serverName.toLowerCase();
+    return contexts.find(({ matches }) => matches(name))?.context;
+  };
 }
 
 function contextOptions(settings: TlsSettings, { certificate, privateKey }: TlsCertificate) {

@@ -7,10 +7,11 @@ import { BrokerMetrics } from '../broker/broker-metrics.ts';
 import type { Config, ListenerConfig } from '../config.ts';
 import { isLoopback } from '../config/relations.ts';
 import { hostAndPort, plainAddress } from '../net/address.ts';
-import { failureOf, faultOf } from '../net/tls.ts';
+import { failureOf, faultOf, serverContexts } from '../net/tls.ts';
 import { describeCertificate } from '../security/peer-certificate.ts';
 import { apiServicesOf } from './api-services.ts';
 import type { ListenersPart, OpenListener } from './listeners-part.ts';
+import { tlsSettings } from './options.ts';
 import type { Part } from './part.ts';
 import type { Rooms } from './rooms.ts';
 import { gatherStatus, notReady } from './status.ts';
@@ -63,7 +64,7 @@ export class AdminPart implements Part {
     try {
       for (const [name, settings] of wanted) {
         const { kind, host, port } = settings;
-        const bound = await server.listen({ name, host, port, ...(kind === 'https' ? { tls: this.#tls(settings) } : {}) });
+        const bound = await server.listen({ name, host, port, ...(kind === 'https' ? { tls: this.#tls(name, settings) } : {}) });
         this.#open.push({ name, kind, host, port: bound });
       }
       await this.#publish(token);
@@ -86,23 +87,25 @@ export class AdminPart implements Part {
   /** Later handshakes use the certificate that the keystore holds now. */
   refreshTls(): void {
     for (const { name, kind } of this.#open) {
-      if (kind === 'https') this.#server?.useTls(name, this.#tls(this.#config.listeners[name]!));
+      if (kind === 'https') this.#server?.useTls(name, this.#tls(name, this.#config.listeners[name]!));
     }
   }
 
-  #tls(listener: ListenerConfig): AdminTls {
+  #tls(name: string, listener: ListenerConfig): AdminTls {
     const { material } = this.#rooms.keystore;
     const { certificate, privateKey } = material.servers[0]!;
     const { minVersion, clientCertificate } = this.#config.tls;
     const wanted = listener.clientCertificate ?? clientCertificate;
     const guard = this.#rooms.revocation?.admission;
-    const failed: AdminTls['failed'] = (error, socket, name) => {
+    const { first: parameters, contextFor } = serverContexts(tlsSettings(this.#config, listener, material, this.#rooms.security), name);
+    const common = { certificate, privateKey, minVersion, parameters, contextFor };
+    const failed: AdminTls['failed'] = (error, socket) => {
       const from = { listener: name, remoteAddress: plainAddress(socket.remoteAddress ?? '') };
       const kind = failureOf(error, socket);
       if (kind === 'certificate') guard?.refused(faultOf(socket, error), undefined, from);
       else if (kind === 'parameters') guard?.unagreed(from);
     };
-    if (wanted === 'none') return { certificate, privateKey, minVersion, failed };
+    if (wanted === 'none') return { ...common, failed };
     const clientCertificates = {
       isRequired: wanted === 'require',
       authorities: [material.clientAuthorities],
@@ -110,7 +113,7 @@ export class AdminPart implements Part {
       faultOf: (socket: TLSSocket) => faultOf(socket),
       ...(guard && { guard }),
     };
-    return { certificate, privateKey, minVersion, failed, clientCertificates };
+    return { ...common, failed, clientCertificates };
   }
 
   async #publish(token: string | undefined): Promise<void> {
