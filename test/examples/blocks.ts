@@ -2,6 +2,7 @@
 //
 //   <!-- run: background -->     starts and stays until the page is done, or until another broker is started
 //   <!-- run: stopped -->        with the page's broker stopped
+//   <!-- run: before -->         before the page's broker is started for the first time
 //   <!-- run: no, WHY -->        cannot run here, and why
 //
 // A block marked `yaml` becomes the file heliograph.yaml, for the examples after it.
@@ -11,7 +12,7 @@ export type Example = {
   readonly file: string;
   readonly line: number;
   readonly script: string;
-  readonly how: 'run' | 'configuration' | 'background' | 'stopped' | 'admin' | { readonly no: string };
+  readonly how: 'run' | 'configuration' | 'background' | 'stopped' | 'before' | 'admin' | { readonly no: string };
 };
 
 const opening = /^```(sh|yaml)\s*$/;
@@ -44,8 +45,8 @@ function howOf(file: string, at: number, lines: readonly string[]): Example['how
   while (before >= 0 && lines[before] === '') before--;
   const said = remark.exec(lines[before] ?? '')?.[1];
   if (said === undefined) return 'run';
-  if (said === 'background' || said === 'stopped') return said;
+  if (said === 'background' || said === 'stopped' || said === 'before') return said;
   if (said === 'as admin') return 'admin';
   if (said.startsWith('no, ')) return { no: said.slice(4) };
-  throw new Error(`${file}:${before + 1}: "run: ${said}" is not understood; say background, stopped, as admin, or no, WHY`);
+  throw new Error(`${file}:${before + 1}: "run: ${said}" is not understood; say background, stopped, before, as admin, or no, WHY`);
 }

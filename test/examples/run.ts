@@ -1,13 +1,13 @@
-// npm run examples [-- README.md docs/mqtt.md …]: every shell example of README.md and docs/ is run, page by page, in a folder of its
-// own, with the commands `heliograph`, `npx` and `npm start` standing for this checkout. A page that starts no broker itself finds one
-// running.
+// npm run examples [-- README.md docs/mqtt.md …]: every shell example of README.md, docs/ and examples/ is run, page by page, in a
+// folder of its own, which holds what lies beside a page of examples/, with the commands `heliograph`, `npx` and `npm start` standing
+// for this checkout. A page that starts no broker itself finds one running.
 
 import { spawn, spawnSync } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, globSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { examplesIn } from './blocks.ts';
@@ -25,7 +25,8 @@ class Page {
   #broker: ChildProcess | undefined;
   #password = '';
 
-  constructor() {
+  constructor(file: string) {
+    if (file.startsWith('examples')) cpSync(join(root, dirname(file)), this.#folder, { recursive: true });
     const bin = join(this.#folder, 'bin');
     mkdirSync(bin);
     const heliograph = `"${process.execPath}" "${join(root, 'bin/heliograph.js')}"`;
@@ -48,7 +49,7 @@ class Page {
       writeFileSync(join(this.#folder, 'heliograph.yaml'), example.script);
       return undefined;
     }
-    if (this.#broker === undefined) {
+    if (this.#broker === undefined && example.how !== 'before') {
       const problem = await this.#start('heliograph serve');
       if (problem !== undefined) return problem;
     }
@@ -123,7 +124,7 @@ if (await listens(mqttPort)) {
   process.exit(2);
 }
 const documents = readdirSync(join(root, 'docs')).filter((name) => name.endsWith('.md'));
-const all = ['README.md', ...documents.map((name) => join('docs', name))];
+const all = ['README.md', ...documents.map((name) => join('docs', name)), ...globSync('examples/*/README.md', { cwd: root }).toSorted()];
 const asked = process.argv.slice(2);
 const unknown = asked.filter((page) => !all.includes(page));
 if (unknown.length > 0) {
@@ -133,7 +134,7 @@ if (unknown.length > 0) {
 const pages = asked.length > 0 ? asked : all;
 for (const file of pages) {
   const examples = examplesIn(file, readFileSync(join(root, file), 'utf8'));
-  const page = new Page();
+  const page = new Page(file);
   for (const example of examples) {
     const where = `${file}:${example.line}`;
     if (typeof example.how === 'object') {
