@@ -17,6 +17,7 @@ import type { Permission } from './api/permission.ts';
 import { sendJson, sendProblem, sendText } from './answer.ts';
 import { ClientCertificates, type ClientCertificateTerms } from './client-certificates.ts';
 import { FailureBrake } from './failure-brake.ts';
+import { challengeHeader, proofOf } from './local-access.ts';
 import { Gatekeeper, visitorOf, type FindTokenOwner, type Visitor } from './gatekeeper.ts';
 import { ProcessMetrics } from './process-metrics.ts';
 import { prometheusContentType, renderMetrics } from './prometheus.ts';
@@ -125,7 +126,7 @@ class HttpAdmin implements AdminServer {
     this.#standing = new Standing(sources.clock, sources.log);
     const trace: Route = { permission: 'trace:read', answer: (response, request, query) => this.#streams.serve(request, response, query) };
     this.#routes = new Map<string, Route>([
-      ['/healthz', { permission: undefined, answer: (response) => sendJson(response, 200, { status: 'alive' }) }],
+      ['/healthz', { permission: undefined, answer: (response, request) => this.#sendAlive(response, request) }],
       ['/readyz', { permission: undefined, answer: (response) => this.#sendReadiness(response) }],
       ['/metrics', { permission: 'metrics:read', answer: (response) => this.#sendMetrics(response) }],
       ['/api/status', { permission: 'status:read', answer: (response) => this.#sendStatus(response) }],
@@ -310,6 +311,12 @@ class HttpAdmin implements AdminServer {
       if (response.headersSent) response.destroy();
       else sendProblem(response, 500, 'This should not have happened; the log says more.');
     }
+  }
+
+  #sendAlive(response: ServerResponse, { headers }: IncomingMessage): void {
+    const { token } = this.#sources;
+    const proof = token === undefined ? undefined : proofOf(token, headers[challengeHeader]);
+    sendJson(response, 200, { status: 'alive', proof });
   }
 
   #sendReadiness(response: ServerResponse): void {

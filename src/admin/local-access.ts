@@ -3,7 +3,11 @@
 //
 //   admin-token   accepted as bearer token by the management interface: curl -H "Authorization: Bearer $(cat data/admin-token)" …
 //   admin-url     where that interface listens
+//
+// A node that was killed leaves them behind, and another program may have taken its port: before a command sends anything there, it
+// has the node prove that it knows the token, without either of them telling it.
 
+import { createHmac } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { removePrivateFile, writePrivateFile } from '../base/private-file.ts';
@@ -13,6 +17,15 @@ import { UserError } from '../base/user-error.ts';
 const tokenFile = 'admin-token';
 const urlFile = 'admin-url';
 const tokenBytes = 32;
+
+/** Header of a request for /healthz; the answer's `proof` is `proofOf` it. */
+export const challengeHeader = 'heliograph-challenge';
+
+/** Undefined: that is no challenge. */
+export function proofOf(token: string, challenge: unknown): string | undefined {
+  if (typeof challenge !== 'string' || !/^[\w-]{22,64}$/.test(challenge)) return undefined;
+  return createHmac('sha256', token).update(`heliograph management ${challenge}`).digest('base64url');
+}
 
 export type LocalAccess = { readonly token: string; readonly url: string };
 

@@ -1,8 +1,9 @@
 // The two ways to the management API: over HTTP to the node that the options name, or to the same application in this process when no
 // node runs on the data directory.
 
+import { randomBytes } from 'node:crypto';
 import { Readable } from 'node:stream';
-import { findLocalAccess } from '../admin/local-access.ts';
+import { challengeHeader, findLocalAccess, proofOf } from '../admin/local-access.ts';
 import { sendRequest, type AdminAccess } from '../admin/admin-client.ts';
 import type { AccessOptions } from './access-options.ts';
 import { accessOf } from './admin-access.ts';
@@ -10,29 +11,50 @@ import type { Transport } from './api-client.ts';
 import { configOf } from './config-of.ts';
 import type { OfflineApi } from '../node/offline-api.ts';
 
+/** Characters of an answer of /healthz. */
+const maxAliveLength = 4096;
+
 /** @throws UserError when there is nothing to ask */
 export async function transportOf(options: AccessOptions, environment: NodeJS.ProcessEnv): Promise<Transport> {
   const isElsewhere = options.url !== undefined;
   const config = configOf(options);
-  if (isElsewhere || (await findLocalAccess(config.node.dataDir)) !== undefined) {
+  const local = isElsewhere ? undefined : await findLocalAccess(config.node.dataDir);
+  if (isElsewhere || local !== undefined) {
     const access = await accessOf(options, environment);
     const live = overHttp(access);
-    if (isElsewhere || (await answers(access))) return live;
+    if (local === undefined || (await answers(access, local.token))) return live;
   }
   const { openOfflineApi } = await import('../node/offline-api.ts');
   return inProcess(await openOfflineApi(config), config.node.dataDir);
 }
 
-/** A node that was killed leaves its address behind; one that is slow or busy is there all the same. */
-async function answers(access: AdminAccess): Promise<boolean> {
+/**
+ * A node that was killed leaves its address behind, and whoever listens there now would be sent passwords; one that is slow or busy is
+ * there all the same.
+ */
+async function answers(access: AdminAccess, token: string): Promise<boolean> {
+  const challenge = randomBytes(24).toString('base64url');
   try {
     const stranger = { ...access, authorization: undefined };
-    const { body } = await sendRequest(stranger, { method: 'GET', path: '/healthz', headers: {}, body: undefined });
-    body.destroy();
-    return true;
+    const headers = { [challengeHeader]: challenge };
+    const { body } = await sendRequest(stranger, { method: 'GET', path: '/healthz', headers, body: undefined });
+    return (await proofIn(body)) === proofOf(token, challenge);
   } catch (error) {
     if (((error as Error).cause as NodeJS.ErrnoException | undefined)?.code === 'ECONNREFUSED') return false;
     throw error;
+  }
+}
+
+async function proofIn(body: Readable): Promise<unknown> {
+  let text = '';
+  for await (const piece of body.setEncoding('utf8')) {
+    text += piece as string;
+    if (text.length > maxAliveLength) return undefined;
+  }
+  try {
+    return (JSON.parse(text) as { readonly proof?: unknown } | null)?.proof;
+  } catch {
+    return undefined;
   }
 }
 
