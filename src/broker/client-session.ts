@@ -18,7 +18,7 @@ import type { Route, Subscription, Target } from './route.ts';
 import { SessionSubscriptions } from './session-subscriptions.ts';
 import { SessionWill } from './session-will.ts';
 import type { KeptOnce } from './stored.ts';
-import { sharedPrefix } from './topic-space.ts';
+import { queuePrefix, sharedPrefix } from './topic-space.ts';
 import type { RoutedAddress, TopicSpace } from './topic-space.ts';
 import type { Usage } from './usage.ts';
 
@@ -331,15 +331,17 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
   isRevoked(entry: Entry, message: Message): boolean {
     if (this.#suspectBefore === 0) return false;
     const { queue } = entry;
+    const { security } = this.#context;
     let wanted = message.topic;
     if (queue === this.inbox) {
       if (entry.position >= this.#suspectBefore) return false;
     } else {
       // As long as it is a member, it may have all that the queue holds.
-      if (queue.kind === 'named' || competingOf(queue)?.memberOf(this) !== undefined) return false;
+      if (competingOf(queue)?.memberOf(this) !== undefined) return false;
+      if (queue.kind === 'named') return !security.allows(this.principal, 'consume', queuePrefix + queue.name);
       wanted = `${sharedPrefix}${queue.name.slice(0, queue.name.indexOf('/'))}/${message.topic}`;
     }
-    return !this.#context.security.allows(this.principal, 'subscribe', wanted);
+    return !security.allows(this.principal, 'subscribe', wanted);
   }
 
   // --- Coming and going

@@ -343,32 +343,36 @@ describe('what may not be had any more', () => {
     assertBooks(t);
   });
 
-  test('an exactly-once message of a shared queue that was not sent goes to another member', async () => {
-    const { t, security } = await start();
-    const a = t.connect('a', { ...device('a'), ...durable });
-    a.subscribe('$share/g/x', 2);
-    const b = t.connect('b', { ...device('b'), ...durable, receiveMaximum: 1 });
-    const p = t.connect('p');
-    p.publishNow('x', 'm', 2);
-    t.endTurn();
-    t.commit();
-    // a has been given it, and its record is not durable.
-    assert.equal(t.broker.space('main').sessions.get('a')!.deliveries.size, 1);
-    b.session!.subscribe(
-      [{ filter: '$share/g/x', guarantee: 2, noLocal: false, retainAsPublished: false, retainHandling: 'never', subscriptionId: 0 }],
-      1,
-    );
-    security.deny('a subscribe $share/g/x');
-    t.broker.review(
-      {},
-      (principal, answer) => security.reassess(principal, answer),
-      () => {},
-    );
-    t.settle();
-    assert.deepEqual(a.payloads, []);
-    assert.deepEqual(b.payloads, ['m']);
-    assertInvariants(t.broker);
-  });
+  for (const [filter, topic, action] of [
+    ['$share/g/x', 'x', 'subscribe'],
+    ['$queue/q', '$queue/q', 'consume'],
+  ] as const)
+    test(`an exactly-once message of ${filter} that was not sent goes to another member`, async () => {
+      const { t, security } = await start();
+      const a = t.connect('a', { ...device('a'), ...durable });
+      a.subscribe(filter, 2);
+      const b = t.connect('b', { ...device('b'), ...durable, receiveMaximum: 1 });
+      const p = t.connect('p');
+      p.publishNow(topic, 'm', 2);
+      t.endTurn();
+      t.commit();
+      // a has been given it, and its record is not durable.
+      assert.equal(t.broker.space('main').sessions.get('a')!.deliveries.size, 1);
+      b.session!.subscribe(
+        [{ filter, guarantee: 2, noLocal: false, retainAsPublished: false, retainHandling: 'never', subscriptionId: 0 }],
+        1,
+      );
+      security.deny(`a ${action} ${filter}`);
+      t.broker.review(
+        {},
+        (principal, answer) => security.reassess(principal, answer),
+        () => {},
+      );
+      t.settle();
+      assert.deepEqual(a.payloads, []);
+      assert.deepEqual(b.payloads, ['m']);
+      assertInvariants(t.broker);
+    });
 
   test('retained messages on their way do not arrive', async () => {
     const { t, security } = await start();
