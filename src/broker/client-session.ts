@@ -51,6 +51,8 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
   principal: Principal;
   /** False: all that is known of the principal is its name, from the journal. */
   principalIsKnown = true;
+  /** Wall clock: when its peer last proved who it is. */
+  provenAtMs = 0;
   protocol = '';
   sessionExpiryMs = 0;
   /** Wall-clock time at which the connection was lost; 0 while there is one. */
@@ -321,6 +323,7 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
   }
 
   renew(principal: Principal): void {
+    this.provenAtMs = this.#context.clock.wallMs();
     const revoked = this.reviewed(principal);
     if (revoked.length === 0) return;
     const who = { tenant: this.space.tenant, principal: principal.id, client: this.clientId };
@@ -351,6 +354,7 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
     this.#context.timers.cancel(this.#expiry);
     this.#expiry = undefined;
     this.attachment = attachment;
+    this.provenAtMs = attachment.since;
     this.protocol = attachment.protocol;
     this.sessionExpiryMs = sessionExpiryMs;
     this.disconnectedAtMs = 0;

@@ -93,7 +93,7 @@ describe('who may not stay', () => {
     };
     t.connect('a1', { principal: fingerprinted });
     t.connect('a2', device('a'));
-    t.connect('b', device('b'));
+    const b = t.connect('b', device('b'));
     t.advance(1000);
     t.connect('c', device('a', 'other'));
     const count = (concerned: Concerned): number => review(t, security, concerned).sessions;
@@ -103,6 +103,8 @@ describe('who may not stay', () => {
     assert.equal(count({ principals: ['a', 'b', 'nobody'] }), 4);
     assert.equal(count({ tenant: 'main', where: ({ access }) => access?.certificate?.fingerprint === 'f' }), 1);
     assert.equal(count({ attachedSinceMs: t.clock.wallMs() }), 1);
+    b.session!.renew(device('b').principal);
+    assert.equal(count({ attachedSinceMs: t.clock.wallMs() }), 2, 'who has proved itself anew came lately, too');
     assert.equal(count({ tenant: 'nowhere' }), 0);
     t.connect('d', { ...device('d'), ...durable }).disconnect();
     assert.equal(count({ principals: ['d'] }), 0, 'who is not connected is looked at when it comes back');

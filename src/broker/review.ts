@@ -11,7 +11,7 @@ export type Concerned = {
   readonly tenant?: string;
   readonly principals?: readonly string[];
   readonly where?: (principal: Principal) => boolean;
-  /** On the wall clock: only who connected then or later. */
+  /** On the wall clock: only who connected, or proved anew who it is, then or later. */
   readonly attachedSinceMs?: number;
 };
 
@@ -128,7 +128,7 @@ export function* concernedSessions(
   for (const space of spaces.values()) {
     if (tenant !== undefined && space.tenant !== tenant) continue;
     for (const session of sessionsOf(space, principals)) {
-      if (session.attachment === undefined || session.attachment.since < attachedSinceMs) continue;
+      if (session.attachment === undefined || session.provenAtMs < attachedSinceMs) continue;
       if (where === undefined || where(session.principal)) yield session;
     }
   }
