@@ -62,6 +62,15 @@ async function pending(id: string, { services }: Call): Promise<Entry<'approval'
   return found.value;
 }
 
+/** What was asked for by who is kept out by now may be what it is kept out for. One that the registry does not know is signed in elsewhere. */
+async function requesterGone({ requestedBy }: Entry<'approval'>, { services }: Call): Promise<Problem | undefined> {
+  const [tenant = '', name = ''] = requestedBy.split('/');
+  const found = await services.registry.principal(tenant, name);
+  if (!found.ok) return registryProblem(found.error);
+  if (found.value?.entry.status !== 'disabled') return undefined;
+  return new Problem(409, 'requester-disabled', `${requestedBy}, who asked for it, is disabled: ask for it yourself`);
+}
+
 const target = ({ params }: { params: { id: string } }): string => `approval/${params.id}`;
 
 /** The routes need who carries out what was approved. */
@@ -90,7 +99,8 @@ export function approvalRoutes(approvals: Approvals): readonly RouteSpec[] {
         return forbidden('the token of the data directory is nobody in particular: sign in as somebody');
       if (caller.name === entry.requestedBy) return forbidden('somebody else must agree to it');
       if (entry.expiresAtMs <= services.clock.wallMs()) return new Problem(409, 'expired', 'it has waited too long: ask again');
-      return approvals.carryOut(entry, call);
+      const gone = await requesterGone(entry, call);
+      return gone ?? approvals.carryOut(entry, call);
     },
   });
   const refuse = route({

@@ -135,3 +135,25 @@ test('what has changed in between is told when it is carried out', async (t) => 
   assert.deepEqual([answer.status, answer.body.answer.status, answer.body.answer.body.code], [200, 412, 'conflict']);
   assert.equal((await api.ask('GET', '/roles/r')).body.title, 'one');
 });
+
+test('what was asked for by somebody who is kept out by now is not carried out', async (t) => {
+  const api = await separated(t);
+  await api.ask('POST', '/users', { body: { id: 'ann' } });
+  const asked = await api.ask('POST', '/roles', { as: 'main/ann', body: { id: 'r' } });
+  const path = `/approvals/${asked.body.id}/approve`;
+  await api.ask('PATCH', '/users/ann', { body: { status: 'disabled' } });
+  const refused = await api.ask('POST', path, { as: 'main/bob' });
+  assert.deepEqual([refused.status, refused.body.code], [409, 'requester-disabled']);
+  await api.ask('PATCH', '/users/ann', { body: { status: 'active' } });
+  assert.equal((await api.ask('POST', path, { as: 'main/bob' })).status, 200);
+});
+
+test('of two who agree at the same moment one carries it out', async (t) => {
+  const api = await separated(t);
+  api.rights.set('main/cid', '*');
+  const asked = await api.ask('POST', '/roles', { as: 'main/ann', body: { id: 'r' } });
+  const path = `/approvals/${asked.body.id}/approve`;
+  const answers = await Promise.all(['main/bob', 'main/cid', 'main/bob'].map((as) => api.ask('POST', path, { as })));
+  assert.deepEqual(answers.map(({ status }) => (status === 200 ? 'done' : 'late')).sort(), ['done', 'late', 'late']);
+  assert.equal(api.events.filter(({ action, outcome }) => action === 'role.create' && outcome === 'done').length, 1);
+});
