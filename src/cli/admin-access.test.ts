@@ -46,6 +46,19 @@ test('a user signs in with the password of the environment', async (t) => {
   await assert.rejects(accessOf(options, {}), (error) => error instanceof UserError && error.fix!.includes('HELIOGRAPH_PASSWORD'));
 });
 
+test('who signs in over the network without TLS is warned', async (t) => {
+  const data = await dataDirectory(t, false);
+  const warned = async (url: string): Promise<boolean> => {
+    const write = t.mock.method(process.stderr, 'write', () => true);
+    await accessOf({ data, url, user: 'ann' }, { HELIOGRAPH_PASSWORD: 'secret' });
+    write.mock.restore();
+    return write.mock.callCount() > 0;
+  };
+  for (const url of ['http://broker.example:8080', 'http://192.0.2.1', 'http://[2001:db8::1]:8080'])
+    assert.equal(await warned(url), true, url);
+  for (const url of ['https://broker.example', 'http://127.0.0.1:8080', 'http://[::1]:8080']) assert.equal(await warned(url), false, url);
+});
+
 test('the authority is the one of the data directory, or a named one', async (t) => {
   const data = await dataDirectory(t);
   await rm(join(data, 'pki'), { recursive: true, force: true });

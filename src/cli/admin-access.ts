@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { basic } from '../admin/admin-client.ts';
 import type { AdminAccess } from '../admin/admin-client.ts';
 import { findLocalAccess } from '../admin/local-access.ts';
+import { isLoopback } from '../config/relations.ts';
 import { UserError } from '../base/user-error.ts';
 import { pkiPath } from '../node/paths.ts';
 import { passwordVariable, tokenVariable, type AccessOptions } from './access-options.ts';
@@ -22,7 +23,12 @@ export async function accessOf(options: AccessOptions, environment: NodeJS.Proce
       fix: 'start it with "heliograph serve", or name another one with --data or --url',
     });
   }
-  return { url, authorization: authorizationOf(options, environment, url, local), authority: await authorityOf(options.ca, dataDir) };
+  const authorization = authorizationOf(options, environment, url, local);
+  const parsed = URL.parse(url);
+  if (authorization !== undefined && parsed?.protocol === 'http:' && !isLoopback(parsed.hostname.replace(/^\[(.*)\]$/, '$1'))) {
+    process.stderr.write(`Warning: ${parsed.host} is asked without TLS: who can read on the way learns how you sign in.\n`);
+  }
+  return { url, authorization, authority: await authorityOf(options.ca, dataDir) };
 }
 
 function authorizationOf(
