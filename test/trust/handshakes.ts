@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 
 import { until } from '../interop/checks.ts';
-import { refused, told, untilOver } from './cuts.ts';
+import { refused, told, untilOver, within } from './cuts.ts';
 import { accountFor, mqttDoors, MqttLine, overTls, overWebSocket, tlsOptions, type Door, type Line } from './doors.ts';
 import { OpensslAuthority } from './openssl-authority.ts';
 
@@ -105,6 +105,15 @@ async function refusedCertificates(world: World, listener: ListenerName, reason:
     : metrics.sum('heliograph_net_refused_certificates_total', { listener, reason });
 }
 
+/** It is written behind what it tells of. */
+async function toldInAudit(world: World, listener: ListenerName, reason: string): Promise<void> {
+  const isThere = async (): Promise<boolean> => {
+    const entries = await world.audited({ action: 'handshake.refuse', target: `listener/${listener}` });
+    return entries.some(({ details }) => details?.['reason'] === reason);
+  };
+  await within(until(isThere), 5000, `the audit log does not tell of ${reason}`);
+}
+
 export async function handshakes(checks: Checks, world: World): Promise<void> {
   let plant: OpensslAuthority | undefined;
   let trusted: AuthorityView | undefined;
@@ -133,11 +142,7 @@ export async function handshakes(checks: Checks, world: World): Promise<void> {
         const before = await refusedCertificates(world, listener, fault);
         await assert.rejects(shake(world, listener, shown));
         assert.equal(await refusedCertificates(world, listener, fault), before + 1, `counted as ${fault}`);
-        const entries = await world.audited({ action: 'handshake.refuse', target: `listener/${listener}` });
-        assert.ok(
-          entries.some(({ details }) => details?.['reason'] === fault),
-          `the audit log has ${fault}`,
-        );
+        await toldInAudit(world, listener, fault);
         for (const line of steady) await line.works();
       });
     }
@@ -153,11 +158,7 @@ export async function handshakes(checks: Checks, world: World): Promise<void> {
         const old = { minVersion: 'TLSv1.1', maxVersion: version, ciphers: 'DEFAULT:@SECLEVEL=0' } as const;
         await assert.rejects(shake(world, listener, old), /alert protocol version|ALERT_PROTOCOL_VERSION/i);
         if (listener !== 'https') assert.equal(await count(), before + 1);
-        const entries = await world.audited({ action: 'handshake.refuse', target: `listener/${listener}` });
-        assert.ok(
-          entries.some(({ details }) => details?.['reason'] === 'parameters'),
-          'the audit log has it',
-        );
+        await toldInAudit(world, listener, 'parameters');
         for (const line of steady) await line.works();
       });
     }
