@@ -10,10 +10,10 @@ import type { LookUps, NowOrLater } from '../registry/registry.ts';
 import { noAudit, type Audit } from './audit/audit.ts';
 import { Accounts } from './authentication/accounts.ts';
 import { AnonymousAuthenticator, type AnonymousPolicy } from './authentication/anonymous.ts';
-import { Attempts } from './authentication/attempts.ts';
+import { Attempts, claimOf, type Claim } from './authentication/attempts.ts';
 import type { Authenticator } from './authentication/authenticator.ts';
 import { CertificateAuthenticator, type CertificatePolicy } from './authentication/certificate.ts';
-import { AuthenticationChain } from './authentication/chain.ts';
+import { AuthenticationChain, type Guesses } from './authentication/chain.ts';
 import { LoginAudit, type LoginAuditLevel } from './authentication/login-audit.ts';
 import { PasswordAuthenticator } from './authentication/password.ts';
 import { PrincipalFacts, type FindAuthority, type Join } from './authentication/principal-facts.ts';
@@ -192,6 +192,7 @@ class LocalSecurity implements NodeSecurity {
       ],
       accepts: (listener) => this.#accepts(listener),
       facts: new PrincipalFacts(lookUps, clock, authorityOf, join),
+      guesses: this.#guesses,
       ready: (tenant) => this.#authorization.ready?.(tenant) ?? true,
       mayConnect: (principal, clientId) => this.#authorization.allows(principal, 'connect', clientId),
       audit: this.#loginAudit,
@@ -247,6 +248,22 @@ class LocalSecurity implements NodeSecurity {
   async close(): Promise<void> {
     await this.#chain.close();
     this.#authorization.close?.();
+  }
+
+  get #guesses(): Guesses {
+    // Who shows no name and no password does not guess.
+    const claim = ({ username, password, remoteAddress }: Credentials): Claim | undefined =>
+      username === undefined && password === undefined ? undefined : claimOf(username ?? '', remoteAddress);
+    return {
+      isBanned: (credentials) => {
+        const made = claim(credentials);
+        return made !== undefined && this.#attempts.isBanned(made);
+      },
+      failed: (credentials) => {
+        const made = claim(credentials);
+        if (made !== undefined) this.#attempts.failed(made, false);
+      },
+    };
   }
 
   #accepts(listener: string): readonly Method[] {

@@ -15,7 +15,7 @@ import { createSecurity, defaultCertificatePolicy, defaultSecurityLimits } from 
 import type { NodeSecurity, SecurityOptions, SecurityServices } from '../create-security.ts';
 import { hashPassword } from '../password-hash.ts';
 import type { AuthenticationResult, Credentials, ExchangeStep, Principal, Reassessment } from '../security.ts';
-import type { Identity } from './authenticator.ts';
+import type { Authenticator, Identity } from './authenticator.ts';
 import { passwordCredentials } from './password-credentials.ts';
 import { pskCredential, type SecretBox } from './psk.ts';
 import { ScramClient } from './testing/scram-client.ts';
@@ -414,4 +414,28 @@ test('who came in by what a listener no longer accepts may not stay', async (t) 
   assert.equal((await reassess(security, conf)).standing, 'barred');
   await security.reload({ ...options, listeners: { other: ['certificate'] } });
   assert.equal((await reassess(security, conf)).standing, 'good');
+});
+
+test('who guesses at accounts of a webhook is banned as well, and counted once', async (t) => {
+  for (const authentication of [['webhook'], ['password', 'webhook']] as const) {
+    let asked = 0;
+    const webhook: Authenticator = {
+      method: 'webhook',
+      authenticate: ({ username, password }, answer) => {
+        asked++;
+        const isRight = password !== undefined && Buffer.from(password).toString() === 'right';
+        if (isRight) answer({ kind: 'proved', identity: { tenant: 'main', id: username!, kind: undefined } });
+        else answer({ kind: 'refused', reason: 'webhook-denied' });
+      },
+    };
+    const { security, clock } = bench(t, { authentication }, { authenticators: [webhook] });
+    for (let i = 0; i < 4; i++) assert.equal(await verdict(security, by('ann', 'wrong')), 'refused', `${i}`);
+    assert.equal(await verdict(security, by('ann', 'right')), 'banned');
+    assert.equal(asked, 4);
+    assert.equal(await verdict(security, by('bob', 'right')), 'ok application main/bob');
+    const certificate = { commonName: 'x', uris: [], fingerprint: '00' };
+    for (let i = 0; i < 9; i++) assert.equal(await verdict(security, { ...nobody, certificate }), 'refused');
+    clock.advance(31_000);
+    assert.equal(await verdict(security, by('ann', 'right')), 'ok application main/ann');
+  }
 });

@@ -22,9 +22,16 @@ export type ChainServices = {
   readonly facts: PrincipalFacts;
   /** What a tenant grants has been read; false: it cannot be now. */
   readonly ready: (tenant: string) => NowOrLater<boolean>;
+  /** Of who guesses at somebody else's accounts, which are asked for elsewhere. */
+  readonly guesses: Guesses;
   readonly mayConnect: (principal: Principal, clientId: string) => boolean;
   readonly audit: LoginAudit;
   readonly log: Log;
+};
+
+export type Guesses = {
+  readonly isBanned: (credentials: Credentials) => boolean;
+  readonly failed: (credentials: Credentials) => void;
 };
 
 type Answer = (result: AuthenticationResult) => void;
@@ -50,7 +57,7 @@ export class AuthenticationChain implements MetricSource {
     // The bytes belong to the wire's buffer, and the check may come later.
     const { password } = credentials;
     const own = { ...credentials, password: password && new Uint8Array(password.subarray(0, maxSecretBytes + 1)) };
-    const run = new Run(this.#acceptedBy(credentials.listener), own, this.#services.log, (method, verdict) =>
+    const run = new Run(this.#acceptedBy(credentials.listener), own, this.#services, (method, verdict) =>
       this.#decided(method, verdict, own, answer),
     );
     run.ask();
@@ -228,7 +235,7 @@ export class AuthenticationChain implements MetricSource {
 class Run {
   readonly #authenticators: readonly Authenticator[];
   readonly #credentials: Credentials;
-  readonly #log: Log;
+  readonly #services: Pick<ChainServices, 'log' | 'guesses'>;
   readonly #decided: (method: Method | 'none', verdict: Exclude<Verdict, { kind: 'next' }>) => void;
   readonly #whenRefused: (() => void)[] = [];
   /** The first that had something to say, and could not prove it. */
@@ -238,12 +245,12 @@ class Run {
   constructor(
     authenticators: readonly Authenticator[],
     credentials: Credentials,
-    log: Log,
+    services: Pick<ChainServices, 'log' | 'guesses'>,
     decided: (method: Method | 'none', verdict: Exclude<Verdict, { kind: 'next' }>) => void,
   ) {
     this.#authenticators = authenticators;
     this.#credentials = credentials;
-    this.#log = log;
+    this.#services = services;
     this.#decided = decided;
   }
 
@@ -254,10 +261,12 @@ class Run {
       return this.#end(method, { kind: 'refused', reason });
     }
     const { method } = authenticator;
+    const { log, guesses } = this.#services;
+    if (method === 'webhook' && guesses.isBanned(this.#credentials)) return this.#end(method, { kind: 'banned' });
     let answered = false;
     const answer = (verdict: Verdict): void => {
       // One that answers twice has a bug; the second answer must not open a door.
-      if (answered) return this.#log.error('security.authenticator.answered.twice', { method });
+      if (answered) return log.error('security.authenticator.answered.twice', { method });
       answered = true;
       if (verdict.kind !== 'next') return this.#end(method, verdict);
       if (verdict.whenRefused !== undefined) this.#whenRefused.push(verdict.whenRefused);
@@ -267,13 +276,17 @@ class Run {
     try {
       authenticator.authenticate(this.#credentials, answer);
     } catch (error) {
-      this.#log.error('security.authenticator.failed', { method, error: (error as Error).message });
+      log.error('security.authenticator.failed', { method, error: (error as Error).message });
       if (!answered) answer({ kind: 'overloaded' });
     }
   }
 
   #end(method: Method | 'none', verdict: Exclude<Verdict, { kind: 'next' }>): void {
-    if (verdict.kind === 'refused') for (const count of this.#whenRefused) count();
+    if (verdict.kind === 'refused') {
+      for (const count of this.#whenRefused) count();
+      // Where passwords are not asked for here, nobody has counted.
+      if (method === 'webhook' && this.#whenRefused.length === 0) this.#services.guesses.failed(this.#credentials);
+    }
     this.#decided(method, verdict);
   }
 }
