@@ -8,6 +8,7 @@ import type { ApiServices } from '../admin/api/services.ts';
 import { SystemClock } from '../base/clock.ts';
 import { silentLog } from '../base/log.ts';
 import { secureRandom } from '../base/secure-random.ts';
+import { UserError } from '../base/user-error.ts';
 import type { Config } from '../config.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { Audit } from '../security/audit/audit.ts';
@@ -98,5 +99,11 @@ class Writing implements Audit {
   async end(): Promise<void> {
     await this.#audit?.close();
     await this.#lock?.release();
+    const why = this.#audit?.failure;
+    if (why === undefined) return;
+    throw new UserError(`It was done, but is not on record: the audit log cannot be written: ${why}`, {
+      where: auditPath(this.#config.node.dataDir),
+      fix: 'see that the disk has room and that this user may write there; then note down what was done',
+    });
   }
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createPrivateKey, createPublicKey, sign } from 'node:crypto';
-import { appendFile, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
@@ -369,4 +369,18 @@ test('what was signed long after it was written is told', async (t) => {
   await log.close();
   const { lateSeals, sealedThrough, head } = await verifyAudit(directory, { roots: [root] });
   assert.deepEqual([lateSeals, sealedThrough], [1, head.seq]);
+});
+
+test('closing does not wait for a disk that takes nothing', async (t) => {
+  const { directory, open } = await bench(t);
+  const log = await open();
+  await rm(directory, { recursive: true });
+  log.record(event('a'));
+  await log.flushed();
+  assert.match(log.failure!, /ENOENT/);
+  const startedMs = performance.now();
+  await log.close();
+  assert.ok(performance.now() - startedMs < 900, 'it has not waited for the next try');
+  assert.match(log.failure!, /ENOENT/);
+  await mkdir(directory);
 });

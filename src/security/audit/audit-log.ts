@@ -112,6 +112,10 @@ export class AuditLog implements Audit, MetricSource {
   #sealTimer: NodeJS.Timeout | undefined;
   #writing: Promise<void> | undefined;
   #failure: string | undefined;
+  /** Who waits until it is written, or cannot be. */
+  readonly #waiting: (() => void)[] = [];
+  /** Ends the wait after a write that failed. */
+  #tryNow = (): void => {};
   #closed = false;
   readonly #counts = { entries: 0, lost: 0, seals: 0, failures: 0 };
 
@@ -162,17 +166,20 @@ export class AuditLog implements Audit, MetricSource {
 
   /** Resolves when what has been recorded so far is on the disk, or cannot be written. */
   async flushed(): Promise<void> {
-    while (this.#writing !== undefined && this.#failure === undefined) await this.#writing;
+    while (this.#writing !== undefined && this.#failure === undefined) {
+      await Promise.race([this.#writing, new Promise<void>((resolve) => this.#waiting.push(resolve))]);
+    }
   }
 
-  /** Writes and seals what is left. */
+  /** Writes and seals what is left; `failure` says when that could not be. */
   async close(): Promise<void> {
     if (this.#closed) return;
-    clearTimeout(this.#sealTimer);
     await this.flushed();
     this.#closed = true;
+    clearTimeout(this.#sealTimer);
     this.#sealDue = this.#unsealed > 0;
     this.#write();
+    this.#tryNow();
     await this.#writing;
     await this.#file?.close();
     this.#file = undefined;
@@ -181,7 +188,12 @@ export class AuditLog implements Audit, MetricSource {
   #write(): void {
     this.#writing ??= this.#drain().finally(() => {
       this.#writing = undefined;
+      this.#letGo();
     });
+  }
+
+  #letGo(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve();
   }
 
   async #drain(): Promise<void> {
@@ -196,8 +208,12 @@ export class AuditLog implements Audit, MetricSource {
         this.#counts.failures++;
         if (this.#failure === undefined) this.#log.error('audit.write.failed', { error: (error as Error).message });
         this.#failure = (error as Error).message;
+        this.#letGo();
         if (this.#closed) return;
-        await new Promise((resolve) => setTimeout(resolve, retryMs).unref());
+        await new Promise<void>((resolve) => {
+          this.#tryNow = resolve;
+          setTimeout(resolve, retryMs).unref();
+        });
       }
     }
   }
