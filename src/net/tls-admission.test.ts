@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { connect } from 'node:tls';
+import { connect, type TLSSocket } from 'node:tls';
 import { LineClient, Stand, until } from '../../test/harness/net/stand.ts';
 import { silentLog } from '../base/log.ts';
 import { noAudit, type AuditEvent } from '../security/audit/audit.ts';
@@ -58,10 +58,11 @@ async function stand(t: Parameters<typeof openedRegistry>[0], clientCertificate:
   const listener = await net.listen({ kind, tls });
   const port = listener.address!.port;
   /** Connects and asks; undefined when the server has cut the connection. */
-  const visit = async (made: Made | undefined, more: object = {}): Promise<string | undefined> => {
+  const visit = async (made: Made | undefined, more: object = {}, see = (_socket: TLSSocket): void => {}): Promise<string | undefined> => {
     const chain = made === undefined ? undefined : [made.pem, ...(made.issuer === root ? [] : issuersOf(made))].join('');
     const own = made === undefined ? {} : { cert: chain, key: made.keyPem };
     const socket = connect({ host: '127.0.0.1', port, ca: root.pem, checkServerIdentity: () => undefined, ...own, ...more });
+    see(socket);
     const client = net.adopt(new LineClient(socket));
     socket.on('secureConnect', () => client.say('hello\n'));
     await until(() => client.closed || client.ended || client.text.includes('\n'));
@@ -122,6 +123,22 @@ for (const policy of ['request', 'require'] as const) {
     } else assert.equal(await visit(undefined), 'hello');
   });
 }
+
+test('who sends the authorities between along is taken, also in a session that is resumed after authorities have changed', async (t) => {
+  const { visit, guard, authorities, counted } = await stand(t, 'request');
+  const between = foreign.issue('Between', { authority: 1 });
+  const lower = between.issue('Lower', { authority: 0 });
+  const robot = lower.issue('robot', { uris });
+  let session: Buffer | undefined;
+  const keep = (socket: TLSSocket): void => void socket.on('session', (ticket) => (session = ticket));
+  assert.equal(await visit(robot, {}, keep), 'hello');
+  await until(() => session !== undefined);
+  guard.trust(authorities('active'));
+  const resumed: boolean[] = [];
+  const note = (socket: TLSSocket): void => void socket.on('secureConnect', () => resumed.push(socket.isSessionReused()));
+  assert.equal(await visit(robot, { session }, note), 'hello');
+  assert.deepEqual([resumed, counted()], [[true], {}]);
+});
 
 test('a handshake without a common version is told like a wrong certificate', async (t) => {
   const { visit, events, listener } = await stand(t, 'request');

@@ -7,6 +7,7 @@ import { UserError } from '../base/user-error.ts';
 import type { CertificateFault, HandshakeGuard, HandshakeVerdict, PeerCertificate } from '../security/security.ts';
 import { plainAddress } from './address.ts';
 import type { HandshakeFailure } from './counters.ts';
+import { keepPeerChains } from './peer-chain.ts';
 import { PskHandshakes, pskSecureOptions, type PskSettings } from './psk.ts';
 import { profileFault, tlsParameters, type TlsProfile } from './tls-profile.ts';
 
@@ -197,6 +198,7 @@ function contextOptions(settings: TlsSettings, { certificate, privateKey }: TlsC
 }
 
 function contextsOf(settings: TlsSettings, listener: string): NamedContext[] {
+  keepPeerChains();
   const where = `listener ${listener}`;
   if (settings.certificates.length === 0) throw new UserError('TLS needs a certificate.', { where, fix: 'name one in tls.certificates' });
   if (settings.clientCertificate !== 'none' && settings.clientCas.length === 0) {

@@ -35,6 +35,8 @@ export type TrustPath = {
 
 /** As many authorities above a certificate as can be meant. */
 const maxDepth = 8;
+/** Authorities that peers have sent along, about 3 KiB each. */
+const maxSent = 1000;
 
 export class TrustPaths {
   readonly #cacheEntries: number;
@@ -44,6 +46,12 @@ export class TrustPaths {
   #found = new Map<string, TrustPath>();
   /** Who has signed an authority; undefined: nobody that is known. A signature check for each handshake would be half of its cost here. */
   readonly #above = new Map<TrustedAuthority, TrustedAuthority | undefined>();
+
+  /**
+   * By subject, authorities that peers have sent along below one that is known here. A session that is resumed brings the peer's own
+   * certificate alone.
+   */
+  readonly #sent = new Map<string, Pair>();
 
   constructor(cacheEntries: number) {
     this.#cacheEntries = cacheEntries;
@@ -96,6 +104,7 @@ export class TrustPaths {
 
   #build(certificate: X509Certificate, facts: CertificateFacts): TrustPath | undefined {
     const links: TrustLink[] = [];
+    const between: Pair[] = [];
     let current: Pair & { readonly authority?: TrustedAuthority } = { certificate, facts };
     let sent = certificate.issuerCertificate;
     while (links.length < maxDepth) {
@@ -109,15 +118,27 @@ export class TrustPaths {
         continue;
       }
       // What the peer has sent along.
-      const next = sent;
-      const issuer = next && certificateFacts(next.raw);
-      if (next === undefined || issuer === undefined || !hasIssued({ certificate: next, facts: issuer }, current)) break;
-      links.push({ below, issuer, authority: undefined });
-      current = { certificate: next, facts: issuer };
-      sent = next.issuerCertificate;
+      const next = pairOf(sent) ?? this.#sent.get(name);
+      if (next === undefined || !hasIssued(next, current)) break;
+      links.push({ below, issuer: next.facts, authority: undefined });
+      between.push(next);
+      current = next;
+      sent = sent?.issuerCertificate;
     }
     while (links.length > 0 && links.at(-1)!.authority === undefined) links.pop();
+    // Only what somebody who is known has signed is kept: strangers must not fill this.
+    for (const one of between.slice(0, links.filter(({ authority }) => authority === undefined).length)) this.#keep(one);
     return links.length === 0 ? undefined : { facts, issuers: links.map(({ issuer }) => issuer.keyId), links };
+  }
+
+  #keep(one: Pair): void {
+    const name = nameKey(one.facts.subjectName);
+    this.#sent.delete(name);
+    for (const oldest of this.#sent.keys()) {
+      if (this.#sent.size < maxSent) break;
+      this.#sent.delete(oldest);
+    }
+    this.#sent.set(name, one);
   }
 
   #issuerOf(one: Pair & { readonly authority?: TrustedAuthority }, name: string): TrustedAuthority | undefined {
@@ -130,6 +151,11 @@ export class TrustPaths {
 }
 
 type Pair = Pick<TrustedAuthority, 'certificate' | 'facts'>;
+
+function pairOf(certificate: X509Certificate | undefined): Pair | undefined {
+  const facts = certificate && certificateFacts(certificate.raw);
+  return certificate === undefined || facts === undefined ? undefined : { certificate, facts };
+}
 
 function hasIssued(issuer: Pair, { certificate, facts }: Pair): boolean {
   const wanted = facts.authorityKeyId;
