@@ -130,6 +130,13 @@ export async function handshakes(checks: Checks, world: World): Promise<void> {
     await register(world, made.silent, { revocationCheck: 'hard' });
     for (const door of mqttDoors) steady.push(await door.open(world, await accountFor(world, door)));
     await plant.issue('good');
+    const layered = await OpensslAuthority.make(join(world.folder, 'layered'), 'layered');
+    await layered.issue('between', { as: 'issuing' });
+    await layered.issue('below', {}, 'between');
+    await register(world, layered, { revocationCheck: 'none' });
+    await world.post('/devices', { id: 'below' });
+    // Only its root is known here; what is between is sent along.
+    for (const listener of listeners) await until(() => isTaken(world, listener, layered.shown('below')));
     for (const name of ['early', 'good']) {
       await world.post('/devices', { id: name });
       // Listeners trust it a moment later.
