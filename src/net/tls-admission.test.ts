@@ -141,11 +141,12 @@ test('who sends the authorities between along is taken, also in a session that i
 });
 
 test('a handshake without a common version is told like a wrong certificate', async (t) => {
-  const { visit, events, listener } = await stand(t, 'request');
+  const { visit, events, listener, guard } = await stand(t, 'request');
   for (let n = 0; n < 2; n++) assert.equal(await visit(root.issue('d', { uris }), { maxVersion: 'TLSv1.2' }), undefined);
   await until(() => listener.counters.failedHandshakes.parameters === 2);
   const told = events.map(({ action, target, outcome, details }) => [action, target, outcome, details?.['reason']]);
   assert.deepEqual(told, [['handshake.refuse', `listener/${listener.name}`, 'refused', 'parameters']], 'once a minute');
+  assert.equal([...guard.metrics()].find(({ labels }) => labels?.['result'] === 'parameters')?.value, 2);
 });
 
 test('who is revoked or disabled, or whose authority is retired, is refused at the next handshake', async (t) => {

@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict';
 
+import { runCli } from '../cli/run-cli.ts';
 import { until } from '../interop/checks.ts';
 import { accountFor, httpDoors, mqttDoors, streamDoors, type Door, type Line } from './doors.ts';
 import { cutLimitMs, type Account, type World } from './world.ts';
@@ -42,6 +43,15 @@ const causes: readonly Cause[] = [
     audit: ({ id, tenant }) => `device.update device/${tenant}/${id}`,
   },
   {
+    name: 'a device that is disabled by command',
+    doors: byCertificate,
+    async hit(world, { id }) {
+      const { code, stderr } = await runCli(['device', 'disable', id, '--data', world.data]);
+      assert.equal(code, 0, stderr);
+    },
+    audit: ({ id, tenant }) => `device.update device/${tenant}/${id}`,
+  },
+  {
     name: 'a device that is removed',
     // Whom the issuer of a token vouches for is somebody without the registry, too.
     doors: doors.filter(({ proof }) => proof !== 'jwt'),
@@ -54,6 +64,12 @@ const causes: readonly Cause[] = [
     tenant: 'north',
     hit: (world) => world.must('PATCH', '/tenants/north', { status: 'disabled' }),
     audit: () => 'tenant.update tenant/north',
+  },
+  {
+    name: 'a role of management that is taken away',
+    doors: doors.filter(({ listener }) => listener === 'admin' || listener === 'https'),
+    hit: (world, { id, tenant }) => world.must('PATCH', `/devices/${id}`, { roles: ['device'] }, tenant),
+    audit: ({ id, tenant }) => `device.update device/${tenant}/${id}`,
   },
   {
     name: 'an API token that is removed',

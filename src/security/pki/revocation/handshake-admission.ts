@@ -48,6 +48,7 @@ export class HandshakeAdmission implements HandshakeGuard, MetricSource {
   readonly #record: RefusalRecord;
   readonly #refused = new Map<CertificateFault, number>();
   #admitted = 0;
+  #unagreed = 0;
 
   constructor(services: AdmissionServices, settings: AdmissionSettings) {
     this.#services = services;
@@ -96,13 +97,16 @@ export class HandshakeAdmission implements HandshakeGuard, MetricSource {
   }
 
   unagreed(from: HandshakeOrigin): void {
+    this.#unagreed++;
     this.#record.tell({ ...from, fault: 'parameters', fingerprint: undefined, subject: undefined });
   }
 
   *metrics(): Iterable<Sample> {
     const name = 'heliograph_security_handshakes_total';
-    const help = 'Client certificates judged at the end of a TLS handshake, by result.';
+    const help =
+      'Client certificates judged at the end of a TLS handshake, by result; parameters: there was no common version, cipher or group.';
     yield { name, help, type: 'counter', labels: { result: 'admitted' }, value: this.#admitted };
+    yield { name, help, type: 'counter', labels: { result: 'parameters' }, value: this.#unagreed };
     for (const fault of certificateFaults) {
       yield { name, help, type: 'counter', labels: { result: fault }, value: this.#refused.get(fault) ?? 0 };
     }
