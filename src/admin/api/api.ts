@@ -253,7 +253,8 @@ class ApiServer {
     const target = spec.audit.target(input, call.tenant);
     if (wantsSecond && !(outcome instanceof Problem)) return outcome;
     if (outcome instanceof Problem) {
-      if (spec.audit.byCallee === true && forbids === undefined) return outcome;
+      // What the route itself forbids never reached the callee.
+      if (spec.audit.byCallee === true && outcome.status !== 403) return outcome;
       const { status, code } = outcome;
       this.#record(spec, call.caller, call.from, target, status < 500 ? 'refused' : 'failed', { status, code });
     } else if (spec.audit.byCallee !== true) this.#record(spec, call.caller, call.from, target, 'done', outcome.details);

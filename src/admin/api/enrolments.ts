@@ -2,9 +2,9 @@
 
 import { Type } from 'typebox';
 import type { EnrolmentFault } from '../../security/pki/enrolment/enrolment.ts';
-import { grantForbidden, newDeviceForbidden } from './grants.ts';
-import { noNode, Problem } from './problem.ts';
-import { created, done, ok, route, type RouteSpec } from './route.ts';
+import { actingForbidden, changeForbidden, grantForbidden, newDeviceForbidden } from './grants.ts';
+import { noNode, Problem, registryProblem } from './problem.ts';
+import { created, done, ok, route, type Call, type RouteSpec } from './route.ts';
 import { choice, id, idParams, maxIdLength, moment, object, pageOf, pageQuery, tenantName } from './schemas.ts';
 
 const names = (description: string) => Type.Array(Type.String({ minLength: 1, maxLength: maxIdLength }), { maxItems: 64, description });
@@ -49,6 +49,24 @@ function enrolmentProblem({ code, message, field, retryAfterMs }: EnrolmentFault
 const common = { scope: 'tenant', permission: 'enrolments:write' } as const;
 const onOne = { ...common, path: '/enrolments/{id}', params: idParams } as const;
 const target = ({ params }: { params: { id: string } }, tenant: string): string => `enrolment/${tenant}/${params.id}`;
+
+type Wanted = {
+  readonly devicePattern: string;
+  readonly newDevices?: { readonly groups: readonly string[]; readonly roles: readonly string[] };
+};
+
+/**
+ * A token for one device is a way to act as that one, whatever certificates it has. For several it is good only for those that have
+ * none, and manage nothing (enrolment-tokens.ts).
+ */
+async function oneForbidden({ devicePattern: id, newDevices }: Wanted, call: Call): Promise<Problem | undefined> {
+  if (id.includes('*')) return undefined;
+  const found = await call.services.registry.get('device', call.tenant, id);
+  if (!found.ok) return found.error.code === 'invalid' ? undefined : registryProblem(found.error);
+  if (found.value !== undefined) return actingForbidden('device', found.value, call);
+  if (newDevices === undefined) return undefined;
+  return changeForbidden('device', undefined, { id, labels: {}, ...newDevices }, newDevices.roles.length > 0, call);
+}
 
 const list = route({
   method: 'GET',
@@ -106,7 +124,10 @@ const create = route({
       `Make an enrolment token in ${tenant} that gives new devices the roles ${body.newDevices?.roles.join(', ')}`,
   },
   forbids: ({ body }, call) => grantForbidden(body.newDevices?.roles, call) ?? newDeviceForbidden(body.newDevices ?? {}, call),
-  async handle({ body }, { tenant, services, caller, from }) {
+  async handle({ body }, call) {
+    const { tenant, services, caller, from } = call;
+    const forbids = await oneForbidden(body as Wanted, call);
+    if (forbids !== undefined) return forbids;
     const made = await services.enrolments?.()?.create({ ...body, tenant } as never, { actor: caller.actor, from });
     if (made === undefined) return noNode;
     if (!made.ok) return enrolmentProblem(made.error);

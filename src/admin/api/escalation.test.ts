@@ -106,3 +106,29 @@ test('who changes roles alone cannot choose what they grant', async (t) => {
   assert.equal((await api.ask('PATCH', '/roles/field', { as: 'main/clerk', body: { title: 'field work' } })).status, 200);
   assert.equal((await api.ask('POST', '/roles', { as: 'main/clerk', body: { id: 'mine', policies: ['field'] } })).status, 403);
 });
+
+test('a token or a certificate for one device is a way to act as that one, and its refusal is on record', async (t) => {
+  const asked: string[] = [];
+  const api = await TestApi.open(t, {
+    enrolments: () => ({ create: (input: { devicePattern: string }) => void asked.push(input.devicePattern) }) as never,
+    pki: () => ({ issueWithKey: () => assert.fail('issued') }) as never,
+  });
+  api.rights.set('main/clerk', ['enrolments:write', 'certificates:write']);
+  await api.ask('POST', '/devices', { body: { id: 'gateway', roles: ['operator'] } });
+  await api.ask('POST', '/devices', { body: { id: 'pump' } });
+  for (const [path, body] of [
+    ['/enrolments', { devicePattern: 'gateway' }],
+    ['/certificates', { owner: { kind: 'device', id: 'gateway' } }],
+  ] as const) {
+    api.events.length = 0;
+    assert.equal((await api.ask('POST', path, { as: 'main/clerk', body })).status, 403, path);
+    assert.deepEqual(
+      api.events.map(({ outcome }) => outcome),
+      ['refused'],
+      path,
+    );
+  }
+  assert.deepEqual(asked, []);
+  for (const devicePattern of ['pump', 'new', 'gate*']) await api.ask('POST', '/enrolments', { as: 'main/clerk', body: { devicePattern } });
+  assert.deepEqual(asked, ['pump', 'new', 'gate*']);
+});

@@ -291,3 +291,10 @@ test('tokens that have ended long ago are forgotten when another one is made', a
   const forgotten = events.find(({ action }) => action === 'enrolment.forget');
   assert.deepEqual([forgotten!.outcome, forgotten!.details], ['done', { ended: 1 }]);
 });
+
+test('a token for many devices is not good for one that manages something', async (t) => {
+  const { desk, registry, token } = await openedDesk(t);
+  must(await registry.create('device', 'main', 'pump-boss', { roles: ['operator'] }));
+  const many = await token({});
+  assert.equal(codeOf(await desk.withToken({ token: many, device: 'pump-boss', request: madeRequest('pump-boss'), from })), 'wrong-device');
+});

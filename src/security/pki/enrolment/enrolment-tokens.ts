@@ -13,6 +13,7 @@ import { done, fault } from './enrolment.ts';
 import type { Asker, EnrolmentResult, Enrolments, EnrolmentView, NewEnrolment } from './enrolment.ts';
 import { KeyedTurns } from './keyed-turns.ts';
 import { hashOfToken, isToken, newToken } from './token.ts';
+import { adminRole, managementRoles } from '../../policy/management-resources.ts';
 
 /** `random` must be the secure source. */
 export type TokenServices = { readonly registry: Registry; readonly clock: Clock; readonly random: Random; readonly audit: Audit };
@@ -154,6 +155,9 @@ export class EnrolmentTokens implements Enrolments {
     // Who holds a token for many devices could else become any of them: what has a certificate is not theirs to replace, and what
     // had one that was taken back would come back by itself.
     if (isForOne(entry.devicePattern)) return undefined;
+    if (device.roles.some((role) => Object.hasOwn(managementRoles, role) || role === adminRole)) {
+      return fault('wrong-device', 'the device manages something: ask for a token for this device alone', { field: 'subject.CN' });
+    }
     const owner = { kind: 'device', id } as const;
     let isEnrolled = false;
     let after: string | undefined;
