@@ -24,6 +24,8 @@ export type FileSecret = { readonly secret: string; readonly source: 'passphrase
 /** What a file may ask of this process. */
 const maxMemoryBytes = 32 * 1024 * 1024;
 const maxParallel = 16;
+/** About five seconds. */
+const maxIterations = 10_000_000;
 const keyBytes = 32;
 const saltBytes = 16;
 const ivBytes = 16;
@@ -54,8 +56,11 @@ export async function encryptPrivateKey(key: KeyObject, { secret, source }: File
 export async function decryptPrivateKey(pem: string, secret: string): Promise<KeyObject | undefined> {
   const block = /-----BEGIN ENCRYPTED PRIVATE KEY-----([A-Za-z0-9+/=\s]+)-----END ENCRYPTED PRIVATE KEY-----/.exec(pem)?.[1];
   if (block === undefined) return undefined;
+  const der = Buffer.from(block, 'base64');
+  // OpenSSL does whatever a file asks for, at once and on this thread: for hours, if somebody has made the file for that.
+  if (isTooMuchWork(der)) return undefined;
   try {
-    const { salt, N, r, p, iv, encrypted } = parse(Buffer.from(block, 'base64'))!;
+    const { salt, N, r, p, iv, encrypted } = parse(der)!;
     const key = await derive(secret, salt, keyBytes, { N, r, p, maxmem: 2 * maxMemoryBytes });
     const decipher = createDecipheriv('aes-256-cbc', key, iv);
     const plain = Buffer.concat([decipher.update(encrypted), decipher.final()]);
@@ -77,7 +82,31 @@ function decryptByOpenSsl(pem: string, passphrase: string): KeyObject | undefine
   }
 }
 
-/** Undefined: not in this scheme, or asking for more work than is good for us. */
+/** Also when it cannot be told. */
+function isTooMuchWork(der: Uint8Array): boolean {
+  return (
+    readDer(der, (reader) => {
+      const info = reader.enter(tags.sequence);
+      const scheme = info.enter(tags.sequence);
+      info.take(tags.octetString);
+      // Of PBES2 the derivation (RFC 8018 §A.4); the schemes before it are one themselves.
+      const derivation = oidOf(scheme.take(tags.oid)) === oids.pbes2 ? scheme.enter(tags.sequence).enter(tags.sequence) : undefined;
+      const isScrypt = derivation !== undefined && oidOf(derivation.take(tags.oid)) === oids.scrypt;
+      const given = (derivation ?? scheme).enter(tags.sequence);
+      given.take(tags.octetString);
+      const work = smallIntegerOf(given.take(tags.integer));
+      if (!isScrypt) return work > maxIterations;
+      const [r, p] = [smallIntegerOf(given.take(tags.integer)), smallIntegerOf(given.take(tags.integer))];
+      return isTooMuchScrypt(work, r, p);
+    }) !== false
+  );
+}
+
+function isTooMuchScrypt(N: number, r: number, p: number): boolean {
+  return 128 * N * r > maxMemoryBytes || p > maxParallel;
+}
+
+/** Undefined: not in this scheme. */
 function parse(der: Uint8Array) {
   return readDer(der, (reader) => {
     const info = reader.enter(tags.sequence);
@@ -96,7 +125,6 @@ function parse(der: Uint8Array) {
       number,
       number,
     ];
-    if (128 * N * r > maxMemoryBytes || p > maxParallel) throw new DerError('asks for too much work');
     return { salt, N, r, p, iv: contentOf(cipher.take(tags.octetString)), encrypted };
   });
 }

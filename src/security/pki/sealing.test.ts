@@ -10,7 +10,8 @@ import { promisify } from 'node:util';
 import { silentLog } from '../../base/log.ts';
 import { secureRandom } from '../../base/secure-random.ts';
 import { UserError } from '../../base/user-error.ts';
-import { decryptPrivateKey, encryptPrivateKey } from './encrypted-key.ts';
+import { integer, octets, oid, sequence } from './der/der-writer.ts';
+import { decryptPrivateKey, encryptPrivateKey, pemOf } from './encrypted-key.ts';
 import { openSealer, type SealingOptions } from './sealing.ts';
 
 const services = { random: secureRandom, log: silentLog };
@@ -87,4 +88,22 @@ test('OpenSSL opens an encrypted key, we open those of OpenSSL, and a wrong pass
     undefined,
   );
   assert.equal(await decryptPrivateKey('nothing', passphrase), undefined);
+});
+
+test('a key that asks for more work than anybody needs is not opened', async () => {
+  const pbes2 = oid('1.2.840.113549.1.5.13');
+  const cipher = sequence(oid('2.16.840.1.101.3.4.1.42'), octets(Buffer.alloc(16)));
+  const derivations = {
+    pbkdf2: sequence(oid('1.2.840.113549.1.5.12'), sequence(octets(Buffer.alloc(8)), integer(0x7fff_ffff))),
+    scrypt: sequence(
+      oid('1.3.6.1.4.1.11591.4.11'),
+      sequence(octets(Buffer.alloc(8)), integer(16_384), integer(8), integer(0x00ff_ffff), integer(32)),
+    ),
+  };
+  for (const [name, derivation] of Object.entries(derivations)) {
+    const der = sequence(sequence(pbes2, sequence(derivation, cipher)), octets(Buffer.alloc(32)));
+    const start = performance.now();
+    assert.equal(await decryptPrivateKey(pemOf('ENCRYPTED PRIVATE KEY', der), 'passphrase'), undefined);
+    assert.ok(performance.now() - start < 5000, name);
+  }
 });
