@@ -48,3 +48,9 @@ test('whoever has taken the port of a node that was killed is told nothing', asy
     await transport.close();
   }
 });
+
+test('whoever wants to sign in does not act without a name where no node runs', async (t) => {
+  const data = await mkdtemp(join(tmpdir(), 'heliograph-transport-'));
+  t.after(() => rm(data, { recursive: true }));
+  await assert.rejects(transportOf({ data, user: 'alice' }, { HELIOGRAPH_PASSWORD: 'secret' }), /No broker was found to sign in to/);
+});

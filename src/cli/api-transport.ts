@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { challengeHeader, findLocalAccess, proofOf } from '../admin/local-access.ts';
 import { sendRequest, type AdminAccess } from '../admin/admin-client.ts';
+import { UserError } from '../base/user-error.ts';
 import type { AccessOptions } from './access-options.ts';
 import { accessOf } from './admin-access.ts';
 import type { Transport } from './api-client.ts';
@@ -23,6 +24,13 @@ export async function transportOf(options: AccessOptions, environment: NodeJS.Pr
     const access = await accessOf(options, environment);
     const live = overHttp(access);
     if (local === undefined || (await answers(access, local.token))) return live;
+  }
+  // Who wants to act as somebody must not find out later that it was as nobody in particular, past the second person that was wanted.
+  if (options.user !== undefined) {
+    throw new UserError('No broker was found to sign in to.', {
+      where: config.node.dataDir,
+      fix: 'start it, name its management interface with --url, or leave out --user to act as whoever may write to the data directory',
+    });
   }
   const { openOfflineApi } = await import('../node/offline-api.ts');
   return inProcess(await openOfflineApi(config), config.node.dataDir);
