@@ -152,6 +152,8 @@ test('an authority of somebody else names devices, and people only by certificat
   const registry = open(t);
   good(await registry.create('user', 'main', 'admin', { roles: ['admin'] }));
   good(await registry.create('application', 'main', 'scada', {}));
+  good(await registry.create('device', 'main', 'gateway', { roles: ['operator'] }));
+  good(await registry.create('device', 'main', 'pump', { roles: ['field'] }));
   good(await registry.create('certificate', 'main', fingerprint(1), certificate(1, { owner: { kind: 'user', id: 'admin' } })));
   const authorities: Record<string, KnownAuthority> = {
     ours: { tenant: 'main', role: 'foreign', status: 'active', registration: 'just-in-time' },
@@ -162,6 +164,9 @@ test('an authority of somebody else names devices, and people only by certificat
     summary(facts.of({ ...device, id }, { ...shown, fingerprint: fingerprint(n), issuers: [issuer] }, true) as Facts);
   assert.equal(of('ours', 'admin', 9), 'not-a-device');
   assert.equal(of('ours', 'scada', 9), 'not-a-device');
+  assert.equal(of('ours', 'gateway', 9), 'manages', 'nor a device that manages something');
+  assert.equal(of('own', 'gateway', 9), 'good');
+  assert.equal(of('ours', 'pump', 9), 'good');
   assert.equal(of('ours', 'admin', 1), 'good');
   assert.equal(of('own', 'scada', 9), 'good');
 });

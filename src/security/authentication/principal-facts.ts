@@ -9,6 +9,7 @@ import type { LookUps, NowOrLater, Result } from '../../registry/registry.ts';
 import type { PeerCertificate, Principal } from '../security.ts';
 import type { Identity } from './authenticator.ts';
 import { knownPrincipal, type KnownPrincipal } from './known-principal.ts';
+import { managementRoles } from './login-audit.ts';
 import { allKnown, whenKnown } from './now-or-later.ts';
 
 export type KnownAuthority = {
@@ -138,7 +139,9 @@ export class PrincipalFacts {
       if (known === undefined && authority.registration === 'none') return 'not-registered';
       // It certifies devices. Or else whoever has its key could be any person here, the administrator too: of those it certifies
       // only whom somebody has given that very certificate.
-      if (known !== undefined && known.kind !== 'device' && entry === undefined) return 'not-a-device';
+      if (known === undefined || entry !== undefined) continue;
+      if (known.kind !== 'device') return 'not-a-device';
+      if (known.roles.some((role) => managementRoles.includes(role))) return 'manages';
     }
     return undefined;
   }
