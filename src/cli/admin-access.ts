@@ -20,7 +20,7 @@ export async function accessOf(options: AccessOptions, environment: NodeJS.Proce
   if (url === undefined) {
     throw new UserError('No broker runs on this data directory.', {
       where: dataDir,
-      fix: 'start it with "heliograph serve", or name another one with --data or --url',
+      fix: 'start it with "heliograph serve", name another one with --data, or, where admin.localAccess is false, with --url and --user',
     });
   }
   const authorization = authorizationOf(options, environment, url, local);
