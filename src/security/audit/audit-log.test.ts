@@ -384,3 +384,50 @@ test('closing does not wait for a disk that takes nothing', async (t) => {
   assert.match(log.failure!, /ENOENT/);
   await mkdir(directory);
 });
+
+test('whatever is done to whole files, keys and seals is found', async (t) => {
+  const { key, stranger, root } = await sealingOnce();
+  const { directory, open } = await bench(t, { segmentBytes: 1500 });
+  const log = await open();
+  log.useKey(key);
+  for (let i = 0; i < 20; i++) {
+    log.record(event('device.add', { i }));
+    await log.flushed();
+  }
+  const { head } = log;
+  await log.close();
+  const files = await filesOf(directory);
+  assert.ok(files.length >= 4);
+  const texts = await Promise.all(files.map((file) => readFile(file, 'utf8')));
+  const whole = async (): Promise<boolean> => (await verifyAudit(directory, { roots: [root], expected: head })).whole;
+  const changed = (at: number, change: (text: string) => string) => () => writeFile(files[at]!, change(texts[at]!));
+  const lineOf = (at: number, type: string): string => texts[at]!.split('\n').find((line) => line.includes(`"type":"${type}"`))!;
+  const attacks: Readonly<Record<string, () => Promise<unknown>>> = {
+    'first file removed': () => rm(files[0]!),
+    'middle file removed': () => rm(files[1]!),
+    'last file removed': () => rm(files.at(-1)!),
+    'files swapped': async () => {
+      await writeFile(files[1]!, texts[2]!);
+      await writeFile(files[2]!, texts[1]!);
+    },
+    'file renamed behind the others': async () => {
+      await writeFile(join(directory, '000000009999.jsonl'), texts[1]!);
+      await rm(files[1]!);
+    },
+    'file there twice': () => writeFile(join(directory, '000000009999.jsonl'), texts[1]!),
+    'file emptied': changed(1, () => ''),
+    'key replaced': changed(1, (text) => text.replace(JSON.stringify(key.certificate), JSON.stringify(stranger.certificate))),
+    'key removed': changed(1, (text) => text.replace(`${lineOf(1, 'key')}\n`, '')),
+    'seal of another place': changed(1, (text) => text.replace(/"signature":"[^"]*"/, /"signature":"[^"]*"/.exec(texts[2]!)![0])),
+    'seal removed': changed(1, (text) => text.replace(`${lineOf(1, 'seal')}\n`, '')),
+    'time changed': changed(1, (text) => text.replace(/"at":"20\d\d/, '"at":"1999')),
+    'last line cut in two': changed(files.length - 1, (text) => text.slice(0, -10)),
+  };
+  for (const [what, attack] of Object.entries(attacks)) {
+    await attack();
+    assert.equal(await whole(), false, what);
+    await rm(join(directory, '000000009999.jsonl'), { force: true });
+    for (const [i, file] of files.entries()) await writeFile(file, texts[i]!);
+    assert.equal(await whole(), true, `after: ${what}`);
+  }
+});
