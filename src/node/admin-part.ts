@@ -1,5 +1,4 @@
 import { resolve } from 'node:path';
-import type { TLSSocket } from 'node:tls';
 import { createAdminServer, type AdminServer, type AdminTls } from '../admin/admin-server.ts';
 import { newAdminToken, publishLocalAccess, withdrawLocalAccess } from '../admin/local-access.ts';
 import { tokenOwner } from '../admin/api/token-owner.ts';
@@ -110,7 +109,7 @@ export class AdminPart implements Part {
       isRequired: wanted === 'require',
       authorities: [material.clientAuthorities],
       describe: describeCertificate,
-      faultOf: (socket: TLSSocket) => faultOf(socket),
+      faultOf,
       ...(guard && { guard }),
     };
     return { ...common, failed, clientCertificates };

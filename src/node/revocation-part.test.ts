@@ -71,6 +71,10 @@ async function running(t: TestContext) {
     assert.equal(answer.status, 200, path);
     return Buffer.from(await answer.arrayBuffer());
   };
+  return { post, get, ...clientsOf(t, portOf) };
+}
+
+function clientsOf(t: TestContext, portOf: (name: string) => number) {
   /** Whether it is let in. */
   const connects = async (identity: Identity, listener: 'mqtts' | 'wss' = 'mqtts'): Promise<boolean> => {
     const transport = listener === 'mqtts' ? 'tls' : 'wss';
@@ -99,7 +103,7 @@ async function running(t: TestContext) {
     await client.connect();
     return seen;
   };
-  return { post, get, connects, stays };
+  return { connects, stays };
 }
 
 const deviceOf = ({ certificate, chain, privateKey }: Issued): Identity => ({ cert: certificate + chain, key: privateKey });

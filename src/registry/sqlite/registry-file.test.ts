@@ -203,6 +203,7 @@ test('a change that could not be read when it was seen is told later', async (t)
   const other = open(t, path, { thread: false });
   const told = Promise.withResolvers<readonly Change[]>();
   atEnd(t, registry.subscribe(told.resolve));
+  // oxlint-disable-next-line typescript/unbound-method -- it is called with the `this` it is given
   const { run } = RegistryFile.prototype;
   let failures = 0;
   t.mock.method(RegistryFile.prototype, 'run', function (this: RegistryFile, steps: Parameters<typeof run>[0]) {
