@@ -6,7 +6,7 @@ import { join } from 'node:path';
 
 import { until } from '../interop/checks.ts';
 import { refused, told, untilOver, within } from './cuts.ts';
-import { accountFor, mqttDoors, MqttLine, overTls, overWebSocket, tlsOptions, type Door, type Line } from './doors.ts';
+import { accountFor, mqttDoors, overTls, overWebSocket, tlsOptions, type Door, type Line } from './doors.ts';
 import { OpensslAuthority } from './openssl-authority.ts';
 
 import type { ConnectionOptions } from 'node:tls';
@@ -114,61 +114,69 @@ async function toldInAudit(world: World, listener: ListenerName, reason: string)
   await within(until(isThere), 5000, `the audit log does not tell of ${reason}`);
 }
 
-export async function handshakes(checks: Checks, world: World): Promise<void> {
-  let plant: OpensslAuthority | undefined;
-  let trusted: AuthorityView | undefined;
-  const steady: Line[] = [];
-  const bad: Bad[] = [];
-  await checks.check('handshake: an authority of openssl is trusted once it is proved, and not before', async () => {
-    const made = await makeBad(world);
-    plant = made.plant;
-    bad.push(...made.bad);
+/** What the checks share. */
+class Stage {
+  readonly world: World;
+  plant: OpensslAuthority | undefined;
+  trusted: AuthorityView | undefined;
+  readonly bad: Bad[] = [];
+  /** Nothing may happen to these. */
+  readonly steady: Line[] = [];
+
+  constructor(world: World) {
+    this.world = world;
+  }
+
+  async prepare(): Promise<void> {
+    const { world } = this;
+    const { plant, silent, bad } = await makeBad(world);
+    this.plant = plant;
+    this.bad.push(...bad);
     world.issuer.list = await plant.list();
     await plant.issue('early');
     await assert.rejects(shake(world, 'mqtts', plant.shown('early')));
-    trusted = await register(world, plant, { crlUrls: [`${world.issuer.url}/list.crl`], revocationCheck: 'hard' });
-    await register(world, made.silent, { revocationCheck: 'hard' });
-    for (const door of mqttDoors) steady.push(await door.open(world, await accountFor(world, door)));
+    this.trusted = await register(world, plant, { crlUrls: [`${world.issuer.url}/list.crl`], revocationCheck: 'hard' });
+    await register(world, silent, { revocationCheck: 'hard' });
+    for (const door of mqttDoors) this.steady.push(await door.open(world, await accountFor(world, door)));
     await plant.issue('good');
+    for (const name of ['early', 'good']) await this.#comesIn(plant, name);
     const layered = await OpensslAuthority.make(join(world.folder, 'layered'), 'layered');
+    await register(world, layered, { revocationCheck: 'none' });
+    // Only its root is known here; what is between is sent along.
     await layered.issue('between', { as: 'issuing' });
     await layered.issue('below', {}, 'between');
-    await register(world, layered, { revocationCheck: 'none' });
-    await world.post('/devices', { id: 'below' });
-    // Only its root is known here; what is between is sent along.
-    for (const listener of listeners) await until(() => isTaken(world, listener, layered.shown('below')));
-    for (const name of ['early', 'good']) {
-      await world.post('/devices', { id: name });
-      // Listeners trust it a moment later.
-      for (const listener of listeners) await until(() => isTaken(world, listener, plant!.shown(name)));
-    }
-  });
-  for (const { name, fault, shown } of bad) {
-    for (const listener of listeners) {
-      await checks.check(`handshake: ${name} is refused on ${listener}, counted and told`, async () => {
-        const before = await refusedCertificates(world, listener, fault);
-        await assert.rejects(shake(world, listener, shown));
-        assert.equal(await refusedCertificates(world, listener, fault), before + 1, `counted as ${fault}`);
-        await toldInAudit(world, listener, fault);
-        for (const line of steady) await line.works();
-      });
-    }
+    await this.#comesIn(layered, 'below');
   }
-  for (const version of ['TLSv1.1', 'TLSv1.2'] as const) {
-    for (const listener of listeners) {
-      await checks.check(`handshake: ${version} is refused on ${listener} where 1.3 is the least, counted and told`, async () => {
-        const count = async (): Promise<number> =>
-          (await world.metrics()).sum('heliograph_security_handshakes_total', { result: 'parameters' });
-        const before = await count();
-        const old = { minVersion: 'TLSv1.1', maxVersion: version, ciphers: 'DEFAULT:@SECLEVEL=0' } as const;
-        await assert.rejects(shake(world, listener, old), /alert protocol version|ALERT_PROTOCOL_VERSION/i);
-        assert.equal(await count(), before + 1);
-        await toldInAudit(world, listener, 'parameters');
-        for (const line of steady) await line.works();
-      });
-    }
+
+  /** Listeners trust an authority a moment after it was proved. */
+  async #comesIn(authority: OpensslAuthority, name: string): Promise<void> {
+    await this.world.post('/devices', { id: name });
+    for (const listener of listeners) await until(() => isTaken(this.world, listener, authority.shown(name)));
   }
-  await checks.check('handshake: an authority of somebody else that is retired takes its devices along, and nobody else', async () => {
+
+  async refuses({ fault, shown }: Bad, listener: ListenerName): Promise<void> {
+    const { world } = this;
+    const before = await refusedCertificates(world, listener, fault);
+    await assert.rejects(shake(world, listener, shown));
+    assert.equal(await refusedCertificates(world, listener, fault), before + 1, `counted as ${fault}`);
+    await toldInAudit(world, listener, fault);
+    for (const line of this.steady) await line.works();
+  }
+
+  async refusesVersion(version: 'TLSv1.1' | 'TLSv1.2', listener: ListenerName): Promise<void> {
+    const { world } = this;
+    const count = async (): Promise<number> =>
+      (await world.metrics()).sum('heliograph_security_handshakes_total', { result: 'parameters' });
+    const before = await count();
+    const old = { minVersion: 'TLSv1.1', maxVersion: version, ciphers: 'DEFAULT:@SECLEVEL=0' } as const;
+    await assert.rejects(shake(world, listener, old), /alert protocol version|ALERT_PROTOCOL_VERSION/i);
+    assert.equal(await count(), before + 1);
+    await toldInAudit(world, listener, 'parameters');
+    for (const line of this.steady) await line.works();
+  }
+
+  async retire(): Promise<void> {
+    const { world, plant, trusted } = this;
     const guests: { readonly door: Door; readonly account: Account; readonly line: Line }[] = [];
     for (const name of ['mqtts by certificate', 'wss by certificate']) {
       const door = doorOf(name);
@@ -186,10 +194,27 @@ export async function handshakes(checks: Checks, world: World): Promise<void> {
     const ends = guests.map(async ({ line, door }) => [door.name, await untilOver(line, door.name)] as const);
     for (const { door, account } of guests) await refused(world, door, account);
     told(await Promise.all(ends));
-    for (const line of steady) {
-      assert.ok(line instanceof MqttLine);
+    for (const line of this.steady) {
       await line.works();
       line.close();
     }
-  });
+  }
+}
+
+export async function handshakes(checks: Checks, world: World): Promise<void> {
+  const stage = new Stage(world);
+  await checks.check('handshake: an authority of openssl is trusted once it is proved, and not before', () => stage.prepare());
+  for (const each of stage.bad) {
+    for (const listener of listeners) {
+      await checks.check(`handshake: ${each.name} is refused on ${listener}, counted and told`, () => stage.refuses(each, listener));
+    }
+  }
+  for (const version of ['TLSv1.1', 'TLSv1.2'] as const) {
+    for (const listener of listeners) {
+      const name = `handshake: ${version} is refused on ${listener} where 1.3 is the least, counted and told`;
+      await checks.check(name, () => stage.refusesVersion(version, listener));
+    }
+  }
+  const name = 'handshake: an authority of somebody else that is retired takes its devices along, and nobody else';
+  await checks.check(name, () => stage.retire());
 }
