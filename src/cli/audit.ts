@@ -18,8 +18,8 @@ type VerifyOptions = Options & { readonly dir?: string; readonly root?: string[]
 
 export function auditCommand(): Command {
   const command = new Command('audit').description('the audit log: who did what, and proof that nothing was taken out of it');
-  withFilter(command.command('list').description('show entries, oldest first'))
-    .option('-n, --limit <count>', 'how many at most', '100')
+  withFilter(command.command('list').description('show the newest entries, oldest of them first'))
+    .option('-n, --last <count>', 'how many, 1000 at most; export writes all', '100')
     .option('--json', 'entries as JSON lines')
     .action(list);
   withFilter(command.command('export').description('write entries, for other systems'))
@@ -47,16 +47,17 @@ function withFilter(command: Command): Command {
     .option('--outcome <outcome>', 'done, refused or failed');
 }
 
-async function list(options: Options & { readonly limit: string }): Promise<void> {
-  const [{ withApi }, { visible }, { actorText }, query, limit] = await Promise.all([
+async function list(options: Options & { readonly last: string }): Promise<void> {
+  const [{ withApi }, { visible }, { actorText }, query, last] = await Promise.all([
     import('./api-client.ts'),
     import('./visible.ts'),
     import('../security/audit/audit-line.ts'),
     queryOf(options),
-    countOf(options.limit),
+    countOf(options.last),
   ]);
   await withApi(options, async (api) => {
-    for await (const entry of api.pages<EntryLine>('/audit', query, limit)) {
+    const { body } = await api.request<{ readonly entries: readonly EntryLine[] }>('GET', '/audit', { query: { ...query, last } });
+    for (const entry of body.entries) {
       if (options.json) process.stdout.write(`${JSON.stringify(entry)}\n`);
       else {
         const { at, outcome, action, target, from, actor, details } = entry;
@@ -171,7 +172,7 @@ async function momentOf(text: string | undefined): Promise<number | undefined> {
 }
 
 async function countOf(text: string): Promise<number> {
-  if (!/^[1-9]\d{0,8}$/.test(text)) throw await wrongUsage(`"${text}" is no number of entries.`, 'give a whole number above 0');
+  if (!/^([1-9]\d{0,2}|1000)$/.test(text)) throw await wrongUsage(`"${text}" is no number of entries.`, 'give 1 to 1000, or use export');
   return Number(text);
 }
 

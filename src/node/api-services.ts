@@ -8,7 +8,7 @@ import type { Random } from '../base/random.ts';
 import type { Config } from '../config.ts';
 import { systemScope, type Owner } from '../registry/entries.ts';
 import { maxPage, type Registry } from '../registry/registry.ts';
-import { auditEntries, auditHead, auditPage } from '../security/audit/audit-query.ts';
+import { auditEntries, auditHead, auditPage, lastAuditEntries } from '../security/audit/audit-query.ts';
 import type { Audit } from '../security/audit/audit.ts';
 import { verifyAudit } from '../security/audit/verify-audit.ts';
 import { maxPskBytes, minPskBytes, pskCredential } from '../security/authentication/psk.ts';
@@ -83,6 +83,7 @@ async function pskSecret(
 function auditReader(directory: string, registry: Registry, flushed: () => Promise<void>): AuditReader {
   return {
     page: (query, limit) => auditPage(directory, query, limit),
+    last: (query, count) => lastAuditEntries(directory, query, count),
     entries: (query) => auditEntries(directory, query),
     head: () => auditHead(directory),
     async verify(expected) {

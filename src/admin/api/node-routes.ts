@@ -76,6 +76,7 @@ const listAudit = route({
   query: object({
     ...pageQuery,
     after: Type.Optional(Type.Integer({ minimum: 0, description: '`next` of the page before.' })),
+    last: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, description: 'Only so many, the newest; not with limit and after.' })),
     ...auditQuery,
   }),
   answers: {
@@ -87,9 +88,9 @@ const listAudit = route({
       }),
     },
   },
-  async handle({ query: { limit = 100, after, ...query } }, { services }) {
-    const page = await services.auditReader?.page({ ...query, afterSeq: after }, limit);
-    return page === undefined ? noLog : ok(page);
+  async handle({ query: { limit = 100, after, last, ...query } }, { services: { auditReader: reader } }) {
+    if (reader === undefined) return noLog;
+    return ok(last === undefined ? await reader.page({ ...query, afterSeq: after }, limit) : { entries: await reader.last(query, last) });
   },
 });
 

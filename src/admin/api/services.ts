@@ -49,6 +49,8 @@ export type AuditReader = {
     query: AuditLogQuery,
     limit: number,
   ) => Promise<{ readonly entries: readonly object[]; readonly next: number | undefined }>;
+  /** The newest, oldest of them first. */
+  readonly last: (query: AuditLogQuery, count: number) => Promise<readonly object[]>;
   readonly entries: (query: AuditLogQuery) => AsyncIterable<object>;
   /** What was found when every line was read again. */
   readonly verify: (expected: AuditHead | undefined) => Promise<object>;

@@ -11,7 +11,7 @@ import { silentLog } from '../../base/log.ts';
 import type { AuditEvent } from './audit.ts';
 import { type AuditKey, type AuditLog, type AuditLogOptions, openAuditLog } from './audit-log.ts';
 import { hashOf } from './audit-line.ts';
-import { auditEntries, auditPage, type AuditQuery } from './audit-query.ts';
+import { auditEntries, auditPage, lastAuditEntries, type AuditQuery } from './audit-query.ts';
 import { auditSigning } from '../pki/profiles.ts';
 import { verifyAudit } from './verify-audit.ts';
 
@@ -263,6 +263,12 @@ test('entries are found by page, time, actor, action and outcome; texts are cut'
   assert.equal(rest.entries.length, 2);
   assert.equal(rest.next, undefined);
   assert.equal(rest.entries[0]!.target.length, 512);
+  const newest = await lastAuditEntries(directory, { action: 'policy.' }, 3);
+  assert.deepEqual(
+    newest.map(({ seq }) => seq),
+    [6, 8, 10],
+  );
+  assert.equal((await lastAuditEntries(directory, {}, 100)).length, 10);
   const count = async (query: AuditQuery): Promise<number> => {
     let found = 0;
     for await (const _ of auditEntries(directory, query)) found++;

@@ -19,18 +19,23 @@ export type AuditQuery = {
 };
 
 export async function* auditEntries(directory: string, query: AuditQuery): AsyncGenerator<EntryLine> {
-  const { afterSeq = 0, fromMs = -Infinity, untilMs = Infinity } = query;
+  const { afterSeq = 0 } = query;
   const segments = await segmentsOf(directory);
   for (const [i, { path }] of segments.entries()) {
     const next = segments[i + 1];
     if (next !== undefined && next.firstSeq <= afterSeq + 1) continue;
-    for await (const { text, whole } of linesOf(path, auditLimits.line)) {
-      const line = whole ? parseLine(text) : undefined;
-      if (line?.type !== 'entry' || line.seq <= afterSeq) continue;
-      const atMs = Date.parse(line.at);
-      if (atMs >= untilMs) return;
-      if (atMs >= fromMs && matches(line, query)) yield line;
-    }
+    yield* entriesIn(path, query);
+  }
+}
+
+async function* entriesIn(path: string, query: AuditQuery): AsyncGenerator<EntryLine> {
+  const { afterSeq = 0, fromMs = -Infinity, untilMs = Infinity } = query;
+  for await (const { text, whole } of linesOf(path, auditLimits.line)) {
+    const line = whole ? parseLine(text) : undefined;
+    if (line?.type !== 'entry' || line.seq <= afterSeq) continue;
+    const atMs = Date.parse(line.at);
+    // The clock may have been set back: what comes behind may be earlier again.
+    if (atMs >= fromMs && atMs < untilMs && matches(line, query)) yield line;
   }
 }
 
@@ -52,6 +57,21 @@ export async function auditPage(
     entries.push(entry);
   }
   return { entries, next: undefined };
+}
+
+/** The newest entries, oldest of them first. */
+export async function lastAuditEntries(directory: string, query: AuditQuery, count: number): Promise<EntryLine[]> {
+  let found: EntryLine[] = [];
+  for (const segment of (await segmentsOf(directory)).toReversed()) {
+    const own: EntryLine[] = [];
+    for await (const entry of entriesIn(segment.path, query)) {
+      own.push(entry);
+      if (own.length > 2 * count) own.splice(0, own.length - count);
+    }
+    found = [...own, ...found].slice(-count);
+    if (found.length === count) break;
+  }
+  return found;
 }
 
 /** The last finished line. */
