@@ -91,6 +91,21 @@ function inOrder(facts: Facts, subscriber: SubscriberFacts, refused: boolean): s
   return problems;
 }
 
+/**
+ * From when on the group never was without a member: a shared subscription ends with its last one, and what waited for it goes
+ * with it.
+ */
+function hasMembersSince(members: readonly SubscriberFacts[]): number {
+  let since = Infinity;
+  let untilMs = -Infinity;
+  const comings = members.flatMap(({ subscribedAtMs: fromMs, cutAtMs = Infinity }) => (fromMs === undefined ? [] : [{ fromMs, cutAtMs }]));
+  for (const { fromMs, cutAtMs } of comings.toSorted((a, b) => a.fromMs - b.fromMs)) {
+    if (fromMs >= untilMs) since = fromMs;
+    untilMs = Math.max(untilMs, cutAtMs);
+  }
+  return untilMs === Infinity ? since : Infinity;
+}
+
 /** A group as a whole gets everything acknowledged, and at QoS 2 nothing twice. */
 function groupsGetEverythingOnce(facts: Facts): string[] {
   const problems: string[] = [];
@@ -99,7 +114,7 @@ function groupsGetEverythingOnce(facts: Facts): string[] {
     ({ group, filter }) => `${group} ${filter}`,
   );
   for (const [name, members] of groups) {
-    const since = Math.min(...members.map(({ subscribedAtMs }) => subscribedAtMs ?? Infinity));
+    const since = hasMembersSince(members);
     const times = new Map<string, number>();
     for (const { received } of members) for (const { key } of received) times.set(key, (times.get(key) ?? 0) + 1);
     for (const message of matching(facts, members[0]!)) {

@@ -73,6 +73,7 @@ describe('each checker finds its fault', () => {
     ['not acknowledged, so not lost', [], [sent('1', { acknowledgedAtMs: undefined })], []],
     ['sent before the subscription, so not lost', [], [sent('1')], [], { subscribedAtMs: 15 }],
     ['lost to a group', ['LOST'], [sent('1')], [], { group: 'g' }],
+    ['lost to a group that ended with its last member, so not lost', [], [sent('1')], [], { group: 'g', cutAtMs: 5 }],
     ['repeated', ['REPEATED'], [sent('1')], [got('1'), got('1')]],
     ['repeated in a group', ['REPEATED', 'REPEATED'], [sent('1')], [got('1'), got('1')], { group: 'g' }],
     ['repeated at QoS 1, as it may be', [], [sent('1', { qos: 1 })], [got('1', { qos: 1 }), got('1', { qos: 1 })]],
@@ -85,6 +86,20 @@ describe('each checker finds its fault', () => {
     ['delivered before that', [], [sent('1'), sent('2')], [got('1')], { cutAtMs: 15 }],
     ['out of order', ['ORDER'], [sent('1'), sent('2')], [got('2'), got('1')]],
   ];
+  for (const [name, owed, otherSubscribedAtMs] of [
+    ['the other member was there when one lost its rights', true, 4],
+    ['the other member came when the group had ended', false, 12],
+    ['the other member came after that, and before the message', true, 7],
+  ] as const) {
+    test(`a group of which ${name}`, () => {
+      const facts = new Facts();
+      facts.sent.set('1', sent('1'));
+      const member = { version: 5, filter: 't/#', qos: 2, durable: true, group: 'g', received: [] } as const;
+      facts.subscribers.push({ ...member, clientId: 'cut', subscribedAtMs: 1, cutAtMs: 5, received: [] });
+      facts.subscribers.push({ ...member, clientId: 'other', subscribedAtMs: otherSubscribedAtMs, received: [] });
+      assert.equal(check(facts, 0).length, owed ? 1 : 0);
+    });
+  }
   for (const [name, expected, messages, received, options] of cases) {
     test(name, () => assert.deepEqual(problemsOf(messages, received, options), expected));
   }
