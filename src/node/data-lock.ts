@@ -56,7 +56,8 @@ async function taken(directory: string): Promise<(() => void) | undefined> {
     const { DatabaseSync } = await import('node:sqlite');
     const file = new DatabaseSync(path, { timeout: 0 });
     try {
-      file.exec('BEGIN EXCLUSIVE');
+      // Nothing is written: a broker must come up on a full disk, too.
+      file.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
       return () => {
         file.close();
         held.delete(path);

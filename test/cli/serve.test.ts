@@ -16,6 +16,8 @@ listeners:
   mqtts: {port: 0, host: 127.0.0.1}
   ws: {port: 0}
   wss: {port: 0, host: 127.0.0.1}
+  est: {port: 0, host: 127.0.0.1}
+  pki: {port: 0}
   admin: {port: 0}
 `;
 

@@ -115,7 +115,7 @@ async function ofAnotherUser(context: CheckContext): Promise<void> {
   const directory = temporaryDirectory(context);
   chmodSync(directory, 0o755);
   const config = join(directory, 'heliograph.yaml');
-  writeFileSync(config, 'listeners: {mqtt: {port: 0}, mqtts: {port: 0}, ws: {port: 0}, wss: {port: 0}, admin: {port: 0}}\n');
+  writeFileSync(config, 'listeners: {mqtt: {port: 0}, mqtts: {port: 0}, ws: {port: 0}, wss: {port: 0}, est: {port: 0}, pki: {port: 0}, admin: {port: 0}}\n');
   const open = join(directory, 'data');
   cpSync(data, open, { recursive: true });
   // What an operator does who starts it once as root: the directory may be entered, but nothing in it written.
@@ -137,7 +137,7 @@ async function inUse(context: CheckContext): Promise<void> {
   await consumer.disconnect();
   const peer = await Peer.connect(first.port, { clientId: 'publisher' });
   const numbered = new NumberedPublisher(peer, 'p', { topic: 'keep', window: 20 });
-  await assertRefused(context, first.data, /another process has it open.*\n.*\n {2}fix: {3}stop the other broker/);
+  await assertRefused(context, first.data, /Another broker runs on this data directory.*\n.*\n {2}fix: {3}stop it/);
   const target = join(temporaryDirectory(context), 'copy');
   for (const args of [['check'], ['backup', target], ['compact']]) {
     const { code, stdout, stderr } = await runCli(['data', ...args, '--data', first.data]);
