@@ -58,11 +58,11 @@ async function serve(options: ServeOptions): Promise<void> {
   process.on('uncaughtException', (error) => fatal(log, 'uncaughtException', error));
   process.on('unhandledRejection', (error) => fatal(log, 'unhandledRejection', error));
 
+  // Before anything is made: a signal during a long start must not end the process half-way.
+  const told = untilSignal(log);
   const dev = options.dev ?? false;
   if (dev) log.warn('--dev: anybody on this machine may read and write everything');
   const node = new HeliographNode({ config, log, dev, onFatal: (error) => fatal(log, 'fatal', error) });
-  // Both before the start: a signal during a long recovery must not end the process half-way.
-  const told = untilSignal(log);
   const started = node.start();
   reloadOnHangUp(node, read, log, started);
   try {
