@@ -115,7 +115,10 @@ async function ofAnotherUser(context: CheckContext): Promise<void> {
   const directory = temporaryDirectory(context);
   chmodSync(directory, 0o755);
   const config = join(directory, 'heliograph.yaml');
-  writeFileSync(config, 'listeners: {mqtt: {port: 0}, mqtts: {port: 0}, ws: {port: 0}, wss: {port: 0}, est: {port: 0}, pki: {port: 0}, admin: {port: 0}}\n');
+  writeFileSync(
+    config,
+    'listeners: {mqtt: {port: 0}, mqtts: {port: 0}, ws: {port: 0}, wss: {port: 0}, est: {port: 0}, pki: {port: 0}, admin: {port: 0}}\n',
+  );
   const open = join(directory, 'data');
   cpSync(data, open, { recursive: true });
   // What an operator does who starts it once as root: the directory may be entered, but nothing in it written.
