@@ -2,7 +2,7 @@
 
 import { noQuotas } from '../broker/quotas.ts';
 import type { Quotas, QuotaSource } from '../broker/quotas.ts';
-import { systemScope } from '../registry/entries.ts';
+import { quotaNames, systemScope } from '../registry/entries.ts';
 import type { Entry, Kind } from '../registry/entries.ts';
 import { maxPage } from '../registry/registry.ts';
 import type { Change, Registry, RegistryError } from '../registry/registry.ts';
@@ -14,17 +14,6 @@ type OfTenant = {
   /** Roles that have any. */
   readonly roles: ReadonlyMap<string, Quotas>;
 };
-
-const names: readonly (keyof Quotas)[] = [
-  'connections',
-  'messagesPerSecond',
-  'bytesPerSecond',
-  'queueMessages',
-  'queueBytes',
-  'subscriptions',
-  'retainedMessages',
-  'retainedBytes',
-];
 
 export class RegistryQuotas implements QuotaSource {
   readonly #registry: Pick<Registry, 'list'>;
@@ -115,14 +104,14 @@ export class RegistryQuotas implements QuotaSource {
 }
 
 function isAny(quotas: Quotas): boolean {
-  return names.some((name) => quotas[name] !== undefined);
+  return quotaNames.some((name) => quotas[name] !== undefined);
 }
 
 /** Quota by quota the largest. */
 function largest(each: readonly Quotas[]): Quotas {
   const most: { -readonly [Name in keyof Quotas]: Quotas[Name] } = {};
   for (const quotas of each) {
-    for (const name of names) {
+    for (const name of quotaNames) {
       const one = quotas[name];
       if (one !== undefined && one > (most[name] ?? -1)) most[name] = one;
     }

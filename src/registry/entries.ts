@@ -27,16 +27,18 @@ type PrincipalFields = {
 export type CredentialType = 'password' | 'scram-sha-256' | 'token' | 'psk';
 
 /** CRLReason without the numbers (RFC 5280 §5.3.1). */
-export type RevocationReason =
-  | 'unspecified'
-  | 'keyCompromise'
-  | 'cACompromise'
-  | 'affiliationChanged'
-  | 'superseded'
-  | 'cessationOfOperation'
-  | 'certificateHold'
-  | 'privilegeWithdrawn'
-  | 'aACompromise';
+export const revocationReasons = [
+  'unspecified',
+  'keyCompromise',
+  'cACompromise',
+  'affiliationChanged',
+  'superseded',
+  'cessationOfOperation',
+  'certificateHold',
+  'privilegeWithdrawn',
+  'aACompromise',
+] as const;
+export type RevocationReason = (typeof revocationReasons)[number];
 
 /**
  * Most of something that a tenant as a whole, or one principal, may use; absent: no bound but the node's own. Rates are means
@@ -53,6 +55,17 @@ export type Quotas = {
   readonly retainedMessages?: number;
   readonly retainedBytes?: number;
 };
+
+export const quotaNames: readonly (keyof Quotas)[] = [
+  'connections',
+  'messagesPerSecond',
+  'bytesPerSecond',
+  'queueMessages',
+  'queueBytes',
+  'subscriptions',
+  'retainedMessages',
+  'retainedBytes',
+];
 
 /** How a certificate authority is used. root: signs authorities only. issuing: signs peers. foreign: somebody else's, trusted here. */
 export type AuthorityRole = 'root' | 'issuing' | 'foreign';

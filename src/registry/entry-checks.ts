@@ -2,7 +2,7 @@
 
 import { nameFault } from '../message/names.ts';
 import type { Entry, Fields, Kind, NewFields } from './entries.ts';
-import { systemScope } from './entries.ts';
+import { revocationReasons, systemScope } from './entries.ts';
 import {
   certificatePem,
   count,
@@ -62,19 +62,7 @@ const rules: Rules = {
     notAfterMs: { ...moment, fixed: true },
     status: { ...oneOf('valid', 'revoked'), fallback: { value: 'valid' } },
     revokedAtMs: optional(moment),
-    reason: optional(
-      oneOf(
-        'unspecified',
-        'keyCompromise',
-        'cACompromise',
-        'affiliationChanged',
-        'superseded',
-        'cessationOfOperation',
-        'certificateHold',
-        'privilegeWithdrawn',
-        'aACompromise',
-      ),
-    ),
+    reason: optional(oneOf(...revocationReasons)),
   },
   authority: {
     role: { ...oneOf('root', 'issuing', 'foreign'), fixed: true },

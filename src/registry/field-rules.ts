@@ -3,7 +3,7 @@
 
 import { nameFault } from '../message/names.ts';
 import type { Owner, Quotas } from './entries.ts';
-import { isOwnerKind } from './entries.ts';
+import { isOwnerKind, quotaNames } from './entries.ts';
 
 export const entryLimits = {
   labels: 32,
@@ -148,16 +148,6 @@ export function count(least: number, most: number): Pick<Rule, 'fault'> {
   };
 }
 
-const quotaNames: readonly (keyof Quotas)[] = [
-  'connections',
-  'messagesPerSecond',
-  'bytesPerSecond',
-  'queueMessages',
-  'queueBytes',
-  'subscriptions',
-  'retainedMessages',
-  'retainedBytes',
-];
 const quota = count(0, Number.MAX_SAFE_INTEGER);
 
 export const quotas: Rule = {

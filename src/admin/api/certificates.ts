@@ -1,7 +1,7 @@
 // Certificates: what was issued, to whom, and what is revoked.
 
 import { Type } from 'typebox';
-import type { OwnerKind } from '../../registry/entries.ts';
+import { revocationReasons, type OwnerKind } from '../../registry/entries.ts';
 import type { Write } from '../../registry/registry.ts';
 import { keyAlgorithms } from '../../security/pki/pki.ts';
 import { actingForbidden } from './grants.ts';
@@ -9,18 +9,6 @@ import { noNode, notFound, pkiProblem, Problem, registryProblem } from './proble
 import { created, ok, route, type Call, type RouteSpec } from './route.ts';
 import { choice, head, id, moment, object, pageOf, pageQuery } from './schemas.ts';
 import { owner } from './tokens.ts';
-
-const reasons = [
-  'unspecified',
-  'keyCompromise',
-  'cACompromise',
-  'affiliationChanged',
-  'superseded',
-  'cessationOfOperation',
-  'certificateHold',
-  'privilegeWithdrawn',
-  'aACompromise',
-] as const;
 
 const fingerprint = Type.String({ pattern: '^[0-9a-f]{64}$', description: 'SHA-256 of the DER, lower-case hex.' });
 const params = object({ id: fingerprint });
@@ -36,7 +24,7 @@ const certificate = object({
   notAfterMs: moment('When it ends.'),
   status: choice(['valid', 'revoked'], 'Whether it was revoked.'),
   revokedAtMs: Type.Optional(moment('When it was revoked.')),
-  reason: Type.Optional(choice([...reasons], 'RFC 5280 §5.3.1.')),
+  reason: Type.Optional(choice([...revocationReasons], 'RFC 5280 §5.3.1.')),
 });
 
 const list = route({
@@ -142,7 +130,7 @@ const revoke = route({
   permission: 'certificates:write',
   scope: 'tenant',
   params,
-  body: object({ reason: Type.Optional(choice([...reasons], 'RFC 5280 §5.3.1; `certificateHold` can be taken back.')) }),
+  body: object({ reason: Type.Optional(choice([...revocationReasons], 'RFC 5280 §5.3.1; `certificateHold` can be taken back.')) }),
   answers: { 200: { description: 'As it is now.', schema: certificate } },
   audit: { action: 'certificate.revoke', target: (input, tenant) => `certificate/${tenant}/${input.params.id}` },
   async handle(input, { tenant, services, ifMatch }) {
@@ -176,7 +164,7 @@ const revokeAll = route({
   summary: 'Revoke every valid certificate of an owner',
   permission: 'certificates:write',
   scope: 'tenant',
-  body: object({ owner, reason: Type.Optional(choice([...reasons], 'RFC 5280 §5.3.1.')) }),
+  body: object({ owner, reason: Type.Optional(choice([...revocationReasons], 'RFC 5280 §5.3.1.')) }),
   answers: { 200: { description: 'How many there were.', schema: object({ revoked: Type.Integer() }) } },
   audit: { action: 'certificate.revoke', target: ({ body }, tenant) => `${body.owner.kind}/${tenant}/${body.owner.id}` },
   async handle({ body: { owner: whose, reason = 'unspecified' } }, { tenant, services: { registry } }) {
