@@ -2,6 +2,7 @@
 
 import { Command } from 'commander';
 import { withAccessOptions, type AccessOptions } from './access-options.ts';
+import { wrongUsage } from './wrong-usage.ts';
 import type { EntryLine } from '../security/audit/audit-line.ts';
 import type { AuditReport } from '../security/audit/verify-audit.ts';
 
@@ -48,13 +49,13 @@ function withFilter(command: Command): Command {
 }
 
 async function list(options: Options & { readonly last: string }): Promise<void> {
-  const [{ withApi }, { visible }, { actorText }, query, last] = await Promise.all([
+  const [{ withApi }, { visible }, { actorText }] = await Promise.all([
     import('./api-client.ts'),
     import('./visible.ts'),
     import('../security/audit/audit-line.ts'),
-    queryOf(options),
-    countOf(options.last),
   ]);
+  const query = queryOf(options);
+  const last = countOf(options.last);
   await withApi(options, async (api) => {
     const { body } = await api.request<{ readonly entries: readonly EntryLine[] }>('GET', '/audit', { query: { ...query, last } });
     for (const entry of body.entries) {
@@ -71,14 +72,13 @@ async function list(options: Options & { readonly last: string }): Promise<void>
 
 async function exportEntries(options: Options & { readonly format: string }): Promise<void> {
   const { format } = options;
-  if (format !== 'jsonl' && format !== 'syslog')
-    throw await wrongUsage(`"${format}" is no format of the audit log.`, 'use jsonl or syslog');
-  const [{ withApi }, { syslogMessage }, { hostname }, query] = await Promise.all([
+  if (format !== 'jsonl' && format !== 'syslog') throw wrongUsage(`"${format}" is no format of the audit log.`, 'use jsonl or syslog');
+  const [{ withApi }, { syslogMessage }, { hostname }] = await Promise.all([
     import('./api-client.ts'),
     import('../security/audit/syslog-format.ts'),
     import('node:os'),
-    queryOf(options),
   ]);
+  const query = queryOf(options);
   const self = { hostname: hostname(), processId: process.pid };
   await withApi(options, async (api) => {
     for await (const line of api.lines('GET', '/audit:export', { query })) {
@@ -88,7 +88,7 @@ async function exportEntries(options: Options & { readonly format: string }): Pr
 }
 
 async function verify(options: VerifyOptions): Promise<void> {
-  const expected = options.head === undefined ? undefined : await headOf(options.head);
+  const expected = options.head === undefined ? undefined : headOf(options.head);
   const report = options.dir === undefined ? await verifyThere(options, expected) : await verifyHere(options.dir, options, expected);
   if (options.json) process.stdout.write(`${JSON.stringify(report)}\n`);
   else process.stdout.write(inWords(report));
@@ -107,10 +107,7 @@ async function verifyThere(options: VerifyOptions, expected: Head | undefined): 
 
 async function verifyHere(directory: string, { root }: VerifyOptions, expected: Head | undefined): Promise<AuditReport> {
   if (root === undefined) {
-    throw await wrongUsage(
-      'Nobody is named whom the signatures must lead to.',
-      'give --root with the certificate of the authority (pki/ca.crt)',
-    );
+    throw wrongUsage('Nobody is named whom the signatures must lead to.', 'give --root with the certificate of the authority (pki/ca.crt)');
   }
   const [{ verifyAudit }, { readFile }, { progressLine }, { UserError }] = await Promise.all([
     import('../security/audit/verify-audit.ts'),
@@ -160,30 +157,25 @@ async function head(options: Options): Promise<void> {
   });
 }
 
-async function queryOf({ from, until, action, target, actor, outcome }: Filter): Promise<Record<string, string | number | undefined>> {
-  return { fromMs: await momentOf(from), untilMs: await momentOf(until), action, target, actor, outcome };
+function queryOf({ from, until, action, target, actor, outcome }: Filter): Record<string, string | number | undefined> {
+  return { fromMs: momentOf(from), untilMs: momentOf(until), action, target, actor, outcome };
 }
 
-async function momentOf(text: string | undefined): Promise<number | undefined> {
+function momentOf(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   const ms = Date.parse(text);
-  if (Number.isNaN(ms)) throw await wrongUsage(`"${text}" is no point in time.`, 'write it as 2026-11-23 or 2026-11-23T06:00Z');
+  if (Number.isNaN(ms)) throw wrongUsage(`"${text}" is no point in time.`, 'write it as 2026-11-23 or 2026-11-23T06:00Z');
   return ms;
 }
 
-async function countOf(text: string): Promise<number> {
-  if (!/^([1-9]\d{0,2}|1000)$/.test(text)) throw await wrongUsage(`"${text}" is no number of entries.`, 'give 1 to 1000, or use export');
+function countOf(text: string): number {
+  if (!/^([1-9]\d{0,2}|1000)$/.test(text)) throw wrongUsage(`"${text}" is no number of entries.`, 'give 1 to 1000, or use export');
   return Number(text);
 }
 
-async function headOf(text: string): Promise<Head> {
+function headOf(text: string): Head {
   const [, seq, hash] = /^(\d+):([0-9a-f]{64})$/.exec(text) ?? [];
   if (seq === undefined || hash === undefined)
-    throw await wrongUsage(`"${text}" is no head of an audit log.`, 'give what "heliograph audit head" printed');
+    throw wrongUsage(`"${text}" is no head of an audit log.`, 'give what "heliograph audit head" printed');
   return { seq: Number(seq), hash };
-}
-
-async function wrongUsage(what: string, fix: string): Promise<Error> {
-  const [{ UserError }, { exitCodes }] = await Promise.all([import('../base/user-error.ts'), import('./exit-codes.ts')]);
-  return new UserError(what, { fix, exitCode: exitCodes.wrongUsage });
 }

@@ -4,6 +4,7 @@
 import { Command } from 'commander';
 import type { OwnerKind, RevocationReason } from '../registry/entries.ts';
 import { withManagement, type Managed } from './principal-command.ts';
+import { wrongUsage } from './wrong-usage.ts';
 
 type Certificate = {
   readonly tenant: string;
@@ -88,7 +89,7 @@ async function list(options: List): Promise<void> {
 async function show(given: string, options: OfTenant): Promise<void> {
   const [{ withApi }, { moment, tellFacts }] = await loaded();
   await withApi(options, async (api) => {
-    const path = `/certificates/${await fingerprintOf(given)}`;
+    const path = `/certificates/${fingerprintOf(given)}`;
     const { body: found } = await api.request<Certificate>('GET', path, { query: { tenant: options.tenant } });
     const { id, status, serial, issuer, subject, notBeforeMs, notAfterMs, revokedAtMs, reason } = found;
     tellFacts(options, found, [
@@ -111,7 +112,7 @@ async function revoke(given: string | undefined, options: Revoke): Promise<void>
   const { tenant, reason } = options;
   const owner = ownerOf(options);
   if ((given === undefined) === (owner === undefined)) {
-    throw await wrongUsage(
+    throw wrongUsage(
       'What to revoke is not clear.',
       'give either the fingerprint of a certificate, or whose it shall be (--device pump-7)',
     );
@@ -122,7 +123,7 @@ async function revoke(given: string | undefined, options: Revoke): Promise<void>
       const { revoked } = answer.body;
       return tell(options, answer, `Revoked ${revoked} certificate${revoked === 1 ? '' : 's'} of ${owner.kind} ${tenant}/${owner.id}`);
     }
-    const id = await fingerprintOf(given!);
+    const id = fingerprintOf(given!);
     tell(options, await api.request('POST', `/certificates/${id}/revoke`, { query: { tenant }, body: { reason } }), `Revoked ${id}`);
   });
 }
@@ -131,15 +132,15 @@ async function release(given: string, options: OfTenant): Promise<void> {
   const [{ withApi }, { tell }] = await loaded();
   const { tenant } = options;
   await withApi(options, async (api) => {
-    const id = await fingerprintOf(given);
+    const id = fingerprintOf(given);
     tell(options, await api.request('POST', `/certificates/${id}/release`, { query: { tenant } }), `${id} is valid again`);
   });
 }
 
-async function fingerprintOf(given: string): Promise<string> {
+function fingerprintOf(given: string): string {
   const digits = given.replaceAll(':', '').toLowerCase();
   if (/^[0-9a-f]{64}$/.test(digits)) return digits;
-  throw await wrongUsage(`"${given}" is no fingerprint.`, 'give its 64 hexadecimal digits, as "certificate list" shows them');
+  throw wrongUsage(`"${given}" is no fingerprint.`, 'give its 64 hexadecimal digits, as "certificate list" shows them');
 }
 
 function ownerText({ owner, tenant }: Certificate): string {
@@ -148,9 +149,4 @@ function ownerText({ owner, tenant }: Certificate): string {
 
 function loaded() {
   return Promise.all([import('./api-client.ts'), import('./answer-text.ts'), import('./given.ts')]);
-}
-
-async function wrongUsage(what: string, fix: string): Promise<Error> {
-  const [{ UserError }, { exitCodes }] = await Promise.all([import('../base/user-error.ts'), import('./exit-codes.ts')]);
-  return new UserError(what, { fix, exitCode: exitCodes.wrongUsage });
 }

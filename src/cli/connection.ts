@@ -14,6 +14,7 @@ import { passwordVariable } from './access-options.ts';
 import { configOf } from './config-of.ts';
 import type { ConnectionOptions } from './connection-options.ts';
 import { exitCodes } from './exit-codes.ts';
+import { wrongUsage } from './wrong-usage.ts';
 
 const versions = { '5': 5, '3.1.1': 4, '3.1': 3 } as const;
 const securePort = 8883;
@@ -123,8 +124,4 @@ async function passwordFor(username: string, environment: NodeJS.ProcessEnv): Pr
   if (given !== undefined || !process.stdin.isTTY) return given;
   const { askPassword } = await import('./password-input.ts');
   return askPassword(`Password of ${username}: `);
-}
-
-export function wrongUsage(what: string, fix: string): UserError {
-  return new UserError(what, { fix, exitCode: exitCodes.wrongUsage });
 }

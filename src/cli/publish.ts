@@ -7,7 +7,8 @@ import { UserError } from '../base/user-error.ts';
 import { defaultReconnect, MqttClient, type OutgoingMessage } from '../client/index.ts';
 import { ReasonCode, reasonText, type PublishProperties } from '../protocols/mqtt/codec/index.ts';
 import { inWords } from './connection-problem.ts';
-import { connectionOf, wrongUsage, type Connection } from './connection.ts';
+import { connectionOf, type Connection } from './connection.ts';
+import { wrongUsage } from './wrong-usage.ts';
 import type { PubOptions } from './pub.ts';
 
 /** More than any broker takes. */

@@ -4,7 +4,8 @@ import { UserError } from '../base/user-error.ts';
 import { ClientError, defaultReconnect, endpointText, MqttClient, type ClientOptions, type IncomingMessage } from '../client/index.ts';
 import { ReasonCode, reasonText } from '../protocols/mqtt/codec/index.ts';
 import { inWords } from './connection-problem.ts';
-import { connectionOf, wrongUsage, type Connection } from './connection.ts';
+import { connectionOf, type Connection } from './connection.ts';
+import { wrongUsage } from './wrong-usage.ts';
 import { messageAsJson } from './message-json.ts';
 import type { SubOptions } from './sub.ts';
 

@@ -14,6 +14,7 @@ import { verifyAudit } from '../security/audit/verify-audit.ts';
 import { maxPskBytes, minPskBytes, pskCredential } from '../security/authentication/psk.ts';
 import { passwordCredentials, passwordFault } from '../security/authentication/password-credentials.ts';
 import { EnrolmentTokens } from '../security/pki/enrolment/enrolment-tokens.ts';
+import type { Sealer } from '../security/pki/sealing.ts';
 import { mayEver, mightAllow } from '../security/policy/management-rights.ts';
 import { policyFaults } from '../security/policy/policy-document.ts';
 import { explainAccess, explainOffline } from './explain-access.ts';
@@ -29,12 +30,13 @@ type Own = {
   readonly registry: Registry;
   readonly audit: Audit;
   readonly config: () => Config;
+  readonly sealer: () => Promise<Sealer>;
 };
 
 export function apiServicesOf(rooms: Rooms, config: () => Config, status: () => Status): ApiServices {
   const { clock, random, log, registry, audit } = rooms;
   return {
-    ...everywhere({ clock, random, log, registry, audit, config }),
+    ...everywhere({ clock, random, log, registry, audit, config, sealer: async () => rooms.sealer }),
     status: () => {
       const found = status();
       return { ...found, ledger: { ...found.ledger, imbalance: imbalanceOf(found.ledger) } };
@@ -50,12 +52,13 @@ export function apiServicesOf(rooms: Rooms, config: () => Config, status: () => 
 }
 
 /** For a command: what only a running node can tell is not there. */
-export function offlineApiServices(own: Omit<Own, 'log'>): ApiServices {
+export function offlineApiServices(own: Omit<Own, 'log' | 'sealer'>): ApiServices {
   const reader = auditReader(auditPath(own.config().node.dataDir), own.registry, () => Promise.resolve());
-  return { ...everywhere({ ...own, log: silentLog }), auditReader: reader, explain: () => explainOffline(own) };
+  const sealer = (): Promise<Sealer> => openSealerOf(own.config(), { random: own.random, log: silentLog });
+  return { ...everywhere({ ...own, log: silentLog, sealer }), auditReader: reader, explain: () => explainOffline(own) };
 }
 
-function everywhere({ config, ...own }: Own): ApiServices {
+function everywhere({ config, sealer, ...own }: Own): ApiServices {
   const tokens = new EnrolmentTokens(own);
   return {
     ...own,
@@ -63,21 +66,15 @@ function everywhere({ config, ...own }: Own): ApiServices {
     settings: () => config().admin,
     policyFaults,
     mightAllow,
-    pskSecret: (key, tenant, owner) => pskSecret(config(), own, key, tenant, owner),
+    pskSecret: (key, tenant, owner) => pskSecret(sealer, key, tenant, owner),
     passwordCredentials: (password) => credentialsOf(password, own.random),
     config: () => shownConfig(config()),
   };
 }
 
-async function pskSecret(
-  config: Config,
-  { random, log = silentLog }: Pick<Own, 'random'> & { readonly log?: Log },
-  key: Uint8Array,
-  tenant: string,
-  owner: Owner,
-): Promise<string | undefined> {
+async function pskSecret(sealer: Own['sealer'], key: Uint8Array, tenant: string, owner: Owner): Promise<string | undefined> {
   if (key.length < minPskBytes || key.length > maxPskBytes) return undefined;
-  return pskCredential(key, await openSealerOf(config, { random, log }), tenant, owner);
+  return pskCredential(key, await sealer(), tenant, owner);
 }
 
 function auditReader(directory: string, registry: Registry, flushed: () => Promise<void>): AuditReader {

@@ -3,10 +3,10 @@ import type { Log } from '../base/log.ts';
 import type { Config } from '../config.ts';
 import { openPki, type PkiSettings } from '../security/pki/built-in-pki.ts';
 import { AuthorityManager } from '../security/pki/authority-manager.ts';
-import { openSealer, passphraseVariable } from '../security/pki/sealing.ts';
 import type { Part } from './part.ts';
 import { pkiPath } from './paths.ts';
 import type { Rooms } from './rooms.ts';
+import { openSealerOf } from './sealer-of.ts';
 
 /** The secret that protects keys at rest, and the certificate authority that it opens. */
 export function pkiPart(rooms: Rooms): Part {
@@ -29,9 +29,8 @@ type Services = Pick<Rooms, 'clock' | 'random' | 'log' | 'registry' | 'audit'> &
 /** For the node, and for a command that works without one. @throws UserError as openPki */
 export async function openAuthorities({ config, ...services }: Services): Promise<Pick<Rooms, 'sealer' | 'pki' | 'ca'>> {
   const { node, pki: settings } = config();
-  const { passphraseFile, keyFile } = settings;
   const directory = pkiPath(node.dataDir);
-  const sealer = await openSealer({ directory, passphraseFile, keyFile, passphrase: process.env[passphraseVariable] }, services);
+  const sealer = await openSealerOf(config(), services);
   const keys = await hsmOf(settings.pkcs11, join(directory, 'keys'), services.log);
   const pki = await openPki({ ...services, directory, sealer, ...(keys && { keys }), settings: () => pkiSettings(config()) });
   const seal = (): void => services.audit.useKey(pki.auditKey);

@@ -8,7 +8,6 @@ import { createAuthorization } from '../security/policy/authorization.ts';
 import { usersFileIsExposed } from '../security/users-file.ts';
 import { createFirstAdministrator } from './first-administrator.ts';
 import { importUsersFile } from './import-users-file.ts';
-import { openSealerOf } from './sealer-of.ts';
 import { securityPolicy } from './options.ts';
 import { outsideAuthenticators } from './outside-authenticators.ts';
 import type { Part } from './part.ts';
@@ -44,8 +43,6 @@ export function securityPart(rooms: Rooms): Part {
         tenant: defaultTenant,
         importedUsersFile: `${usersFile}.imported`,
       });
-      // Opens what others must keep as it is: pre-shared keys.
-      const secrets = await openSealerOf(config, { random, log });
       const policy = securityPolicy(config, rooms.dev);
       const authenticators = await outsideAuthenticators(config, { clock, random, log });
       rooms.authorization = createAuthorization(policy, { clock, log, registry }, config.security.policyLimits);
@@ -58,7 +55,8 @@ export function securityPart(rooms: Rooms): Part {
           lookUps,
           audit,
           authenticators,
-          secrets,
+          // Opens what others must keep as it is: pre-shared keys.
+          secrets: rooms.sealer,
           authorization: rooms.authorization,
           hashCost: usualCost(),
           ...authoritiesOf(rooms),

@@ -7,7 +7,7 @@ import type { Random } from '../../base/random.ts';
 import type { BrokerManagement } from '../../broker/management.ts';
 import type { NewFields, Owner, OwnerKind } from '../../registry/entries.ts';
 import type { Registry } from '../../registry/registry.ts';
-import type { Audit } from '../../security/audit/audit.ts';
+import type { Audit, AuditHead, AuditQuery } from '../../security/audit/audit.ts';
 import type { Enrolments } from '../../security/pki/enrolment/enrolment.ts';
 import type { CaManagement } from '../../security/pki/ca-management.ts';
 import type { Pki } from '../../security/pki/pki.ts';
@@ -30,28 +30,12 @@ export type PolicyFault = {
   readonly fix: string;
 };
 
-export type AuditLogQuery = {
-  readonly afterSeq?: number | undefined;
-  readonly fromMs?: number | undefined;
-  readonly untilMs?: number | undefined;
-  readonly action?: string | undefined;
-  readonly target?: string | undefined;
-  readonly actor?: string | undefined;
-  readonly outcome?: string | undefined;
-};
-
-/** Where the audit log ends, or ended. */
-export type AuditHead = { readonly seq: number; readonly hash: string };
-
 /** The audit log, to be read. */
 export type AuditReader = {
-  readonly page: (
-    query: AuditLogQuery,
-    limit: number,
-  ) => Promise<{ readonly entries: readonly object[]; readonly next: number | undefined }>;
+  readonly page: (query: AuditQuery, limit: number) => Promise<{ readonly entries: readonly object[]; readonly next: number | undefined }>;
   /** The newest, oldest of them first. */
-  readonly last: (query: AuditLogQuery, count: number) => Promise<readonly object[]>;
-  readonly entries: (query: AuditLogQuery) => AsyncIterable<object>;
+  readonly last: (query: AuditQuery, count: number) => Promise<readonly object[]>;
+  readonly entries: (query: AuditQuery) => AsyncIterable<object>;
   /** What was found when every line was read again. */
   readonly verify: (expected: AuditHead | undefined) => Promise<object>;
   readonly head: () => Promise<AuditHead>;

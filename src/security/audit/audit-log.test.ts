@@ -8,10 +8,10 @@ import { test, type TestContext } from 'node:test';
 import fc from 'fast-check';
 import { ManualClock } from '../../base/clock.ts';
 import { silentLog } from '../../base/log.ts';
-import type { AuditEvent } from './audit.ts';
+import type { AuditEvent, AuditQuery } from './audit.ts';
 import { type AuditKey, type AuditLog, type AuditLogOptions, openAuditLog } from './audit-log.ts';
 import { hashOf } from './audit-line.ts';
-import { auditEntries, auditPage, lastAuditEntries, type AuditQuery } from './audit-query.ts';
+import { auditEntries, auditPage, lastAuditEntries } from './audit-query.ts';
 import { auditSigning } from '../pki/profiles.ts';
 import { verifyAudit } from './verify-audit.ts';
 

@@ -9,7 +9,7 @@ import type { Log } from '../../base/log.ts';
 import type { MetricSource, Sample } from '../../base/metrics.ts';
 import { UserError } from '../../base/user-error.ts';
 import type { Signer } from '../pki/pki.ts';
-import type { Audit, AuditEvent } from './audit.ts';
+import type { Audit, AuditEvent, AuditHead } from './audit.ts';
 import { type AuditLine, auditLimits, bounded, hashOf, noHash, parseLine, sealedText } from './audit-line.ts';
 import { linesOf, segmentPath, segmentsOf } from './segments.ts';
 
@@ -26,9 +26,6 @@ export type AuditLogOptions = {
 };
 
 export type AuditKey = { readonly signer: Signer; readonly certificate: string; readonly chain: string };
-
-/** Where the log ends. Whoever keeps it elsewhere can later show that nothing was cut off the end. */
-export type AuditHead = { readonly seq: number; readonly hash: string };
 
 export type AuditSink = (line: Extract<AuditLine, { type: 'entry' }>) => void;
 

@@ -1,22 +1,9 @@
 // What the audit log says: pages of entries, oldest first, and the whole of it for export.
 
-import type { AuditHead } from './audit-log.ts';
+import type { AuditHead, AuditQuery } from './audit.ts';
 import { actorText, auditLimits, hashOf, noHash, parseLine } from './audit-line.ts';
 import type { EntryLine } from './audit-line.ts';
 import { linesOf, segmentsOf } from './segments.ts';
-
-export type AuditQuery = {
-  /** Entries behind this sequence number. */
-  readonly afterSeq?: number | undefined;
-  readonly fromMs?: number | undefined;
-  readonly untilMs?: number | undefined;
-  /** Begins with. */
-  readonly action?: string | undefined;
-  readonly target?: string | undefined;
-  /** Exactly, as actorText writes it: `main/alice`, `(local)`. */
-  readonly actor?: string | undefined;
-  readonly outcome?: string | undefined;
-};
 
 export async function* auditEntries(directory: string, query: AuditQuery): AsyncGenerator<EntryLine> {
   const { afterSeq = 0 } = query;

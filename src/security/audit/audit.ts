@@ -30,5 +30,22 @@ export interface Audit {
   record(event: AuditEvent): void;
 }
 
+/** Where the log ends. Whoever keeps it elsewhere can later show that nothing was cut off the end. */
+export type AuditHead = { readonly seq: number; readonly hash: string };
+
+/** Which entries; absent: all. */
+export type AuditQuery = {
+  /** Entries behind this sequence number. */
+  readonly afterSeq?: number | undefined;
+  readonly fromMs?: number | undefined;
+  readonly untilMs?: number | undefined;
+  /** Begins with. */
+  readonly action?: string | undefined;
+  readonly target?: string | undefined;
+  /** Exactly, as actorText writes it: `main/alice`, `(local)`. */
+  readonly actor?: string | undefined;
+  readonly outcome?: string | undefined;
+};
+
 /** For tests and tools that change nothing. */
 export const noAudit: Audit = { record: () => {} };

@@ -4,7 +4,7 @@
 
 import { verify as verifySignature, X509Certificate } from 'node:crypto';
 import { auditSigning } from '../pki/profiles.ts';
-import type { AuditHead } from './audit-log.ts';
+import type { AuditHead } from './audit.ts';
 import { auditLimits, hashOf, noHash, parseLine, sealedText } from './audit-line.ts';
 import type { AuditLine, KeyLine, SealLine } from './audit-line.ts';
 import { linesOf, segmentsOf } from './segments.ts';

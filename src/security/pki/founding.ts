@@ -1,10 +1,9 @@
 // What stands when a node starts: where there is no authority, a root and an issuing one are made. What an earlier version kept (one
 // root in the clear, that signed everything) becomes the root above a new issuing authority; clients trust what they trusted.
 
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Log } from '../../base/log.ts';
-import { isReadableByOthers, removePrivateFile } from '../../base/private-file.ts';
+import { removePrivateFile } from '../../base/private-file.ts';
 import { UserError } from '../../base/user-error.ts';
 import { systemScope, type AuthorityRole, type AuthorityStatus } from '../../registry/entries.ts';
 import type { Write } from '../../registry/registry.ts';
@@ -15,6 +14,7 @@ import { factsOf } from './authority-list.ts';
 import type { CertificateFacts } from './certificate-facts.ts';
 import { subjectInWords, type IssuanceServices } from './issuance.ts';
 import type { KeyAlgorithm } from './pki.ts';
+import { readIfPresent, warnIfExposed } from './keystore-files.ts';
 
 const plainKeyFile = 'ca-key.pem';
 export const trustFileName = 'ca.crt';
@@ -92,7 +92,7 @@ async function takeUpPlain(settings: FoundingSettings, services: FoundingService
       fix: 'start once without pki.pkcs11, then rotate the root with it',
     });
   }
-  if (await isReadableByOthers(keyPath)) log.warn('pki.key.readable.by.others', { path: keyPath, fix: `chmod 600 ${keyPath}` });
+  await warnIfExposed(keyPath, log);
   const key = keys.adopt(parsePlainKey(keyText, keyPath));
   if (certificate === undefined) return keepRoot(key, await rootCertificate(key.signer, settings.rootValidityDays, services), services);
   checkPair(key, certificate, `${keyPath}, ${certificatePath}`);
@@ -179,13 +179,4 @@ async function removePlainKey({ directory, keys, log }: FoundingServices): Promi
   if (keys.signer(keys.adopt(parsePlainKey(text, path)).id) === undefined) return;
   await removePrivateFile(path);
   log.info('pki.plain.key.removed', { path });
-}
-
-async function readIfPresent(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw new UserError('A file of the keystore cannot be read.', { where: path, fix: 'check its owner and mode', cause: error });
-  }
 }

@@ -7,18 +7,18 @@
 // Certificates of the configuration take the place of server.pem, and of the built-in authority where clients are verified.
 
 import { createPrivateKey, X509Certificate } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
 import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
 import type { MetricSource, Sample } from '../../base/metrics.ts';
-import { isReadableByOthers, writePrivateFile } from '../../base/private-file.ts';
+import { writePrivateFile } from '../../base/private-file.ts';
 import { UserError } from '../../base/user-error.ts';
 import type { BuiltInPki } from './built-in-pki.ts';
 import { parseCertificates, readClientAuthorities, readServerCertificate } from './certificate-files.ts';
 import type { ServerCertificate } from './certificate-files.ts';
 import { newPrivateKey, plainPem, publicKeyOf } from './software-signer.ts';
+import { readIfPresent, warnIfExposed } from './keystore-files.ts';
 
 const serverDays = 90;
 /** Renewed when less than this part of its life is left. */
@@ -246,19 +246,6 @@ export class Keystore implements MetricSource {
 }
 
 const serverFile = 'server.pem';
-
-async function readIfPresent(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw new UserError('A file of the keystore cannot be read.', { where: path, fix: 'check its owner and mode', cause: error });
-  }
-}
-
-async function warnIfExposed(path: string, log: Log): Promise<void> {
-  if (await isReadableByOthers(path)) log.warn('pki.key.readable.by.others', { path, fix: `chmod 600 ${path}` });
-}
 
 function isServerName(name: string): boolean {
   if (isIP(name) !== 0) return !name.includes('%');

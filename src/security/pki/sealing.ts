@@ -5,12 +5,12 @@
 // move it elsewhere (`pki.keyFile`), or to use a passphrase.
 
 import { createCipheriv, createDecipheriv, createHmac, hkdfSync, scryptSync } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Log } from '../../base/log.ts';
-import { isReadableByOthers, makePrivateDirectory, writePrivateFile } from '../../base/private-file.ts';
+import { makePrivateDirectory, writePrivateFile } from '../../base/private-file.ts';
 import type { Random } from '../../base/random.ts';
 import { UserError } from '../../base/user-error.ts';
+import { readIfPresent, warnIfExposed } from './keystore-files.ts';
 
 export const passphraseVariable = 'HELIOGRAPH_CA_PASSPHRASE';
 const defaultKeyFile = 'seal.key';
@@ -164,17 +164,4 @@ function checkedKey(text: string, where: string): string {
     where,
     fix: 'restore it from a backup; a new one is 32 random bytes in base64: openssl rand -base64 32',
   });
-}
-
-async function readIfPresent(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw new UserError('A file of the keystore cannot be read.', { where: path, fix: 'check its owner and mode', cause: error });
-  }
-}
-
-async function warnIfExposed(path: string, log: Log): Promise<void> {
-  if (await isReadableByOthers(path)) log.warn('pki.key.readable.by.others', { path, fix: `chmod 600 ${path}` });
 }
