@@ -4,6 +4,7 @@
 // The order of calls is the promise: a positive outcome reaches a protocol only when what it acknowledges is as durable as the
 // journal says. `Outcome.pending` means "not yet": the consumer is told later, with the token that came with the request.
 
+import type { Property } from '../message/attributes.ts';
 import type { Guarantee, Message } from '../message/message.ts';
 import type { Principal } from '../security/security.ts';
 
@@ -28,6 +29,13 @@ export const Outcome = {
   notSupported: 10,
   /** An unsubscribe for what was not subscribed. */
   noSubscription: 11,
+  /** A selector that cannot be read (message/selector). */
+  selectorInvalid: 12,
+  /** Another consumer has it to itself. */
+  inUse: 13,
+  notFound: 14,
+  /** The transaction is over: it took too long, or one of its messages could not be taken. */
+  aborted: 15,
 } as const;
 export type Outcome = (typeof Outcome)[keyof typeof Outcome];
 
@@ -63,6 +71,16 @@ export type SubscribeRequest = {
   readonly retainHandling: 'always' | 'ifNew' | 'never';
   /** 0: none. */
   readonly subscriptionId: number;
+  /** Only messages for which this JMS selector (message/selector) is true. */
+  readonly selector?: string;
+  /** Of a queue: show what waits, oldest first, and take nothing. Each is sent at most once, never settled; see Consumer.browsed. */
+  readonly browse?: boolean;
+  /** To consume a queue alone: refused (`inUse`) while others do, and others are refused while this one does. */
+  readonly exclusive?: boolean;
+  /** The last values there are, and nothing that comes later. */
+  readonly retainedOnly?: boolean;
+  /** How long a shared subscription outlives its last member. Absent: 0. Infinity: until `unsubscribe` by its last member. */
+  readonly sharedExpiryMs?: number;
 };
 
 export type Will = {
@@ -89,6 +107,16 @@ export type AttachRequest = {
   readonly receiveMaximum: number;
   /** Messages whose encoding in the peer's protocol is larger are not sent to it; see Consumer.transfer. */
   readonly maxPacketBytes: number;
+  /**
+   * The session of the connection that this one is a part of: an AMQP link is a session of its own, and its connection another
+   * one. A part is no connection of its own for quotas and lists, belongs to the same principal, and what its siblings publish is
+   * its own for `noLocal`.
+   */
+  readonly partOf?: Session;
+  /** What is delivered at most once waits in the inbox while the consumer is congested (has no credit), within its limits. */
+  readonly queuesAtMostOnce?: boolean;
+  /** What is rejected, or fails too often, goes to the dead-letter queue instead of being dropped. Queues have a setting for it. */
+  readonly deadLetters?: boolean;
 };
 
 /** The protocol's side of an attached session. Every method is called from the broker and must not call back into it. */
@@ -119,10 +147,19 @@ export interface Consumer {
     retained: boolean,
     redelivered: boolean,
     subscriptionIds: readonly number[] | undefined,
+    /** Names the delivery for as long as its queue exists, across connections and restarts. */
+    position: number,
+    /** How often delivering it has failed before. */
+    deliveryCount: number,
   ): boolean;
 
   /** Tells the peer that an exactly-once delivery it has received may be forgotten (MQTT PUBREL). May be repeated. */
   releaseDelivery(deliveryId: number): void;
+
+  /** Answers Session.drain: nothing that waits could be sent now. */
+  drained?(): void;
+  /** A browsing subscription has shown all there was. */
+  browsed?(): void;
 
   /** A publish that was pending is decided. */
   published(token: number, outcome: Outcome): void;
@@ -153,8 +190,34 @@ export type Settlement =
   | 'accepted'
   /** It has taken responsibility for an exactly-once message and waits for the release (PUBREC below 0x80). */
   | 'received'
-  /** It refuses the message (reason code 0x80 or above): dropped, counted. */
-  | 'rejected';
+  /** It refuses the message (reason code 0x80 or above): to the dead-letter queue if there is one, else dropped, counted. */
+  | 'rejected'
+  /** It gives it back as if it had never been sent: to the same place in its queue, for whoever is next. */
+  | 'released'
+  /** It gives it back with what `detail` says. */
+  | 'modified';
+
+/** What comes with `rejected` and `modified`. */
+export type SettlementDetail = {
+  /** The attempt counts (Consumer.transfer, deliveryCount); one too many, and the message is dead. */
+  readonly deliveryFailed?: boolean;
+  /** This session is not to get it again; when nobody else can, it is dead. */
+  readonly undeliverableHere?: boolean;
+  /** Why it was rejected, in the words of the peer: goes with the message to the dead-letter queue. */
+  readonly reason?: { readonly condition: string; readonly description: string | undefined };
+  /** To be merged into what the message carries (AMQP message annotations). */
+  readonly annotations?: readonly Property[];
+};
+
+/** A delivery that peer and broker may both know of; see Session.unsettled. */
+export type UnsettledDelivery = {
+  readonly deliveryId: number;
+  /** See Consumer.transfer. */
+  readonly position: number;
+  readonly guarantee: 1 | 2;
+  /** 'received': the peer has said so, and it is, or will be, durable. */
+  readonly state: 'sent' | 'received';
+};
 
 /** A peer's hold on its session: lives from `attached` to `detach` or Consumer.detached. */
 export interface Session {
@@ -174,29 +237,70 @@ export interface Session {
   /**
    * Publishes. `token` is any number the consumer wants back if the outcome is `pending`.
    * For an exactly-once message the token is the peer's packet id and must be 1 to 65,535: the same id published again before
-   * its release is recognised as a repetition, stored once, and answered like the first.
+   * its release is recognised as a repetition, stored once, and answered like the first. Where the peer names messages by a tag
+   * instead (AMQP: up to 32 bytes, one character each), the tag is what is recognised, and the token any number.
    */
-  publish(address: Address, message: Message, token: number): Outcome;
+  publish(address: Address, message: Message, token: number, tag?: string): Outcome;
 
   /** The peer releases an exactly-once message it published (PUBREL). Returns accepted, pending (see Consumer.released), or noSubscription when the id is unknown. */
-  release(token: number): Outcome;
+  release(token: number, tag?: string): Outcome;
+
+  /** Tags of the exactly-once messages that were published with one, are durable, and not released. */
+  publishedTags(): readonly string[];
 
   /** Always answered by Consumer.subscribed, possibly before this returns. */
   subscribe(requests: readonly SubscribeRequest[], token: number): void;
   /** Always answered by Consumer.unsubscribed, possibly before this returns. */
   unsubscribe(filters: readonly string[], token: number): void;
 
-  /** Returns false when no such delivery is outstanding in a state that this settlement fits. */
-  settle(deliveryId: number, settlement: Settlement): boolean;
+  /**
+   * Returns false when no such delivery is outstanding in a state that this settlement fits. May be called from within
+   * Consumer.attached, for what a peer says when it comes back; what is not settled there is sent again.
+   */
+  settle(deliveryId: number, settlement: Settlement, detail?: SettlementDetail): boolean;
+
+  /** What was sent and is not settled, in the order in which it was sent first. */
+  unsettled(): readonly UnsettledDelivery[];
 
   /** The consumer is no longer congested. */
   resume(): void;
+
+  /** Like `resume`; answered by Consumer.drained when nothing more could be sent, possibly before this returns. */
+  drain(): void;
+
+  /**
+   * A queue that only this principal may consume, not journaled, gone with this session's connection or by
+   * `removeTemporaryQueue`. Returns its name (as in `$queue/<name>`), which nobody can guess; undefined when there are too many.
+   */
+  createTemporaryQueue(): string | undefined;
+  removeTemporaryQueue(name: string): void;
+
+  /** Begins a transaction. `aborted` is called when the broker ends it: its time is over. An outcome: it cannot be begun. */
+  begin(aborted: () => void): Transaction | Outcome;
 
   /**
    * The connection is over. `publishWill`: the peer did not say goodbye (or asked for its will). `sessionExpiryMs` replaces
    * the one given at attach when the peer changed its mind.
    */
   detach(publishWill: boolean, sessionExpiryMs?: number): void;
+}
+
+/**
+ * Messages to publish and deliveries to settle, of the sessions of one connection, that happen together or not at all: in one row
+ * of the journal. Over when it was committed or rolled back; `detach` of the session that began it rolls it back.
+ */
+export interface Transaction {
+  /**
+   * Takes the message for later. Returns `accepted` when it is admitted as far as can be known now, or why not: then the
+   * transaction can only be rolled back. The message is kept as it is: the caller has made it its own (Message.kept).
+   */
+  publish(session: Session, address: Address, message: Message): Outcome;
+  /** Settles when it commits. Until then the delivery stays with the session. Returns false when there is no such delivery. */
+  settle(session: Session, deliveryId: number, settlement: Settlement, detail?: SettlementDetail): boolean;
+  /** Answers `accepted` when all of it is durable, else why nothing of it has happened. */
+  commit(answer: (outcome: Outcome) => void): void;
+  /** The deliveries settled in it are unsettled again. */
+  rollback(): void;
 }
 
 export interface BrokerPort {

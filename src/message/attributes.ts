@@ -21,6 +21,15 @@ export type MessageId = Extract<TypedValue, { type: 'string' | 'symbol' | 'uuid'
 /** Where an answer should go. */
 export type ReplyAddress = { readonly kind: 'topic' | 'queue'; readonly name: string };
 
+export type Death = {
+  /** `rejected`, `expired`, `delivery-limit`, `undeliverable`; or the condition that the consumer gave. */
+  readonly reason: string;
+  readonly description?: string;
+  /** Where it was: `$queue/<name>`, `$share/<group>/<filter>` or `inbox/<clientId>`. */
+  readonly from: string;
+  readonly diedAtMs: number;
+};
+
 export type Attributes = {
   /** 'utf8': the sender declared the payload to be UTF-8 text. */
   readonly payloadFormat?: 'bytes' | 'utf8';
@@ -33,6 +42,12 @@ export type Attributes = {
   readonly subject?: string;
   readonly groupId?: string;
   readonly groupSequence?: number;
+  /** Wall clock: not to be delivered before. */
+  readonly deliverAtMs?: number;
+  /** Why and whence it came into a dead-letter queue. */
+  readonly death?: Death;
+  /** Set by consumers that gave it back (AMQP modified, message-annotations), last one wins. */
+  readonly annotations?: readonly Property[];
   /** What makes a delivery in the same protocol identical to what arrived; opaque to the core. */
   readonly residue?: { readonly protocol: string; readonly bytes: Uint8Array };
 };
