@@ -8,7 +8,7 @@ import { competingOf } from './competing-consumers.ts';
 import type { BrokerContext } from './context.ts';
 import { acknowledgeWhenDurable, distribute, enqueueTransient, sendToAll } from './distribution.ts';
 import { Outcome } from './port.ts';
-import type { Address, CloseReason, Consumer, Session, Settlement, SubscribeRequest } from './port.ts';
+import type { Address, CloseReason, Consumer, Session, Settlement, SubscribeRequest, Transaction, UnsettledDelivery } from './port.ts';
 import type { Entry, EntryOwner, Queue, QueueHolder } from './queue.ts';
 import { HoldReason } from './held-publishers.ts';
 import { OutgoingDeliveries } from './outgoing-deliveries.ts';
@@ -165,6 +165,10 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
     return this.received.release(token);
   }
 
+  publishedTags(): readonly string[] {
+    return [];
+  }
+
   #holdPublisher(): void {
     const { consumer } = this;
     if (consumer !== undefined && this.#context.held.hold(consumer, HoldReason.pressure)) this.#context.counters.publishersHeld++;
@@ -263,6 +267,27 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
   resume(): void {
     this.#declined = true;
     this.pump();
+  }
+
+  unsettled(): readonly UnsettledDelivery[] {
+    return this.deliveries.unsettledNow();
+  }
+
+  drain(): void {
+    this.resume();
+    this.consumer?.drained?.();
+  }
+
+  // --- Queues and transactions of its own
+
+  createTemporaryQueue(): string | undefined {
+    return undefined;
+  }
+
+  removeTemporaryQueue(_name: string): void {}
+
+  begin(_aborted: () => void): Transaction | Outcome {
+    return Outcome.notSupported;
   }
 
   // --- Subscribing

@@ -8,7 +8,7 @@ import type { CompetingConsumers } from './competing-consumers.ts';
 import type { BrokerContext } from './context.ts';
 import { DeliveryTable } from './delivery-table.ts';
 import { Fifo } from './fifo.ts';
-import type { Settlement } from './port.ts';
+import type { Settlement, UnsettledDelivery } from './port.ts';
 import type { Entry, Queue } from './queue.ts';
 import { RecordKind } from './records.ts';
 
@@ -43,6 +43,16 @@ export class OutgoingDeliveries {
   /** Those whose entries belong to `queue`. */
   of(queue: Queue): Entry[] {
     return this.#entries().filter((entry) => entry.queue === queue);
+  }
+
+  /** See Session.unsettled. */
+  unsettledNow(): UnsettledDelivery[] {
+    return this.#entries().map(({ deliveryId, position, sendAs, state }) => ({
+      deliveryId,
+      position,
+      guarantee: sendAs as 1 | 2,
+      state: state === 'received' ? 'received' : 'sent',
+    }));
   }
 
   /** In the order in which they were first sent [MQTT-4.4.0-1]. */
@@ -117,7 +127,8 @@ export class OutgoingDeliveries {
   /** Returns false when the peer does not take packets as large as this one: the message is dropped. */
   #transfer(entry: Entry, message: Message, retained: boolean, ids: readonly number[] | undefined): boolean {
     const consumer = this.#session.consumer!;
-    if (consumer.transfer(entry.deliveryId, entry.sendAs as 1 | 2, message, retained, entry.redelivered, ids)) return true;
+    if (consumer.transfer(entry.deliveryId, entry.sendAs as 1 | 2, message, retained, entry.redelivered, ids, entry.position, 0))
+      return true;
     this.#finish(entry);
     entry.queue.leave(entry, 'tooLarge');
     return false;

@@ -85,7 +85,7 @@ const act: fc.Arbitrary<Act> = fc.oneof(
     .map(([packetId, decided]): Act => broker((d) => d.session.consumer.subscribed(packetId, [{ outcome: decided, guarantee: 1 }]))),
   fc.tuple(id, outcome).map(([packetId, decided]): Act => broker((d) => d.session.consumer.unsubscribed(packetId, [decided]))),
   fc.constant<Act>(broker((d) => d.session.consumer.send(message, false, undefined))),
-  id.map((deliveryId): Act => broker((d) => d.session.consumer.transfer(deliveryId, 1, message, false, false, [1]))),
+  id.map((deliveryId): Act => broker((d) => d.session.consumer.transfer(deliveryId, 1, message, false, false, [1], deliveryId, 0))),
   fc.boolean().map((on): Act => broker((d) => d.session.consumer.hold(on))),
   fc.constantFrom(Outcome.accepted, Outcome.pending, Outcome.quotaExceeded).map((answer): Act => (d) => {
     if (d.broker.sessions.length > 0) d.session.script.publish = answer;

@@ -44,8 +44,8 @@ test('a delivery at most once [MQTT-4.3.1-1]', () => {
 test('a delivery at least or exactly once carries its id, and DUP only if it is repeated [MQTT-3.3.1-1] [MQTT-3.3.1-3]', () => {
   const d = Dialogue.connected(5);
   d.fromBroker((consumer) => {
-    consumer.transfer(7, 1, message('a'), false, false, undefined);
-    consumer.transfer(65_535, 2, message('a'), true, true, undefined);
+    consumer.transfer(7, 1, message('a'), false, false, undefined, 1, 0);
+    consumer.transfer(65_535, 2, message('a'), true, true, undefined, 1, 0);
   });
   assert.deepEqual(d.heard(), ['PUBLISH q1 id=7 "a" 1 bytes', 'PUBLISH q2 id=65535 "a" 1 bytes retain dup']);
 });
@@ -111,8 +111,8 @@ test('nothing larger than the client allows is sent [MQTT-3.1.2-24] [MQTT-3.1.2-
     assert.equal(consumer.send(message('a', 'x'.repeat(44)), false, undefined), true);
     assert.equal(consumer.send(message('a', 'x'.repeat(45)), false, undefined), false);
     assert.equal(consumer.send(message('a', 'x'.repeat(44)), false, [1]), false);
-    assert.equal(consumer.transfer(1, 1, message('a', 'x'.repeat(42)), false, false, undefined), true);
-    assert.equal(consumer.transfer(2, 1, message('a', 'x'.repeat(43)), false, false, undefined), false);
+    assert.equal(consumer.transfer(1, 1, message('a', 'x'.repeat(42)), false, false, undefined, 1, 0), true);
+    assert.equal(consumer.transfer(2, 1, message('a', 'x'.repeat(43)), false, false, undefined, 1, 0), false);
   });
   assert.deepEqual(d.heard(), ['PUBLISH q0 "a" 44 bytes', 'PUBLISH q1 id=1 "a" 42 bytes']);
   assert.equal(d.metric('heliograph_mqtt_deliveries_dropped_total', 'packet too large'), 3);
@@ -171,7 +171,7 @@ test('a client that does not read: congested above one mark, QoS 0 dropped and r
     consumer.send(large, false, undefined);
     assert.equal(consumer.send(large, false, undefined), true, 'the last one that still began below the mark');
     assert.equal(consumer.send(large, false, undefined), false);
-    assert.equal(consumer.transfer(1, 1, large, false, false, undefined), true, 'never dropped: the broker minds congestion');
+    assert.equal(consumer.transfer(1, 1, large, false, false, undefined, 1, 0), true, 'never dropped: the broker minds congestion');
   });
   assert.equal(d.metric('heliograph_mqtt_deliveries_dropped_total', 'output full'), 1);
   assert.equal(d.wire.pauses, 0);

@@ -172,6 +172,16 @@ test('a client identifier is measured in bytes [MQTT-3.1.3-5]', () => {
   assert.deepEqual(answerTo(4, { clientId: '€'.repeat(8) }, options), ['CONNACK Client Identifier not valid', 'closed']);
 });
 
+test('client identifiers of sessions of other protocols are refused', () => {
+  for (const version of [3, 4, 5] as const) {
+    const words = answerTo(version, { clientId: '$amqp/container/out/link' });
+    assert.equal(words.length, 2);
+    assert.match(words[0]!, /^CONNACK (Client Identifier not valid|Unacceptable|.*identifier rejected)/i);
+    assert.equal(words[1], 'closed');
+    assert.deepEqual(answerTo(version, { clientId: '$amqp' }), ['CONNACK Success']);
+  }
+});
+
 test('server keep-alive is told where it differs [MQTT-3.2.2-22]', () => {
   const options = { maxKeepAliveSec: 100, defaultKeepAliveSec: 60 };
   assert.deepEqual(answerTo(5, { keepAlive: 30 }, options), ['CONNACK Success']);

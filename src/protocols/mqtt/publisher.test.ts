@@ -171,7 +171,7 @@ test('3.1.1: a publish that the broker refuses later closes the connection once 
     consumer.published(ackKey(1, 2), Outcome.accepted);
     assert.equal(consumer.congested, true);
     assert.equal(consumer.send(d.session.messages[0]!, false, undefined), false);
-    assert.equal(consumer.transfer(1, 1, d.session.messages[0]!, false, false, undefined), true);
+    assert.equal(consumer.transfer(1, 1, d.session.messages[0]!, false, false, undefined, 1, 0), true);
     consumer.releaseDelivery(1);
     consumer.released(1);
   });

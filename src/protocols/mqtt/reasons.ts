@@ -32,6 +32,11 @@ const publishAnswers: Answers = {
   [Outcome.unavailable]: notNow,
   [Outcome.notSupported]: answer(ReasonCode.implementationSpecificError, 'not supported here'),
   [Outcome.noSubscription]: unexpected,
+  // What MQTT has no way to ask for.
+  [Outcome.selectorInvalid]: unexpected,
+  [Outcome.inUse]: unexpected,
+  [Outcome.notFound]: unexpected,
+  [Outcome.aborted]: unexpected,
 };
 
 const subscribeAnswers: Answers = {
@@ -40,11 +45,13 @@ const subscribeAnswers: Answers = {
   [Outcome.topicInvalid]: answer(ReasonCode.topicFilterInvalid),
   [Outcome.filterInvalid]: answer(ReasonCode.topicFilterInvalid),
   [Outcome.payloadFormatInvalid]: unexpected,
+  [Outcome.inUse]: answer(ReasonCode.implementationSpecificError, 'another consumer has the queue to itself'),
   [Outcome.notSupported]: answer(ReasonCode.sharedSubscriptionsNotSupported),
 };
 
 const unsubscribeAnswers: Answers = {
   ...subscribeAnswers,
+  [Outcome.inUse]: unexpected,
   [Outcome.noSubscription]: answer(ReasonCode.noSubscriptionExisted),
   [Outcome.tooLarge]: unexpected,
   [Outcome.quotaExceeded]: unexpected,

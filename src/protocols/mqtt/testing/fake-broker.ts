@@ -8,6 +8,7 @@ import type {
   Consumer,
   Session,
   Settlement,
+  UnsettledDelivery,
   SubscribeRequest,
   SubscribeResult,
 } from '../../../broker/port.ts';
@@ -148,6 +149,32 @@ export class FakeSession implements Session {
 
   resume(): void {
     this.#asked('resume');
+  }
+
+  publishedTags(): readonly string[] {
+    return [];
+  }
+
+  unsettled(): readonly UnsettledDelivery[] {
+    return [];
+  }
+
+  drain(): void {
+    this.#asked('drain');
+  }
+
+  createTemporaryQueue(): string | undefined {
+    this.#asked('create temporary queue');
+    return undefined;
+  }
+
+  removeTemporaryQueue(name: string): void {
+    this.#asked(`remove temporary queue ${name}`);
+  }
+
+  begin(): Outcome {
+    this.#asked('begin');
+    return Outcome.notSupported;
   }
 
   detach(publishWill: boolean, sessionExpiryMs?: number): void {
