@@ -39,7 +39,9 @@ class WebClient {
   }
 
   static async open(h: Harness, t: TestContext, protocols: string[]): Promise<WebClient> {
-    const stand = new Stand(t);
+    // Deadlines are set by the harness's clock: by another one, they would be over as soon as the process is older than they are.
+    const clock = { wallMs: () => h.clock.wallMs(), monotonicMs: () => h.clock.monotonicMs(), refresh: () => {} };
+    const stand = new Stand(t, { clock });
     const listener = await stand.listen({ kind: 'ws', protocol: h.protocol });
     const socket = new WebSocket(`ws://127.0.0.1:${listener.address!.port}/mqtt`, protocols);
     const client = new WebClient(h, socket);
