@@ -36,6 +36,12 @@ export const RecordKind = {
    * has left there. Since version 2.
    */
   movedFrom: 16,
+  /** A transaction over several shards is committed: its messages and settlements whole, to be done and done again. Since version 3. */
+  transaction: 17,
+  /** All of it is durable where it belongs. */
+  transactionDone: 18,
+  /** In the row of what a transaction did in this shard: it is not done here again. */
+  transactionPart: 19,
 } as const;
 
 /**
