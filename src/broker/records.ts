@@ -234,10 +234,22 @@ export function writeSession(writer: RowWriter, session: SessionRecord): void {
     const { message, delayMs, dueAtMs } = session.will;
     writer.u64(delayMs);
     writer.u64(dueAtMs);
-    writeFields(writer, message, undefined, 0, 0);
-    writer.bytes(message.payload());
+    writeWhole(writer, message);
   }
   writer.end();
+}
+
+/** A message within another record: nothing refers to it there. */
+export function writeWhole(writer: RowWriter, message: Message): void {
+  writeFields(writer, message, undefined, 0, 0);
+  writer.bytes(message.payload());
+}
+
+/** On bytes of its own. */
+export function readWhole(reader: RecordReader): Message {
+  const fields = readFields(reader);
+  const payload = reader.ownBytes();
+  return ownTopic(fields.message(payload, 0, payload.length));
 }
 
 export function readSession(bytes: Uint8Array, start: number, end: number): SessionRecord {
@@ -253,10 +265,7 @@ export function readSession(bytes: Uint8Array, start: number, end: number): Sess
   if (reader.u8() === 1) {
     const delayMs = reader.u64();
     const dueAtMs = reader.u64();
-    const fields = readFields(reader);
-    const payload = reader.ownBytes();
-    const view = fields.message(payload, 0, payload.length);
-    will = { message: ownTopic(view), delayMs, dueAtMs };
+    will = { message: readWhole(reader), delayMs, dueAtMs };
   }
   return { queueId, tenant, clientId, protocol, owner, expiryMs: expiry === never ? Infinity : expiry, disconnectedAtMs, will };
 }
