@@ -1,0 +1,145 @@
+// The seam between a session and its links. A session cuts frames, counts windows and finds the link that a frame or a
+// delivery belongs to; what a link does with it is the link's. LinkHost is what a link may do to the outside: link-end.ts keeps
+// this contract, one LinkEnd per handle.
+//
+// Every method of Link is called from the wire's side, where the broker may be called. A link that is called by the broker
+// (as a Consumer) may write through its host, but must not call the broker: `host.atEnd` is for that.
+
+import type { Output } from '../../base/output.ts';
+import type { Session as BrokerSession } from '../../broker/port.ts';
+import type { Principal } from '../../security/security.ts';
+import type { WireFacts } from '../protocol.ts';
+import type { AmqpFault, Attach, Condition, DeliveryState, Detach, Flow, TransferFields } from './codec/index.ts';
+import type { AmqpServer } from './server.ts';
+
+/** Why a link's session is gone: the peer ended it, the peer closed the connection, or the wire is lost (or we closed it). */
+export type SessionEnd = 'ended' | 'closed' | 'lost';
+
+export interface Link {
+  /** 'in': the peer sends and we receive (its role is sender). */
+  readonly direction: 'in' | 'out';
+
+  /** The peer's flow for this link. `flow` is valid during the call. */
+  onFlow(flow: Flow): void;
+
+  /**
+   * One transfer frame of the peer, whose payload is `bytes[start..end)`; both are valid during the call only. The session has
+   * counted it and checked its window. Never called for direction 'out'.
+   */
+  onTransfer(transfer: TransferFields, bytes: Uint8Array, start: number, end: number): void;
+
+  /**
+   * What the peer says of one delivery that was registered with `key`. Returns whether it is settled now: then it is forgotten.
+   * `settled` is the peer's; `state` is undefined when the peer gave none, and valid during the call only.
+   */
+  onDisposition(key: number, deliveryId: number, settled: boolean, state: DeliveryState | undefined): boolean;
+
+  /** The peer detaches; the host answers when this returns. Not called where we detached first. */
+  onDetach(detach: Detach): void;
+
+  /** The session is gone, and with it the link. Nothing is called afterwards, and nothing may be written. */
+  onSessionEnd(end: SessionEnd): void;
+
+  /** The session's window, or the output, has room again. Only links of direction 'out' need it. */
+  onWritable?(): void;
+}
+
+/** What a link answers an attach with; the host adds name, handle and role. */
+export type AttachAnswer = Partial<Omit<Attach, 'name' | 'handle' | 'role'>>;
+
+/** What a link may do. After `refuse`, after `detach`, and after Link.onSessionEnd every method does nothing. */
+export interface LinkHost {
+  readonly server: AmqpServer;
+  readonly facts: WireFacts;
+  readonly containerId: string;
+  /** The link's name. */
+  readonly name: string;
+  /** What the peer asked for. */
+  readonly asked: Attach;
+  /** Who the peer is, as it is known now. */
+  readonly principal: Principal;
+  /** The broker session of the connection: `partOf` of the link's own. */
+  readonly connectionSession: BrokerSession;
+  /** Our handle: what frames that we write carry. */
+  readonly handle: number;
+  readonly session: SessionSide;
+  /** Its attach was answered, and neither side has detached. */
+  readonly isAttached: boolean;
+
+  /** The name of the link's own broker session: `$amqp/<container-id>/<in|out>/<link name>`. */
+  readonly brokerSessionName: string;
+
+  /** Answers the attach. Once, before anything else is written. */
+  attach(answer: AttachAnswer): void;
+  /** Refuses the attach in the way of [AMQP 2.6.3]: an attach without terminus, then a detach that says why. */
+  refuse(fault: LinkFault): void;
+  /** Detaches an attached link. `closed`: for good. The link is not called again. */
+  detach(closed: boolean, fault?: LinkFault): void;
+  /** Writes a flow that tells the state of the link along with that of the session. */
+  flow(state: LinkFlow): void;
+  /** The link's peer broke the rules of its session: ends that session. */
+  failSession(fault: AmqpFault): void;
+  /** The link's peer broke the rules: closes the connection. */
+  failConnection(fault: AmqpFault): void;
+  /** Runs `task` at the end of this turn, outside of any call by the broker, unless the session is gone by then. */
+  atEnd(task: () => void): void;
+}
+
+export type LinkFault = { readonly condition: Condition; readonly message: string };
+
+export type LinkFlow = {
+  readonly deliveryCount: number;
+  readonly linkCredit: number;
+  readonly available?: number;
+  readonly drain?: boolean;
+  readonly echo?: boolean;
+};
+
+/** What links share of their session. */
+export interface SessionSide {
+  /** What our frames carry. */
+  readonly channel: number;
+  readonly output: Output;
+  /** Largest frame that the peer takes. */
+  readonly maxFrameBytes: number;
+  /** Transfer frames that may still be sent. */
+  readonly outgoingWindow: number;
+  /** No delivery may be begun now: no window, frames that wait for it, or an output above its mark. */
+  readonly congested: boolean;
+  /** The output is over its limit: what is delivered at most once is dropped. */
+  readonly outputFull: boolean;
+
+  /**
+   * Allocates the id of a delivery that is sent next. Unless `settled`, the peer's dispositions for it come to `link` with `key`
+   * (0 to 4,294,967,295).
+   */
+  beginDelivery(link: Link, key: number, settled: boolean): number;
+  /** One transfer frame was written into `output` by the caller; there was window for it. */
+  transferWritten(): void;
+  /**
+   * Sends a delivery whose message does not fit into one frame, in as many as it takes; what finds no window waits, and the
+   * session is congested until it is gone. `message` is kept until then: it belongs to the session now.
+   */
+  transferInFrames(transfer: OutgoingTransfer, message: Uint8Array): void;
+
+  /** Deliveries that the peer sent: those that are not settled at once are told here, so that its dispositions come to `link`. */
+  receivedUnsettled(link: Link, deliveryId: number, key: number): void;
+  /** Settled by us: no disposition of the peer is expected any more. `sent`: of those that we sent. */
+  forget(side: 'sent' | 'received', deliveryId: number): void;
+
+  /**
+   * Says what became of a delivery, at the end of the turn at the latest; runs of the same answer go out as one frame. `side`:
+   * whether we sent it, or received it.
+   */
+  disposition(side: 'sent' | 'received', deliveryId: number, settled: boolean, state: DeliveryState | undefined): void;
+}
+
+export type OutgoingTransfer = {
+  readonly handle: number;
+  readonly deliveryId: number;
+  readonly deliveryTag: Uint8Array;
+  readonly messageFormat: number;
+  readonly settled: boolean;
+  readonly state?: DeliveryState;
+  readonly resume?: boolean;
+};
