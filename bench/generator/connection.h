@@ -39,6 +39,8 @@ typedef struct {
   uint32_t out_from, out_to, out_room;
   /** Last sequence number seen, by publisher. */
   uint32_t *seen;
+  /** What another protocol keeps (amqp.h). */
+  struct Link *link;
   char topic[96];
 } Conn;
 
