@@ -16,12 +16,15 @@ import type { Usage } from './usage.ts';
 
 /** Who published, for no-local and exactly-once; absent for wills and for what the node itself says. */
 export type Publisher = {
-  readonly session: ClientSession;
+  /** Undefined: not known any more. */
+  readonly session: ClientSession | undefined;
   /** Key of a durable session whose exactly-once message this is, else 0. */
   readonly origin: number;
   readonly token: number;
   /** Shards that hold the message already, from before a crash. */
   readonly skip: readonly number[] | undefined;
+  /** It was admitted before, with others: what has become full since takes it all the same. */
+  readonly isAdmitted?: boolean;
 };
 
 /** Where a message was journaled. Empty: nowhere, nothing to wait for. */
@@ -55,9 +58,9 @@ export function distribute(
   message: Message,
   publisher: Publisher | undefined,
 ): Distributed {
-  const refused = refusal(context, space, route, message, publisher);
+  const refused = publisher?.isAdmitted === true ? undefined : refusal(context, space, route, message, publisher);
   if (refused !== undefined) return refused;
-  const batch = new Batch(context);
+  const batch = new Batch(context, publisher?.isAdmitted === true);
   if (message.retain && !has(publisher, space.retained.shardFor(message.topic))) retain(context, space, message, publisher, batch);
   const kept = new KeptOnce(message);
   for (const target of route.targets) toTarget(target, kept, publisher, batch);
@@ -140,12 +143,12 @@ function stalled(context: BrokerContext): Distributed {
 }
 
 function usageOf(space: TopicSpace, publisher: Publisher | undefined): Usage {
-  return publisher?.session.inbox.usage ?? space.usages.tenant;
+  return publisher?.session?.inbox.usage ?? space.usages.tenant;
 }
 
 function retain(context: BrokerContext, space: TopicSpace, message: Message, publisher: Publisher | undefined, batch: Batch): void {
   if (message.end > message.start) {
-    if (space.retained.admits(message, usageOf(space, publisher))) batch.retainIn(space);
+    if (publisher?.isAdmitted === true || space.retained.admits(message, usageOf(space, publisher))) batch.retainIn(space);
     else context.counters.retainedRefused++;
     return;
   }
@@ -218,10 +221,12 @@ class Batch {
   readonly #context: BrokerContext;
   readonly #shards: Shard[] = [];
   readonly #entries: Entry[][] = [];
+  readonly #isAdmitted: boolean;
   #retainIn: TopicSpace | undefined = undefined;
 
-  constructor(context: BrokerContext) {
+  constructor(context: BrokerContext, isAdmitted: boolean) {
     this.#context = context;
+    this.#isAdmitted = isAdmitted;
   }
 
   retainIn(space: TopicSpace): void {
@@ -239,7 +244,8 @@ class Batch {
   }
 
   add(queue: Queue, message: Message, guarantee: Guarantee, retained: boolean, subscriptionIds: readonly number[] | undefined): void {
-    if (queue.admission(storedBytes(message), this.#context.clock.wallMs()) !== 'take') {
+    const admission = queue.admission(storedBytes(message), this.#context.clock.wallMs());
+    if (admission === 'drop' || (admission === 'refuse' && !this.#isAdmitted)) {
       queue.passThrough('queueFull');
       return;
     }

@@ -24,10 +24,11 @@ import {
   writeOrigins,
   writeSettle,
 } from './records.ts';
-import type { CheckpointedEntry, MovedFrom } from './records.ts';
+import type { CheckpointedEntry, MovedFrom, OriginId } from './records.ts';
 import { RowWriter } from './row-writer.ts';
-import { Stored, StoredRow, storedBytes } from './stored.ts';
+import { Stored, StoredRow, deliveryTerms, storedBytes } from './stored.ts';
 import type { PayloadMemory, Waiter } from './stored.ts';
+import type { TransactionId, TransactionRecord } from './transaction-record.ts';
 import type { Turn } from './turn.ts';
 
 /** A row is sealed within a turn when it has grown to this, so that a busy turn does not build one huge row. */
@@ -89,10 +90,14 @@ export class Shard implements JournalEvents {
   readonly queues = new Map<number, Queue>();
   /** Sessions that have a record here, by the id of their inbox. */
   readonly sessions = new Map<number, ClientSession>();
-  /** Packet ids of exactly-once messages stored here whose publishers have not released them, by session key. */
-  readonly origins = new Map<number, Set<number>>();
+  /** Packet ids and tags of exactly-once messages stored here whose publishers have not released them, by session key. */
+  readonly origins = new Map<number, Set<OriginId>>();
   /** Entries of other shards' queues that have been moved here, while it is not durable that they have left there. */
   readonly movedFrom = new Set<MovedFrom>();
+  /** Transactions committed here of which something may not be durable yet in the shards where it belongs. */
+  readonly transactions = new Set<TransactionRecord>();
+  /** Of other shards' and its own such transactions: those that are done here. By id. */
+  readonly transactionParts = new Map<string, TransactionId>();
   nextQueueId = 1;
   durableRow = 0;
   /** Rows before it are needed only for the messages they hold. */
@@ -108,6 +113,8 @@ export class Shard implements JournalEvents {
   readonly #waiting: Pending[] = [];
   #current: Pending;
   #dirty = false;
+  /** How many want what is written now to stay in one row. */
+  #keptOpen = 0;
   readonly #seal = (): void => this.seal();
 
   constructor(index: number, journal: Journal, host: ShardHost) {
@@ -146,7 +153,7 @@ export class Shard implements JournalEvents {
   }
 
   /** Journals a message with the entries it makes (all of queues of this shard) and the retained message it sets. */
-  store(message: Message, retainedIn: string | undefined, originSession: number, originId: number, entries: readonly Entry[]): Stored {
+  store(message: Message, retainedIn: string | undefined, originSession: number, originId: OriginId, entries: readonly Entry[]): Stored {
     this.touch();
     const current = this.#current;
     let home = current.home;
@@ -154,7 +161,8 @@ export class Shard implements JournalEvents {
       home = current.home = new StoredRow(current.row, false);
       this.rows.set(home.row, home);
     }
-    const stored = new Stored(message, home, this.writer.records, storedBytes(message), message.expiresAtMs);
+    const { expiresAtMs, priority } = message;
+    const stored = new Stored(message, home, this.writer.records, storedBytes(message), expiresAtMs, priority, deliveryTerms(message));
     const payloadStart = writeMessage(this.writer, message, retainedIn, originSession, originId, entries);
     home.messages.push(stored);
     current.moved.push(stored);
@@ -163,6 +171,7 @@ export class Shard implements JournalEvents {
       entry.stored = stored;
       entry.row = current.row;
       this.acquire(stored);
+      if (message.attributes !== undefined && entry.queue.kind !== 'inbox') stored.queuedBy(message.attributes);
     }
     return stored;
   }
@@ -221,9 +230,9 @@ export class Shard implements JournalEvents {
 
   /** Starts reading the rows of entries that will be wanted soon. */
   readAhead(queue: Queue, entries: number): void {
-    for (let i = 0; i < entries; i++) {
-      const stored = queue.ready.at(i)?.stored;
-      if (stored === undefined) return;
+    let entry = queue.ready.first;
+    for (let i = 0; i < entries && entry !== undefined; i++, entry = entry.after) {
+      const stored = entry.stored!;
       if (stored.message === undefined && stored.home !== undefined && stored.home.bytes === undefined) this.#read(stored.home, undefined);
     }
   }
@@ -286,10 +295,21 @@ export class Shard implements JournalEvents {
 
   /** Something is about to be written into the current row. */
   touch(): void {
-    if (this.writer.length >= maxRowBytes) this.seal();
+    if (this.writer.length >= maxRowBytes && this.#keptOpen === 0) this.seal();
     if (this.#dirty) return;
     this.#dirty = true;
     this.#host.turn.atEnd(this.#seal);
+  }
+
+  /** What `work` writes here stands in one row, however large: after a crash all of it is there, or nothing. It must be bounded. */
+  atomically<T>(work: () => T): T {
+    this.touch();
+    this.#keptOpen++;
+    try {
+      return work();
+    } finally {
+      this.#keptOpen--;
+    }
   }
 
   writeSettle(queueId: number, position: number): void {
@@ -317,7 +337,7 @@ export class Shard implements JournalEvents {
   }
 
   /** A session's exactly-once message was taken that is not stored here. */
-  writeOrigin(session: number, id: number): void {
+  writeOrigin(session: number, id: OriginId): void {
     this.touch();
     writeOrigins(this.writer, RecordKind.origins, session, [id]);
   }
