@@ -45,6 +45,7 @@ const limits: BrokerLimits = {
   maxUncommittedBytes: 20_000,
   checkpointBytes: 10_000,
   expirySweepMs: 1000,
+  transactions: { maxOpenPerPrincipal: 10, maxMessages: 100, maxBytes: 100_000, timeoutMs: 60_000 },
 };
 
 const mqtt: MqttOptions = {

@@ -12,6 +12,17 @@ export type QueueLimits = {
   readonly onFull: FullPolicy;
 };
 
+export type TransactionLimits = {
+  /** Not committed and not rolled back yet. */
+  readonly maxOpenPerPrincipal: number;
+  /** Messages and settlements in one. */
+  readonly maxMessages: number;
+  /** Of messages in one. What a row of the journal can hold bounds it. */
+  readonly maxBytes: number;
+  /** One that is open for longer is rolled back. */
+  readonly timeoutMs: number;
+};
+
 export type BrokerLimits = {
   /** Inboxes of sessions that outlive their connection. */
   readonly durableInbox: QueueLimits;
@@ -43,4 +54,5 @@ export type BrokerLimits = {
   readonly checkpointBytes: number;
   /** How often waiting messages are searched for expired ones. */
   readonly expirySweepMs: number;
+  readonly transactions: TransactionLimits;
 };

@@ -54,4 +54,5 @@ export const testLimits: BrokerLimits = {
   maxUncommittedBytes: 64 * 1024 * 1024,
   checkpointBytes: 64 * 1024 * 1024,
   expirySweepMs: 10_000,
+  transactions: { maxOpenPerPrincipal: 10, maxMessages: 100, maxBytes: 100_000, timeoutMs: 60_000 },
 };

@@ -37,6 +37,7 @@ export const testLimits: BrokerLimits = {
   maxUncommittedBytes: 1_000_000,
   checkpointBytes: 1_000_000,
   expirySweepMs: 1000,
+  transactions: { maxOpenPerPrincipal: 10, maxMessages: 100, maxBytes: 100_000, timeoutMs: 60_000 },
 };
 
 export const anyone: Principal = { tenant: 'main', id: 'anyone', kind: 'anonymous', roles: [] };

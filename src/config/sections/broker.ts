@@ -75,6 +75,24 @@ export const brokerSection = section(
       { default: 10_000, min: 10, max: 3_600_000, live: true },
       'How often waiting messages are searched for expired ones.',
     ),
+    transactions: section(
+      {
+        maxOpenPerPrincipal: count(
+          { default: 100, min: 0, max: 1_000_000, live: true },
+          'Most transactions that one principal may have open. 0: none are possible.',
+        ),
+        maxMessages: count({ default: 10_000, min: 1, max: 1_000_000, live: true }, 'Most messages and settlements in one transaction.'),
+        maxBytes: bytes(
+          { default: 32 * MiB, min: 1 * KiB, max: 64 * MiB, live: true },
+          'Most bytes of messages in one transaction: they wait in memory, and are written into one row of the journal.',
+        ),
+        timeoutMs: milliseconds(
+          { default: 60_000, min: 100, max: 86_400_000, live: true },
+          'A transaction that is open for longer is rolled back.',
+        ),
+      },
+      'Messages and settlements that happen together or not at all.',
+    ),
   },
   'Sessions, queues and retained messages.',
 );
