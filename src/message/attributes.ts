@@ -24,7 +24,7 @@ export type ReplyAddress = { readonly kind: 'topic' | 'queue'; readonly name: st
 export type Death = {
   /** `rejected`, `expired`, `delivery-limit`, `undeliverable`; or the condition that the consumer gave. */
   readonly reason: string;
-  readonly description?: string;
+  readonly description?: string | undefined;
   /** Where it was: `$queue/<name>`, `$share/<group>/<filter>` or `inbox/<clientId>`. */
   readonly from: string;
   readonly diedAtMs: number;
@@ -32,22 +32,49 @@ export type Death = {
 
 export type Attributes = {
   /** 'utf8': the sender declared the payload to be UTF-8 text. */
-  readonly payloadFormat?: 'bytes' | 'utf8';
-  readonly contentType?: string;
-  readonly contentEncoding?: string;
-  readonly properties?: readonly Property[];
-  readonly correlation?: MessageId;
-  readonly messageId?: MessageId;
-  readonly replyTo?: ReplyAddress;
-  readonly subject?: string;
-  readonly groupId?: string;
-  readonly groupSequence?: number;
+  readonly payloadFormat?: 'bytes' | 'utf8' | undefined;
+  readonly contentType?: string | undefined;
+  readonly contentEncoding?: string | undefined;
+  readonly properties?: readonly Property[] | undefined;
+  readonly correlation?: MessageId | undefined;
+  readonly messageId?: MessageId | undefined;
+  readonly replyTo?: ReplyAddress | undefined;
+  readonly subject?: string | undefined;
+  readonly groupId?: string | undefined;
+  readonly groupSequence?: number | undefined;
   /** Wall clock: not to be delivered before. */
-  readonly deliverAtMs?: number;
+  readonly deliverAtMs?: number | undefined;
   /** Why and whence it came into a dead-letter queue. */
-  readonly death?: Death;
+  readonly death?: Death | undefined;
   /** Set by consumers that gave it back (AMQP modified, message-annotations), last one wins. */
-  readonly annotations?: readonly Property[];
+  readonly annotations?: readonly Property[] | undefined;
   /** What makes a delivery in the same protocol identical to what arrived; opaque to the core. */
-  readonly residue?: { readonly protocol: string; readonly bytes: Uint8Array };
+  readonly residue?: { readonly protocol: string; readonly bytes: Uint8Array } | undefined;
 };
+
+/**
+ * The same fields with some of them changed. Attributes may be objects that read their fields on demand, with getters that a
+ * spread does not see: who changes a field uses this.
+ */
+export function withFields(attributes: Attributes | undefined, changes: Attributes): Attributes {
+  if (attributes === undefined) return changes;
+  const { payloadFormat, contentType, contentEncoding, properties, correlation, messageId, replyTo, subject } = attributes;
+  const { groupId, groupSequence, deliverAtMs, death, annotations, residue } = attributes;
+  const fields: Attributes = {
+    payloadFormat,
+    contentType,
+    contentEncoding,
+    properties,
+    correlation,
+    messageId,
+    replyTo,
+    subject,
+    groupId,
+    groupSequence,
+    deliverAtMs,
+    death,
+    annotations,
+    residue,
+  };
+  return { ...fields, ...changes };
+}
