@@ -11,6 +11,7 @@ const loaders: Readonly<Record<string, () => Promise<{ readonly target: Target }
   'ocsp-request': () => import('./targets/ocsp-request.ts'),
   'est-body': () => import('./targets/est-body.ts'),
   'policy-document': () => import('./targets/policy-document.ts'),
+  selector: () => import('./targets/selector.ts'),
   'policy-pattern': () => import('./targets/policy-pattern.ts'),
 };
 
