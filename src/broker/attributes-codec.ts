@@ -1,6 +1,6 @@
 // Message attributes as journal bytes: a list of (field, value), ended by 0. A value carries its type.
 
-import type { Attributes, MessageId, Property, ReplyAddress, TypedValue } from '../message/attributes.ts';
+import type { Attributes, Death, MessageId, Property, ReplyAddress, TypedValue } from '../message/attributes.ts';
 import { RowError } from '../store/row.ts';
 import type { RecordReader } from './record-reader.ts';
 import type { RowWriter } from './row-writer.ts';
@@ -19,6 +19,10 @@ const Field = {
   groupId: 10,
   groupSequence: 11,
   residue: 12,
+  // Since version 3.
+  deliverAtMs: 13,
+  death: 14,
+  annotation: 15,
 } as const;
 
 /** Order matters: the index is what is stored. Only ever append. */
@@ -81,6 +85,16 @@ export function writeAttributes(writer: RowWriter, attributes: Attributes): void
     writer.u8(Field.groupSequence);
     writer.varint(attributes.groupSequence);
   }
+  if (attributes.deliverAtMs !== undefined) {
+    writer.u8(Field.deliverAtMs);
+    writer.u64(attributes.deliverAtMs);
+  }
+  if (attributes.death !== undefined) writeDeath(writer, attributes.death);
+  for (const annotation of attributes.annotations ?? []) {
+    writer.u8(Field.annotation);
+    writer.string(annotation.key);
+    writeValue(writer, annotation.value);
+  }
   if (attributes.residue !== undefined) {
     writer.u8(Field.residue);
     writer.string(attributes.residue.protocol);
@@ -92,11 +106,13 @@ export function writeAttributes(writer: RowWriter, attributes: Attributes): void
 export function readAttributes(reader: RecordReader): Attributes {
   const attributes: { -readonly [K in keyof Attributes]: Attributes[K] } = {};
   const properties: Property[] = [];
+  const annotations: Property[] = [];
   for (;;) {
     const field = reader.u8();
     switch (field) {
       case Field.end:
         if (properties.length > 0) attributes.properties = properties;
+        if (annotations.length > 0) attributes.annotations = annotations;
         return attributes;
       case Field.payloadFormat:
         attributes.payloadFormat = reader.u8() === 1 ? 'utf8' : 'bytes';
@@ -129,6 +145,15 @@ export function readAttributes(reader: RecordReader): Attributes {
       case Field.groupSequence:
         attributes.groupSequence = reader.varint();
         break;
+      case Field.deliverAtMs:
+        attributes.deliverAtMs = reader.u64();
+        break;
+      case Field.death:
+        attributes.death = readDeath(reader);
+        break;
+      case Field.annotation:
+        annotations.push({ key: reader.string(), value: readValue(reader) });
+        break;
       case Field.residue:
         attributes.residue = { protocol: reader.string(), bytes: reader.ownBytes() };
         break;
@@ -136,6 +161,21 @@ export function readAttributes(reader: RecordReader): Attributes {
         throw new RowError(`unknown attribute field ${field}`);
     }
   }
+}
+
+function writeDeath(writer: RowWriter, { reason, description, from, diedAtMs }: Death): void {
+  writer.u8(Field.death);
+  writer.string(reason);
+  writer.u8(description === undefined ? 0 : 1);
+  if (description !== undefined) writer.string(description);
+  writer.string(from);
+  writer.u64(diedAtMs);
+}
+
+function readDeath(reader: RecordReader): Death {
+  const reason = reader.string();
+  const description = reader.u8() === 0 ? undefined : reader.string();
+  return { reason, ...(description !== undefined && { description }), from: reader.string(), diedAtMs: reader.u64() };
 }
 
 function writeValue(writer: RowWriter, value: TypedValue): void {

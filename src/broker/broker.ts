@@ -401,6 +401,9 @@ export class Broker implements BrokerPort {
       const inbox = new Queue(found.id, 'inbox', tenant, clientId, shard, expiryMs > 0, limits.durableInbox, this.total);
       const session = new ClientSession(this.#context, this.space(tenant), principal, clientId, inbox);
       session.protocol = protocol;
+      session.deadLetters = found.session.deadLetters;
+      session.queuesAtMostOnce = found.session.queuesAtMostOnce;
+      session.isPart = found.session.isPart;
       session.sessionExpiryMs = expiryMs;
       session.disconnectedAtMs = disconnectedAtMs === 0 ? this.#context.clock.wallMs() : disconnectedAtMs;
       session.recovered();
@@ -424,6 +427,8 @@ export class Broker implements BrokerPort {
       kind === 'shared' ? limits.sharedQueue : limits.namedQueue,
       this.total,
     );
+    queue.keepMs = found.queue.keepMs;
+    queue.forsakenAtMs = found.queue.forsakenAtMs;
     queue.usage = this.space(tenant).usages.tenant;
     shard.queues.set(queue.id, queue);
     const filter = kind === 'shared' ? name.slice(name.indexOf('/') + 1) : '';

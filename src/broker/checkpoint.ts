@@ -109,11 +109,10 @@ export class Checkpointer {
       for (const [topic, { shard: home, stored, owner }] of space.retained.entries()) {
         if (home !== shard || stored.home === undefined || space.retained.get(topic)?.stored !== stored) continue;
         shard.touch();
-        const { index, bytes, expiresAtMs } = stored;
         writeRetained(shard.writer, {
           tenant: space.tenant,
           topic,
-          stored: { row: stored.home.row, index, bytes, expiresAtMs },
+          stored: stored.reference(),
           owner: owner.name,
         });
         yield;

@@ -54,6 +54,11 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
   /** Wall clock: when its peer last proved who it is. */
   provenAtMs = 0;
   protocol = '';
+  /** See AttachRequest. */
+  deadLetters = false;
+  queuesAtMostOnce = false;
+  /** It is a part of a connection, not one of its own. */
+  isPart = false;
   sessionExpiryMs = 0;
   /** Wall-clock time at which the connection was lost; 0 while there is one. */
   disconnectedAtMs = 0;
@@ -498,6 +503,10 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
       expiryMs: this.sessionExpiryMs,
       disconnectedAtMs: this.disconnectedAtMs,
       will: this.will.record(),
+      nextPosition: this.inbox.nextPosition,
+      deadLetters: this.deadLetters,
+      queuesAtMostOnce: this.queuesAtMostOnce,
+      isPart: this.isPart,
     });
   }
 }

@@ -86,8 +86,10 @@ export class CompetingConsumers implements QueueHolder {
 
   /** The caller has touched the shard. */
   writeRecord(): void {
-    const { id, kind, tenant, name, shard } = this.queue;
-    writeQueue(shard.writer, { queueId: id, kind: kind === 'shared' ? 'shared' : 'named', retired: this.retired, tenant, name });
+    const { id, kind, tenant, name, shard, nextPosition, keepMs, forsakenAtMs } = this.queue;
+    // Inboxes have sessions for holders.
+    if (kind === 'inbox') return;
+    writeQueue(shard.writer, { queueId: id, kind, retired: this.retired, tenant, name, nextPosition, keepMs, forsakenAtMs });
   }
 
   /** Delivers at most once to one member that can take it now. */

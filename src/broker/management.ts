@@ -33,7 +33,7 @@ export type QueueView = {
   readonly tenant: string;
   /** `$queue/jobs`, `$share/group/filter`, or `inbox/<clientId>`. */
   readonly name: string;
-  readonly kind: 'inbox' | 'shared' | 'named';
+  readonly kind: 'inbox' | 'shared' | 'named' | 'delayed';
   readonly durable: boolean;
   readonly messages: number;
   readonly bytes: number;

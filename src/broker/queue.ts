@@ -12,7 +12,8 @@ import type { Shard } from './shard.ts';
 import type { Stored } from './stored.ts';
 import type { Usage } from './usage.ts';
 
-export type QueueKind = 'inbox' | 'shared' | 'named';
+/** `delayed`: of a tenant, for messages whose time has not come. */
+export type QueueKind = 'inbox' | 'shared' | 'named' | 'delayed';
 
 /** How an entry leaves its queue. */
 export type Departure = 'delivered' | 'expired' | DropReason;
@@ -44,6 +45,8 @@ export class Entry implements EntryFields {
   deliveryLap = 0;
   owner: EntryOwner | undefined = undefined;
   redelivered = false;
+  /** How often delivering it has failed. */
+  deliveryCount = 0;
   /** It has left its queue. */
   gone = false;
 
@@ -103,6 +106,10 @@ export class Queue {
   leaving: Set<Entry> | undefined = undefined;
   /** Nothing may come in any more: its session is over, or nobody shares it. */
   removed = false;
+  /** How long a shared queue outlives its last member; Infinity: until that one unsubscribes. */
+  keepMs = 0;
+  /** Wall-clock time at which a shared queue lost its last member; 0: it has one, or never had. */
+  forsakenAtMs = 0;
   /** It is being removed: one record says so for all its entries. */
   closing = false;
   /** The row for which this queue is already on the list of queues to pump. */
@@ -366,10 +373,8 @@ export class Queue {
       state: keepsId ? entry.state : 'ready',
       session: keepsId ? entry.owner!.key : 0,
       deliveryId: keepsId ? entry.deliveryId : 0,
-      stored:
-        stored === undefined
-          ? undefined
-          : { row: stored.home!.row, index: stored.index, bytes: stored.bytes, expiresAtMs: stored.expiresAtMs },
+      deliveryCount: entry.deliveryCount,
+      stored: stored?.reference(),
     };
   }
 }

@@ -9,6 +9,7 @@ import type { BrokerContext } from './context.ts';
 import { acknowledgeWhenDurable, distribute } from './distribution.ts';
 import { Outcome } from './port.ts';
 import { RecordKind, writeOrigins } from './records.ts';
+import type { OriginId } from './records.ts';
 import type { Route } from './route.ts';
 import { whenAllDurable } from './shard.ts';
 import type { Shard, Written } from './shard.ts';
@@ -31,7 +32,7 @@ const handled: Mark = { state: 'published', written: nothingWritten, recorded: f
 export class ReceivedIds {
   readonly #context: BrokerContext;
   readonly #session: ClientSession;
-  #marks: Map<number, Mark> | undefined;
+  #marks: Map<OriginId, Mark> | undefined;
 
   constructor(context: BrokerContext, session: ClientSession) {
     this.#context = context;
@@ -50,7 +51,7 @@ export class ReceivedIds {
   publish(route: Route, message: Message, token: number): Outcome {
     const session = this.#session;
     const context = this.#context;
-    const marks = (this.#marks ??= new Map<number, Mark>());
+    const marks = (this.#marks ??= new Map<OriginId, Mark>());
     const mark = marks.get(token);
     if (mark?.state === 'published') return this.#repeated(mark, token);
     const origin = session.durable ? session.key : 0;
@@ -108,7 +109,7 @@ export class ReceivedIds {
     return mark;
   }
 
-  #writeReleased(shard: Shard, ids: readonly number[]): number {
+  #writeReleased(shard: Shard, ids: readonly OriginId[]): number {
     const key = this.#session.key;
     const origins = shard.origins.get(key);
     for (const id of ids) origins?.delete(id);
@@ -119,10 +120,10 @@ export class ReceivedIds {
   }
 
   /** Found in the journal of a shard. */
-  recover(shard: Shard, token: number): void {
-    const marks = (this.#marks ??= new Map<number, Mark>());
-    const written = marks.get(token)?.written ?? nothingWritten;
-    marks.set(token, { state: 'recovered', written: [...written, { shard, row: 0 }], recorded: true });
+  recover(shard: Shard, id: OriginId): void {
+    const marks = (this.#marks ??= new Map<OriginId, Mark>());
+    const written = marks.get(id)?.written ?? nothingWritten;
+    marks.set(id, { state: 'recovered', written: [...written, { shard, row: 0 }], recorded: true });
   }
 
   /** The session is over. */
@@ -139,7 +140,7 @@ function isDurable({ written }: Mark): boolean {
   return written.every(({ shard, row }) => row <= shard.durableRow);
 }
 
-function originsOf(shard: Shard, sessionKey: number): Set<number> {
+function originsOf(shard: Shard, sessionKey: number): Set<OriginId> {
   let origins = shard.origins.get(sessionKey);
   if (origins === undefined) shard.origins.set(sessionKey, (origins = new Set()));
   return origins;

@@ -45,9 +45,25 @@ export const RecordKind = {
 } as const;
 
 /**
- * Version of every record that is written; earlier ones are read for ever. 2: `retained` names who published it; `movedFrom`.
+ * Version of every record that is written; earlier ones are read for ever.
+ * 2: `retained` names who published it; `movedFrom`.
+ * 3: origins may be tags; entries count failed deliveries; references to messages tell priority, group and when they may be
+ * delivered; queues and sessions tell their next position; `queue` knows delayed ones and how long shared ones outlive their
+ * members; `subscribe` has selectors; messages have `deliverAtMs`, `death` and `annotations`.
  */
-export const recordVersion = 2;
+export const recordVersion = 3;
+
+const never = Number.MAX_SAFE_INTEGER;
+
+/** In milliseconds; Infinity: for ever. */
+export function writeDuration(writer: RowWriter, ms: number): void {
+  writer.u64(ms === Infinity ? never : ms);
+}
+
+export function readDuration(reader: RecordReader): number {
+  const ms = reader.u64();
+  return ms === never ? Infinity : ms;
+}
 
 export function begin(writer: RowWriter, kind: number): void {
   writer.begin(kind);

@@ -48,7 +48,10 @@ const bytes = fc.uint8Array({ maxLength: 200 });
 /** Ids, positions and rows: journals live for long. */
 const number = fc.oneof(fc.nat(300), fc.integer({ min: 0, max: 2 ** 53 - 1 }));
 const timeMs = fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 2 ** 53 - 1 }));
+const durationMs = fc.oneof(fc.constant(Infinity), fc.integer({ min: 0, max: 2 ** 53 - 2 }));
 const id = fc.integer({ min: 0, max: 65_535 });
+const tag = fc.uint8Array({ maxLength: 32 }).map((tagBytes) => String.fromCharCode(...tagBytes));
+const originId = fc.oneof(id, tag);
 const guarantee = fc.constantFrom<Guarantee>(0, 1, 2);
 const ids = fc.option(fc.array(fc.integer({ min: 1, max: 268_435_455 }), { minLength: 1, maxLength: 5 }), { nil: undefined });
 
@@ -78,6 +81,12 @@ const attributes: fc.Arbitrary<Attributes> = fc.record(
     subject: text,
     groupId: text,
     groupSequence: fc.integer({ min: 0, max: 0xffff_ffff }),
+    deliverAtMs: timeMs,
+    death: fc.record(
+      { reason: text, description: text, from: text, diedAtMs: timeMs },
+      { requiredKeys: ['reason', 'from', 'diedAtMs'], noNullPrototype: true },
+    ),
+    annotations: fc.array(record({ key: text, value }), { minLength: 1, maxLength: 3 }),
     residue: record({ protocol: text, bytes }),
   },
   { requiredKeys: [], noNullPrototype: true },
@@ -121,8 +130,17 @@ const entry: fc.Arbitrary<EntryFields> = record({
   guarantee,
   retained: fc.boolean(),
   subscriptionIds: ids,
+  deliveryCount: fc.nat(300),
 });
-const reference = record({ row: number, index: number, bytes: number, expiresAtMs: timeMs });
+const reference = record({
+  row: number,
+  index: number,
+  bytes: number,
+  expiresAtMs: timeMs,
+  priority: fc.nat(9),
+  groupId: fc.option(text, { nil: undefined }),
+  deliverAtMs: timeMs,
+});
 const checkpointed: fc.Arbitrary<CheckpointedEntry> = fc
   .tuple(entry, record({ state: fc.constantFrom(...entryStates), session: number, deliveryId: id, stored: reference }))
   .map(([fields, rest]) => ({ ...fields, ...rest, stored: rest.state === 'received' ? undefined : rest.stored }));
@@ -186,7 +204,7 @@ describe('what is written is read', () => {
       message,
       retainedIn: fc.option(text, { nil: undefined }),
       originSession: number,
-      originId: id,
+      originId,
       entries: fc.array(entry, { maxLength: 5 }),
     });
     fc.assert(
@@ -222,9 +240,13 @@ describe('what is written is read', () => {
       clientId: text,
       protocol: text,
       owner: text,
-      expiryMs: fc.oneof(fc.constant(Infinity), fc.integer({ min: 0, max: 2 ** 53 - 2 })),
+      expiryMs: durationMs,
       disconnectedAtMs: timeMs,
       will: fc.option(record({ message, delayMs: timeMs, dueAtMs: timeMs }), { nil: undefined }),
+      nextPosition: number,
+      deadLetters: fc.boolean(),
+      queuesAtMostOnce: fc.boolean(),
+      isPart: fc.boolean(),
     });
     fc.assert(
       fc.property(session, (written) => {
@@ -246,7 +268,7 @@ describe('what is written is read', () => {
     for (const kind of [RecordKind.sent, RecordKind.received]) {
       roundTrip(kind, delivery, (writer, written) => writeDelivery(writer, kind, written), readDelivery);
     }
-    const origins = record({ session: number, ids: fc.array(id) });
+    const origins = record({ session: number, ids: fc.array(originId) });
     for (const kind of [RecordKind.origins, RecordKind.originReleased]) {
       roundTrip(kind, origins, (writer, written) => writeOrigins(writer, kind, written.session, written.ids), readOrigins);
     }
@@ -257,6 +279,10 @@ describe('what is written is read', () => {
       noLocal: fc.boolean(),
       retainAsPublished: fc.boolean(),
       subscriptionId: fc.integer({ min: 0, max: 268_435_455 }),
+      selector: fc.option(text, { nil: undefined }),
+      exclusive: fc.boolean(),
+      browse: fc.boolean(),
+      retainedOnly: fc.boolean(),
     });
     roundTrip(RecordKind.subscribe, subscription, writeSubscribe, readSubscribe);
     roundTrip(
@@ -267,10 +293,13 @@ describe('what is written is read', () => {
     );
     const queue = record({
       queueId: number,
-      kind: fc.constantFrom('shared', 'named'),
+      kind: fc.constantFrom('shared', 'named', 'delayed'),
       retired: fc.boolean(),
       tenant: text,
       name: text,
+      nextPosition: number,
+      keepMs: durationMs,
+      forsakenAtMs: timeMs,
     });
     roundTrip(RecordKind.queue, queue, writeQueue, readQueue);
     for (const kind of [RecordKind.removed, RecordKind.counters]) {

@@ -27,13 +27,14 @@ import type {
   EntryFields,
   EntryState,
   MovedFrom,
+  OriginId,
   QueueRecord,
   SessionRecord,
   StoredReference,
   SubscriptionRecord,
 } from './records.ts';
 import type { Shard } from './shard.ts';
-import { Stored, StoredRow, storedBytes } from './stored.ts';
+import { Stored, StoredRow, referenceTo } from './stored.ts';
 import { RowError, forEachRecord } from '../store/row.ts';
 
 type RecoveredEntry = {
@@ -46,7 +47,7 @@ type RecoveredEntry = {
 
 export type RecoveredQueue = {
   readonly id: number;
-  readonly queue: QueueRecord | undefined;
+  queue: QueueRecord | undefined;
   session: SessionRecord | undefined;
   readonly subscriptions: Map<string, SubscriptionRecord>;
   readonly entries: Map<number, RecoveredEntry>;
@@ -60,7 +61,7 @@ export class ShardRecovery {
   readonly queues = new Map<number, RecoveredQueue>();
   /** By tenant and topic. */
   readonly retained = new Map<string, Map<string, RecoveredRetained>>();
-  readonly origins = new Map<number, Set<number>>();
+  readonly origins = new Map<number, Set<OriginId>>();
   /** Entries of other shards that stand here now. */
   readonly movedFrom: MovedFrom[] = [];
   /** Sessions that are named, here or in other shards; they need not have a record of their own. */
@@ -98,12 +99,16 @@ export class ShardRecovery {
       }
       case RecordKind.session: {
         const session = readSession(bytes, start, end);
-        this.#obtain(session.queueId, undefined).session = session;
+        const found = this.#obtain(session.queueId, undefined);
+        found.session = session;
+        found.nextPosition = Math.max(found.nextPosition, session.nextPosition);
         return;
       }
       case RecordKind.queue: {
         const queue = readQueue(bytes, start, end);
-        this.#obtain(queue.queueId, queue);
+        const found = this.#obtain(queue.queueId, queue);
+        found.queue = queue;
+        found.nextPosition = Math.max(found.nextPosition, queue.nextPosition);
         return;
       }
       case RecordKind.subscribe: {
@@ -143,7 +148,7 @@ export class ShardRecovery {
   #message(row: number, index: number, bytes: Uint8Array, start: number, end: number): void {
     const record = readMessage(bytes, start, end);
     const { message } = record;
-    const stored = { row, index, bytes: storedBytes(message), expiresAtMs: message.expiresAtMs };
+    const stored = referenceTo(row, index, message);
     for (const fields of record.entries) this.#add({ fields, state: 'ready', session: 0, deliveryId: 0, stored });
     if (record.originSession !== 0) this.#originsOf(record.originSession).add(record.originId);
     if (record.retainedIn !== undefined) this.#retainedOf(record.retainedIn).set(message.topic, { stored, owner: message.sender });
@@ -172,7 +177,7 @@ export class ShardRecovery {
     if (state === 'received') entry.stored = undefined;
   }
 
-  #originReleased({ session, ids }: { session: number; ids: readonly number[] }): void {
+  #originReleased({ session, ids }: { session: number; ids: readonly OriginId[] }): void {
     const origins = this.origins.get(session);
     if (origins === undefined) return;
     for (const id of ids) origins.delete(id);
@@ -194,7 +199,7 @@ export class ShardRecovery {
     return found;
   }
 
-  #originsOf(session: number): Set<number> {
+  #originsOf(session: number): Set<OriginId> {
     let ids = this.origins.get(session);
     if (ids === undefined) this.origins.set(session, (ids = new Set()));
     return ids;
@@ -229,7 +234,9 @@ export class StoredMessages {
     if (stored === undefined) {
       let home = this.#shard.rows.get(reference.row);
       if (home === undefined) this.#shard.rows.set(reference.row, (home = new StoredRow(reference.row, true)));
-      stored = new Stored(undefined, home, reference.index, reference.bytes, reference.expiresAtMs);
+      const { index, bytes, expiresAtMs, priority, groupId, deliverAtMs } = reference;
+      const terms = groupId === undefined && deliverAtMs === 0 ? undefined : { groupId, deliverAtMs };
+      stored = new Stored(undefined, home, index, bytes, expiresAtMs, priority, terms);
       home.messages.push(stored);
       home.length += reference.bytes;
       messages.set(reference.index, stored);
@@ -253,8 +260,9 @@ export function fillQueue(
   queue.nextPosition = recovered.nextPosition;
   const inOrder = [...recovered.entries.values()].toSorted((a, b) => a.fields.position - b.fields.position);
   for (const found of inOrder) {
-    const { position, guarantee, retained, subscriptionIds } = found.fields;
+    const { position, guarantee, retained, subscriptionIds, deliveryCount } = found.fields;
     const entry = new Entry(queue, position, guarantee, retained, subscriptionIds, undefined);
+    entry.deliveryCount = deliveryCount;
     // Durable for long: any row number that is not after the last will do.
     entry.row = 1;
     if (found.stored !== undefined) {

@@ -107,7 +107,8 @@ export class RetainedMessages {
 
   /** For what the node says about itself: kept in memory only. */
   setVolatile(message: Message): void {
-    this.set(message.topic, new Stored(message, undefined, 0, storedBytes(message), message.expiresAtMs), message.sender);
+    const stored = new Stored(message, undefined, 0, storedBytes(message), message.expiresAtMs, message.priority, undefined);
+    this.set(message.topic, stored, message.sender);
   }
 
   /** Returns the shard in which the clearing was journaled; undefined when there was nothing to clear. */

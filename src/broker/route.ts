@@ -1,8 +1,19 @@
 // Where messages of one topic go. Built once from the topic tree and used until a subscription of the tenant changes.
 
 import type { Guarantee } from '../message/message.ts';
+import type { Selector } from '../message/selector/selector.ts';
 import type { CompetingConsumers } from './competing-consumers.ts';
 import type { ClientSession } from './client-session.ts';
+
+/** What few subscriptions ask for; see SubscribeRequest. */
+export type SubscriptionTerms = {
+  readonly selector: Selector | undefined;
+  readonly exclusive: boolean;
+  readonly browse: boolean;
+  readonly retainedOnly: boolean;
+};
+
+const noTerms: SubscriptionTerms = { selector: undefined, exclusive: false, browse: false, retainedOnly: false };
 
 /** One subscription of one session. */
 export class Subscription {
@@ -17,6 +28,11 @@ export class Subscription {
   readonly subscriptionIds: readonly number[] | undefined;
   /** The queue it competes for, if it is a shared subscription or reads a named queue. */
   readonly competing: CompetingConsumers | undefined;
+  /** Only messages for which it is true. */
+  readonly selector: Selector | undefined;
+  readonly exclusive: boolean;
+  readonly browse: boolean;
+  readonly retainedOnly: boolean;
 
   constructor(
     session: ClientSession,
@@ -27,6 +43,7 @@ export class Subscription {
     retainAsPublished: boolean,
     subscriptionId: number,
     competing: CompetingConsumers | undefined,
+    terms = noTerms,
   ) {
     this.session = session;
     this.text = text;
@@ -36,6 +53,10 @@ export class Subscription {
     this.retainAsPublished = retainAsPublished;
     this.subscriptionIds = subscriptionId === 0 ? undefined : [subscriptionId];
     this.competing = competing;
+    this.selector = terms.selector;
+    this.exclusive = terms.exclusive;
+    this.browse = terms.browse;
+    this.retainedOnly = terms.retainedOnly;
   }
 }
 

@@ -103,6 +103,10 @@ export class SessionSubscriptions {
       noLocal: subscription.noLocal,
       retainAsPublished: subscription.retainAsPublished,
       subscriptionId: subscription.subscriptionIds?.[0] ?? 0,
+      selector: subscription.selector?.text,
+      exclusive: subscription.exclusive,
+      browse: subscription.browse,
+      retainedOnly: subscription.retainedOnly,
     });
   }
 

@@ -171,7 +171,6 @@ export class Shard implements JournalEvents {
       entry.stored = stored;
       entry.row = current.row;
       this.acquire(stored);
-      if (message.attributes !== undefined && entry.queue.kind !== 'inbox') stored.queuedBy(message.attributes);
     }
     return stored;
   }

@@ -7,7 +7,7 @@ const durable = { sessionExpiryMs: 3_600_000 };
 
 function row(number: number, isDurable = true): StoredRow {
   const made = new StoredRow(number, isDurable);
-  made.messages.push(new Stored(message('x', 'y'), made, 0, 70, 0));
+  made.messages.push(new Stored(message('x', 'y'), made, 0, 70, 0, 4, undefined));
   return made;
 }
 

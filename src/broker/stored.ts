@@ -5,6 +5,7 @@
 
 import type { Attributes, TypedValue } from '../message/attributes.ts';
 import type { Message } from '../message/message.ts';
+import type { StoredReference } from './stored-reference.ts';
 
 /** Wants to know when a message can be had: a queue, whose holder is pumped then. */
 export type Waiter = { readonly holder: { pump(): void } | undefined };
@@ -52,16 +53,64 @@ export class Stored {
   /** What it counts for in limits: topic, payload and a fixed overhead. */
   readonly bytes: number;
   readonly expiresAtMs: number;
+  readonly priority: number;
+  /** What few messages have. */
+  readonly terms: DeliveryTerms | undefined;
   /** Queues and the retained set that hold it. */
   references = 0;
 
-  constructor(message: Message | undefined, home: StoredRow | undefined, index: number, bytes: number, expiresAtMs: number) {
+  constructor(
+    message: Message | undefined,
+    home: StoredRow | undefined,
+    index: number,
+    bytes: number,
+    expiresAtMs: number,
+    priority: number,
+    terms: DeliveryTerms | undefined,
+  ) {
     this.message = message;
     this.home = home;
     this.index = index;
     this.bytes = bytes;
     this.expiresAtMs = expiresAtMs;
+    this.priority = priority;
+    this.terms = terms;
   }
+
+  /** As other records refer to it. It must be journaled. */
+  reference(): StoredReference {
+    const { home, index, bytes, expiresAtMs, priority, terms } = this;
+    return { row: home!.row, index, bytes, expiresAtMs, priority, groupId: terms?.groupId, deliverAtMs: terms?.deliverAtMs ?? 0 };
+  }
+}
+
+/** What must be known of a message to deliver it, also while its bytes are not in memory. */
+export type DeliveryTerms = {
+  /** Its messages go to one consumer. */
+  readonly groupId: string | undefined;
+  /** Wall clock: not before; 0: at once. */
+  readonly deliverAtMs: number;
+};
+
+export function deliveryTerms({ attributes }: Message): DeliveryTerms | undefined {
+  if (attributes === undefined) return undefined;
+  const { groupId, deliverAtMs = 0 } = attributes;
+  return groupId === undefined && deliverAtMs === 0 ? undefined : { groupId, deliverAtMs };
+}
+
+/** The reference to a message that stands in a row. */
+export function referenceTo(row: number, index: number, message: Message): StoredReference {
+  const { expiresAtMs, priority } = message;
+  const terms = deliveryTerms(message);
+  return {
+    row,
+    index,
+    bytes: storedBytes(message),
+    expiresAtMs,
+    priority,
+    groupId: terms?.groupId,
+    deliverAtMs: terms?.deliverAtMs ?? 0,
+  };
 }
 
 /** A message that several queues without journal may keep: one copy for all of them, made when the first one does. */
@@ -75,7 +124,15 @@ export class KeptOnce {
 
   stored(): Stored {
     const { message } = this;
-    return (this.#stored ??= new Stored(message.kept(), undefined, 0, storedBytes(message), message.expiresAtMs));
+    return (this.#stored ??= new Stored(
+      message.kept(),
+      undefined,
+      0,
+      storedBytes(message),
+      message.expiresAtMs,
+      message.priority,
+      deliveryTerms(message),
+    ));
   }
 }
 

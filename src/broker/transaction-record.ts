@@ -5,7 +5,7 @@ import { RowError } from '../store/row.ts';
 import { RecordKind, begin, open } from './record-frame.ts';
 import type { RecordReader } from './record-reader.ts';
 import type { RowWriter } from './row-writer.ts';
-import { readWhole, writeWhole } from './session-records.ts';
+import { readWhole, writeWhole } from './message-record.ts';
 
 /** Names a transaction for ever: the shard that holds its record, and the row and index at which that was written first. */
 export type TransactionId = { readonly shard: number; readonly row: number; readonly index: number };

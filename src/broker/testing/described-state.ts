@@ -56,7 +56,7 @@ function described(broker: Broker, session: ClientSession): unknown {
       )
       .toSorted(),
     inbox: contents(session.inbox, broker.context.clock.wallMs()),
-    origins: broker.shards.map((shard) => [...(shard.origins.get(session.key) ?? [])].toSorted((a, b) => a - b)),
+    origins: broker.shards.map((shard) => [...(shard.origins.get(session.key) ?? [])].toSorted((a, b) => (a < b ? -1 : 1))),
   };
 }
 
