@@ -99,6 +99,8 @@ export type Credentials = {
   readonly remoteAddress: string;
   readonly secure: boolean;
   readonly clientId: string;
+  /** `clientId` is not known yet: who asks will ask `allows` for `connect` itself when it is (AMQP: SASL comes before open). */
+  readonly nameComesLater?: true;
   readonly username: string | undefined;
   readonly password: Uint8Array | undefined;
   readonly certificate: PeerCertificate | undefined;

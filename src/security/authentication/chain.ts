@@ -144,7 +144,7 @@ export class AuthenticationChain implements MetricSource {
 
   #admit({ method, identity, expiresAtMs }: Proof, credentials: Credentials): NowOrLater<Admission> {
     if (method !== 'anonymous' && identity.id === anonymousId) return { ok: false, reason: 'refused', why: 'reserved-name' };
-    const { listener, remoteAddress, secure, certificate, clientId } = credentials;
+    const { listener, remoteAddress, secure, certificate, clientId, nameComesLater } = credentials;
     const { facts: known, ready } = this.#services;
     const asked = [known.of(identity, certificate, method === 'certificate', remoteAddress), ready(identity.tenant)] as const;
     return whenKnown(allKnown<[Facts, boolean]>(asked), ([facts, isReady]): Admission => {
@@ -154,7 +154,8 @@ export class AuthenticationChain implements MetricSource {
       const access: Access = { listener, remoteAddress, secure, method, certificate };
       const principal: Principal = { ...facts.principal, access };
       this.#proofs.set(principal, identity);
-      if (!this.#services.mayConnect(principal, clientId)) return { ok: false, reason: 'refused', why: 'not-allowed-to-connect' };
+      if (nameComesLater !== true && !this.#services.mayConnect(principal, clientId))
+        return { ok: false, reason: 'refused', why: 'not-allowed-to-connect' };
       const endMs = Math.min(expiresAtMs ?? Infinity, facts.expiresAtMs ?? Infinity);
       return { ok: true, principal, ...(endMs !== Infinity && { expiresAtMs: endMs }) };
     });
