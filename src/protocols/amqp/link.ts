@@ -9,7 +9,7 @@ import type { Output } from '../../base/output.ts';
 import type { Session as BrokerSession } from '../../broker/port.ts';
 import type { Principal } from '../../security/security.ts';
 import type { WireFacts } from '../protocol.ts';
-import type { AmqpFault, Attach, Condition, DeliveryState, Detach, Flow, TransferFields } from './codec/index.ts';
+import type { AmqpFault, Attach, Condition, DeliveryState, Detach, FlowFields, TransferFields } from './codec/index.ts';
 import type { AmqpServer } from './server.ts';
 
 /** Why a link's session is gone: the peer ended it, the peer closed the connection, or the wire is lost (or we closed it). */
@@ -20,7 +20,7 @@ export interface Link {
   readonly direction: 'in' | 'out';
 
   /** The peer's flow for this link. `flow` is valid during the call. */
-  onFlow(flow: Flow): void;
+  onFlow(flow: FlowFields): void;
 
   /**
    * One transfer frame of the peer, whose payload is `bytes[start..end)`; both are valid during the call only. The session has

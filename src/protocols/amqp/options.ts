@@ -41,7 +41,7 @@ export type AmqpOptions = {
   readonly saslMechanisms: readonly SaslMechanism[];
   /** What an address without scheme and capability names. */
   readonly plainAddress: 'topic' | 'queue';
-  /** The hostname of an open names the tenant of accounts without one. */
+  /** The hostname of sasl-init names the tenant of names without one that come by PLAIN. */
   readonly hostnameIsTenant: boolean;
   readonly maxContainerIdBytes: number;
   readonly maxLinkNameBytes: number;
