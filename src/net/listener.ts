@@ -26,6 +26,8 @@ export type Endpoint = {
   /** As in the configuration. */
   readonly name: string;
   readonly protocol: Protocol;
+  /** For `ws` and `wss`: what else a client may ask for by its subprotocol. */
+  readonly otherProtocols?: readonly Protocol[];
   readonly kind: 'tcp' | 'tls' | 'ws' | 'wss';
   /** An address or name; `::` is every interface, IPv4 and IPv6. */
   readonly host: string;
@@ -58,6 +60,8 @@ export class Listener {
   readonly #pskIdentities = new WeakMap<Socket, string>();
   readonly #wires = new Set<OpenWire>();
   readonly #connect: (wire: Wire) => Connection;
+  /** By WebSocket subprotocol. */
+  readonly #connects = new Map<string, (wire: Wire) => Connection>();
   readonly #home: WireHome;
   #server: Server | undefined;
   #address: BoundAddress | undefined;
@@ -87,7 +91,12 @@ export class Listener {
       this.#tls = new TlsDoor(this.#guarded(tls), { listener: name, alpn }, this.#tlsEvents());
     }
     if (overWebSocket) {
-      this.#webSocket = new WebSocketDoor(endpoint.webSocket ?? defaultWebSocketSettings, protocol.webSocketProtocols, {
+      const protocols = [protocol, ...(endpoint.otherProtocols ?? [])];
+      for (const each of protocols) {
+        const connect = (wire: Wire): Connection => each.connect(wire);
+        for (const subprotocol of each.webSocketProtocols) this.#connects.set(subprotocol, connect);
+      }
+      this.#webSocket = new WebSocketDoor(endpoint.webSocket ?? defaultWebSocketSettings, [...this.#connects.keys()], {
         opened: (webSocket, socket) => this.#webSocketOpened(webSocket, socket),
         refused: (socket) => this.#handshakes.failed(peerOf(socket), 'upgrade'),
       });
@@ -324,7 +333,9 @@ export class Listener {
 
   #webSocketOpened(webSocket: WebSocket, socket: Socket): void {
     this.#handshakes.succeeded(peerOf(socket));
-    this.#open(new WebSocketWire(this.#loop, this.#home, this.#factsOf(socket), webSocket));
+    // The door lets in only those that it has agreed on a subprotocol with.
+    const connect = this.#connects.get(webSocket.protocol) ?? this.#connect;
+    this.#open(new WebSocketWire(this.#loop, this.#home, this.#factsOf(socket), webSocket), connect);
   }
 
   #factsOf(socket: Socket): WireFacts {
@@ -337,9 +348,9 @@ export class Listener {
     return { listener: this.#endpoint.name, remoteAddress, remotePort, secure: this.#tls !== undefined, peerCertificate };
   }
 
-  #open(wire: OpenWire): void {
+  #open(wire: OpenWire, connect = this.#connect): void {
     this.#wires.add(wire);
-    wire.open(this.#connect);
+    wire.open(connect);
   }
 
   // --- letting go ---

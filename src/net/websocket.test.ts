@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { after, test } from 'node:test';
 import { WebSocket, type ClientOptions } from 'ws';
 import { TestAuthority } from '../../test/harness/net/certificates.ts';
+import { LineProtocol } from '../../test/harness/net/line-protocol.ts';
 import { Stand, until, type EndpointChanges } from '../../test/harness/net/stand.ts';
 import type { Listener } from './listener.ts';
 import type { TlsSettings } from './tls.ts';
@@ -285,4 +286,21 @@ test('an upgrade has its time', async (t) => {
   await until(() => slow.ended || slow.closed);
   await until(() => listener.counters.failedHandshakes.timeout === 1);
   await until(() => listener.counters.active === 0);
+});
+
+test('the subprotocol that a client asks for says which protocol it speaks', async (t) => {
+  const stand = new Stand(t);
+  const other = new (class extends LineProtocol {
+    override readonly webSocketProtocols = ['amqp'];
+  })();
+  const listener = await listen(stand, { otherProtocols: [other] });
+  const amqp = await open(stand, listener, { path: '/amqp', protocols: ['soap', 'amqp'] });
+  assert.equal(amqp.socket.protocol, 'amqp');
+  assert.equal(await amqp.ask('hello'), 'hello');
+  assert.deepEqual([other.connections.length, stand.protocol.connections.length], [1, 0]);
+  const mqtt = await open(stand, listener, { protocols: ['mqttv3.1'] });
+  assert.equal(await mqtt.ask('hello'), 'hello');
+  assert.deepEqual([other.connections.length, stand.protocol.connections.length], [1, 1]);
+  assert.equal(await refusal(stand, listener, { protocols: ['soap'] }), 400);
+  assert.equal(await refusal(stand, await listen(stand), { protocols: ['amqp'] }), 400);
 });

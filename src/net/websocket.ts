@@ -14,7 +14,11 @@ export type WebSocketSettings = {
   readonly maxMessageBytes: number;
 };
 
-export const defaultWebSocketSettings: WebSocketSettings = { paths: ['/mqtt', '/'], origins: undefined, maxMessageBytes: 1024 * 1024 };
+export const defaultWebSocketSettings: WebSocketSettings = {
+  paths: ['/mqtt', '/amqp', '/'],
+  origins: undefined,
+  maxMessageBytes: 1024 * 1024,
+};
 
 export type WebSocketEvents = {
   opened(webSocket: WebSocket, socket: Socket): void;

@@ -64,7 +64,7 @@ export class LineConnection implements Connection {
 
 export class LineProtocol implements Protocol {
   readonly name = 'mqtt';
-  readonly webSocketProtocols = ['mqtt', 'mqttv3.1'];
+  readonly webSocketProtocols: readonly string[] = ['mqtt', 'mqttv3.1'];
   readonly connections: LineConnection[] = [];
 
   connect(wire: Wire): LineConnection {
