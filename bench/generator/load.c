@@ -127,6 +127,7 @@ int main(int count, char **arguments) {
       default: return 2;
     }
   if (subscribe_qos < 0) subscribe_qos = publish_qos;
+  known_publishers = publishers;
   start_epoll();
   Moment start = moment();
   conns = calloc(publishers + subscribers, sizeof *conns);

@@ -8,6 +8,8 @@ static void pump(Conn *conn);
 /** Takes what has arrived. */
 static void take(Conn *conn);
 
+/** Those whose messages may arrive. */
+static int known_publishers;
 static int publishers = 1, subscribers = 1, payload_bytes = 64, window = 100, rate;
 static int measured_s = 5, warm_s = 1, broker_pid;
 
@@ -65,7 +67,7 @@ static void take_payload(Conn *conn, const uint8_t *payload) {
   if (payload_bytes < (int)sizeof stamp) return;
   memcpy(&stamp, payload, sizeof stamp);
   if (measuring && input_ns > stamp.due_ns) note(latency, (input_ns - stamp.due_ns) / 1000);
-  if (!conn->seen || stamp.publisher >= (uint32_t)publishers) return;
+  if (!conn->seen || stamp.publisher >= (uint32_t)known_publishers) return;
   uint32_t *seen = &conn->seen[stamp.publisher];
   if (stamp.sequence > *seen) {
     gaps += stamp.sequence - *seen - 1;
