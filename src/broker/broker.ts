@@ -35,6 +35,7 @@ import { Shard, maxShards } from './shard.ts';
 import { PayloadMemory } from './stored.ts';
 import { SystemMessages } from './system-messages.ts';
 import { TopicSpace, queuePrefix } from './topic-space.ts';
+import { Transactions } from './transactions.ts';
 import type { Turn } from './turn.ts';
 
 export type BrokerOptions = {
@@ -102,6 +103,7 @@ export class Broker implements BrokerPort {
       services: this.services,
       held: new HeldPublishers(),
       quotas: options.quotas ?? withoutQuotas,
+      transactions: new Transactions(() => this.#context),
       pressure: { on: false },
     };
     this.#checkpointers = this.shards.map((shard) => new Checkpointer(this.#context, shard, this.spaces));
@@ -360,6 +362,8 @@ export class Broker implements BrokerPort {
     const orphans: Entry[] = [];
     const sessionOf = (key: number): ClientSession | undefined => sessions.get(key);
     for (const recovery of recoveries) completeMoves(recovery, recoveries);
+    const { redo } = this.#context.transactions;
+    redo.settleRecovered(recoveries);
     recoveries.forEach((recovery, i) => {
       const shard = this.shards[i]!;
       // A session that had no record must not share its key with a new one.
@@ -383,6 +387,7 @@ export class Broker implements BrokerPort {
     }
     for (const space of this.spaces.values()) space.recovered(retired.filter(({ queue }) => queue.tenant === space.tenant));
     this.#recoverOrigins(sessions);
+    redo.publishRecovered(recoveries, (tenant) => this.space(tenant));
     for (const { shard, queues } of recoveries) {
       for (const found of queues.values()) this.#resumeSession(found, sessions.get(shard.sessionKey(found.id)));
     }

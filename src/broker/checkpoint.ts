@@ -14,6 +14,7 @@ import { RecordKind, writeEntries, writeMovedFrom, writeNumber, writeOrigins, wr
 import type { CheckpointedEntry } from './records.ts';
 import type { Shard } from './shard.ts';
 import type { TopicSpace } from './topic-space.ts';
+import { writeTransaction, writeTransactionId } from './transaction-record.ts';
 
 /** Objects and entries written before other work gets its turn. */
 const sliceObjects = 200;
@@ -121,6 +122,16 @@ export class Checkpointer {
     for (const from of shard.movedFrom) {
       shard.touch();
       writeMovedFrom(shard.writer, from);
+      yield;
+    }
+    for (const transaction of shard.transactions) {
+      shard.touch();
+      writeTransaction(shard.writer, transaction);
+      yield;
+    }
+    for (const id of shard.transactionParts.values()) {
+      shard.touch();
+      writeTransactionId(shard.writer, RecordKind.transactionPart, id);
       yield;
     }
     for (const [session, ids] of shard.origins) {

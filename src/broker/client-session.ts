@@ -174,6 +174,20 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
     return [];
   }
 
+  /** Whether a message may be published later, by a transaction. As far as it can be known now; the caller bounds its size. */
+  admitsTransacted(address: Address, message: Message): Outcome {
+    if (address.outcome !== Outcome.accepted) return address.outcome;
+    const routed = address as RoutedAddress;
+    // What a service of the node is asked happens at once.
+    if (routed.service !== undefined) return Outcome.notSupported;
+    return this.#refusal(routed, message, 0) ?? Outcome.accepted;
+  }
+
+  /** It goes on when the journal has caught up. */
+  holdForPressure(): void {
+    this.#holdPublisher();
+  }
+
   #holdPublisher(): void {
     const { consumer } = this;
     if (consumer !== undefined && this.#context.held.hold(consumer, HoldReason.pressure)) this.#context.counters.publishersHeld++;
@@ -258,7 +272,7 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
     this.#pumping = true;
     this.deliveries.sendAgain();
     const inbox = this.inbox;
-    for (let entry = inbox.ready.at(0); entry !== undefined; entry = inbox.ready.at(0)) {
+    for (let entry = inbox.ready.first; entry !== undefined; entry = inbox.ready.first) {
       if (this.deliveries.waiting || !this.canTake() || entry.row > inbox.shard.durableRow) break;
       if (this.take(entry, entry.guarantee, entry.retained, entry.subscriptionIds) === 'loading') break;
     }
@@ -291,8 +305,8 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
 
   removeTemporaryQueue(_name: string): void {}
 
-  begin(_aborted: () => void): Transaction | Outcome {
-    return Outcome.notSupported;
+  begin(aborted: () => void): Transaction | Outcome {
+    return this.#context.transactions.begin(this, aborted);
   }
 
   // --- Subscribing
@@ -412,6 +426,7 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
     const consumer = this.consumer;
     if (consumer === undefined) return;
     this.#context.held.forget(consumer);
+    this.#context.transactions.ownerWent(this);
     this.attachment = undefined;
     this.inbox.usage?.connected(-1);
     this.#live = false;

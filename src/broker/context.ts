@@ -11,6 +11,7 @@ import type { QuotaSource } from './quotas.ts';
 import type { Shard } from './shard.ts';
 import type { ServiceTopics } from './service-topics.ts';
 import type { PayloadMemory } from './stored.ts';
+import type { Transactions } from './transactions.ts';
 import type { Turn } from './turn.ts';
 
 export type BrokerContext = {
@@ -29,6 +30,7 @@ export type BrokerContext = {
   readonly counters: BrokerCounters;
   readonly services: ServiceTopics;
   readonly held: HeldPublishers;
+  readonly transactions: Transactions;
   /** Bytes handed to the journals and not yet durable are above their limit: publishers are to be held back. */
   readonly pressure: { on: boolean };
 };

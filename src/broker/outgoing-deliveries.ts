@@ -151,7 +151,7 @@ export class OutgoingDeliveries {
     const resend = this.#resend;
     if (resend === undefined) return;
     for (let entry = resend.at(0); entry !== undefined; entry = resend.at(0)) {
-      if (!entry.gone && entry.owner === this.#session) {
+      if (!entry.gone && entry.owner === this.#session && !this.#isLocked(entry)) {
         if (!entry.counted && !this.#session.hasCredit()) return;
         if (!this.#sendOnce(entry)) return;
       }
@@ -212,10 +212,28 @@ export class OutgoingDeliveries {
     this.unsettled++;
   }
 
+  /** A delivery that the peer may settle. */
+  outstanding(deliveryId: number): Entry | undefined {
+    return this.#outgoing?.get(deliveryId);
+  }
+
+  /** A transaction settles it when it commits. */
+  #isLocked(entry: Entry): boolean {
+    const { locked } = this.#context.transactions;
+    return locked.size > 0 && locked.has(entry);
+  }
+
+  /** A transaction has let go of it. Should the connection have come in between, it has not been sent on it. */
+  sendIfMissed(entry: Entry): void {
+    if (!this.#session.connected || entry.counted || this.#outgoing?.get(entry.deliveryId) !== entry) return;
+    const resend = (this.#resend ??= new Fifo());
+    if (!resend.toArray().includes(entry)) resend.push(entry);
+  }
+
   /** What the peer says of a delivery. Returns the queue of its entry; undefined when there is no such delivery. */
   settle(deliveryId: number, settlement: Settlement): Queue | undefined {
     const entry = this.#outgoing?.get(deliveryId);
-    if (entry === undefined) return undefined;
+    if (entry === undefined || this.#isLocked(entry)) return undefined;
     const queue = entry.queue;
     if (settlement === 'received') {
       if (entry.sendAs !== 2) return undefined;
@@ -270,6 +288,7 @@ export class OutgoingDeliveries {
     this.#resend = this.#releases = undefined;
     for (const entry of this.#entries()) {
       entry.counted = false;
+      if (this.#isLocked(entry)) continue;
       if (entry.row > entry.queue.shard.durableRow) {
         // One whose record is not durable yet has never been sent; it will be then. So will a release.
         if (entry.state === 'received') (this.#releases ??= new Fifo()).push(entry);
@@ -294,6 +313,7 @@ export class OutgoingDeliveries {
       const consumers = competingOf(entry.queue);
       if (consumers === undefined || !test(entry)) continue;
       this.#forget(entry);
+      if (this.#context.transactions.castAdrift(entry)) continue;
       const entries = returned.get(consumers);
       if (entries === undefined) returned.set(consumers, [entry]);
       else entries.push(entry);
@@ -308,6 +328,10 @@ export class OutgoingDeliveries {
   abandon(): void {
     this.#giveBack((entry) => entry.sendAs === 2 && entry.state === 'sent' && entry.row > 0 && !entry.redelivered);
     for (const entry of this.#entries()) {
+      if (competingOf(entry.queue) !== undefined && this.#context.transactions.castAdrift(entry)) {
+        this.#forget(entry);
+        continue;
+      }
       this.#finish(entry);
       if (entry.state === 'received') entry.queue.forget(entry);
       else entry.queue.leave(entry, 'sessionEnded');

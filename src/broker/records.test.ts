@@ -36,6 +36,7 @@ import {
 } from './records.ts';
 import type { CheckpointedEntry, EntryFields } from './records.ts';
 import { RowWriter } from './row-writer.ts';
+import { readTransaction, readTransactionId } from './transaction-record.ts';
 
 const encoder = new TextEncoder();
 
@@ -342,6 +343,9 @@ const readers: Record<number, (row: Uint8Array, start: number, end: number) => u
   [RecordKind.origins]: readOrigins,
   [RecordKind.counters]: readNumber,
   [RecordKind.movedFrom]: readMovedFrom,
+  [RecordKind.transaction]: readTransaction,
+  [RecordKind.transactionDone]: readTransactionId,
+  [RecordKind.transactionPart]: readTransactionId,
 };
 
 /** Reads, or says by RowError why not. Anything else is a fault. */

@@ -35,6 +35,8 @@ import type {
 } from './records.ts';
 import type { Shard } from './shard.ts';
 import { Stored, StoredRow, referenceTo } from './stored.ts';
+import { keyOf, readTransaction, readTransactionId } from './transaction-record.ts';
+import type { TransactionRecord } from './transaction-record.ts';
 import { RowError, forEachRecord } from '../store/row.ts';
 
 type RecoveredEntry = {
@@ -64,6 +66,10 @@ export class ShardRecovery {
   readonly origins = new Map<number, Set<OriginId>>();
   /** Entries of other shards that stand here now. */
   readonly movedFrom: MovedFrom[] = [];
+  /** Committed here, and perhaps not done everywhere; by id. */
+  readonly transactions = new Map<string, TransactionRecord>();
+  /** Ids of those, of all shards, that are done here. */
+  readonly transactionParts = new Set<string>();
   /** Sessions that are named, here or in other shards; they need not have a record of their own. */
   readonly sessionKeys = new Set<number>();
   readonly shard: Shard;
@@ -136,6 +142,17 @@ export class ShardRecovery {
         return;
       case RecordKind.counters:
         this.#nextQueueId = Math.max(this.#nextQueueId, readNumber(bytes, start, end));
+        return;
+      case RecordKind.transaction: {
+        const transaction = readTransaction(bytes, start, end);
+        this.transactions.set(keyOf(transaction.id), transaction);
+        return;
+      }
+      case RecordKind.transactionDone:
+        this.transactions.delete(keyOf(readTransactionId(bytes, start, end)));
+        return;
+      case RecordKind.transactionPart:
+        this.transactionParts.add(keyOf(readTransactionId(bytes, start, end)));
         return;
       case RecordKind.movedFrom:
         this.movedFrom.push(readMovedFrom(bytes, start, end));

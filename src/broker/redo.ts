@@ -1,0 +1,151 @@
+// Transactions whose effects stand in several shards: written whole into one of them first, and done once that is durable.
+//
+// Each shard says in the row of what was done in it that it was done (`transactionPart`); after a crash what is missing is done
+// again. What leaves a queue needs no such note: positions are never used twice, so an entry that is still there has not left.
+
+import type { BrokerContext } from './context.ts';
+import { distribute } from './distribution.ts';
+import type { Entry } from './queue.ts';
+import { RecordKind, writeDelivery } from './records.ts';
+import type { ShardRecovery } from './recovery.ts';
+import { whenAllDurable } from './shard.ts';
+import type { Shard } from './shard.ts';
+import type { TopicSpace } from './topic-space.ts';
+import type { BrokerTransaction } from './transaction.ts';
+import { keyOf, redoneSettlements, writeTransaction, writeTransactionId } from './transaction-record.ts';
+import type { RedoneSettlement, SettledEntry, TransactionRecord } from './transaction-record.ts';
+import type { TransactionCounters } from './transactions.ts';
+
+/** How often it is looked whether rejected messages have come to where they are buried. */
+const lookMs = 1000;
+
+export class Redo {
+  readonly #context: () => BrokerContext;
+  readonly #counters: TransactionCounters;
+
+  constructor(context: () => BrokerContext, counters: TransactionCounters) {
+    this.#context = context;
+    this.#counters = counters;
+  }
+
+  /** `happens` is called when it can be lost no more, and then `next`. */
+  write(transaction: BrokerTransaction, parts: readonly Shard[], happens: (skip: readonly number[]) => void, next: () => void): void {
+    const home = parts[0]!;
+    const { owner, provisional, taken } = transaction;
+    home.touch();
+    const record: TransactionRecord = {
+      id: { shard: home.index, row: home.row, index: home.writer.records },
+      tenant: owner.space.tenant,
+      parts: parts.map(({ index }) => index),
+      settled: provisional.flatMap(settledOf),
+      messages: taken.map(({ message }) => message),
+    };
+    home.transactions.add(record);
+    writeTransaction(home.writer, record);
+    home.whenDurable(() => {
+      this.#inOneRowEach(record, parts, happens);
+      const buried = provisional.filter(({ settlement }) => settlement === 'rejected').map(({ entry }) => entry);
+      this.#whenDone(record, buried);
+      next();
+    });
+  }
+
+  /** `work` must write into each of the shards at most what belongs to the transaction, or can stand there as well. */
+  #inOneRowEach(record: TransactionRecord, parts: readonly Shard[], work: (skip: readonly number[]) => void): void {
+    const skip = this.#context()
+      .shards.filter((shard) => !parts.includes(shard))
+      .map(({ index }) => index);
+    const whole = (): void => {
+      work(skip);
+      for (const shard of parts) {
+        shard.transactionParts.set(keyOf(record.id), record.id);
+        shard.touch();
+        writeTransactionId(shard.writer, RecordKind.transactionPart, record.id);
+      }
+    };
+    parts.reduce((inner, shard) => () => shard.atomically(inner), whole)();
+  }
+
+  /** Says that it is done when everything is durable where it belongs. */
+  #whenDone(record: TransactionRecord, buried: readonly Entry[]): void {
+    const { shards, timers, clock } = this.#context();
+    const parts = record.parts.map((index) => shards[index]!);
+    const left = buried.filter(({ gone }) => !gone);
+    if (left.length > 0) {
+      timers.at(clock.monotonicMs() + lookMs, () => this.#whenDone(record, left));
+      return;
+    }
+    whenAllDurable(
+      parts.map((shard) => ({ shard, row: shard.writer.length > 0 ? shard.row : shard.row - 1 })),
+      () => {
+        const home = shards[record.id.shard]!;
+        home.transactions.delete(record);
+        home.touch();
+        writeTransactionId(home.writer, RecordKind.transactionDone, record.id);
+        home.whenDurable(() => {
+          for (const shard of parts) shard.transactionParts.delete(keyOf(record.id));
+        });
+      },
+    );
+  }
+
+  // --- After a crash
+
+  /** Before queues are filled: what has been settled in transactions that are committed leaves them, as far as it has not. */
+  settleRecovered(recoveries: readonly ShardRecovery[]): void {
+    for (const { transactions } of recoveries) {
+      for (const record of transactions.values()) {
+        for (const settled of record.settled) leaveRecovered(recoveries[settled.shard], settled);
+      }
+    }
+  }
+
+  /** When all queues are filled: messages of transactions that are committed enter them, as far as they have not. */
+  publishRecovered(recoveries: readonly ShardRecovery[], spaceOf: (tenant: string) => TopicSpace): void {
+    for (const { shard: home, transactions } of recoveries) {
+      for (const [key, record] of transactions) {
+        home.transactions.add(record);
+        this.#counters.redone++;
+        const missing: Shard[] = [];
+        for (const index of record.parts) {
+          const recovery = recoveries[index]!;
+          if (recovery.transactionParts.has(key)) recovery.shard.transactionParts.set(key, record.id);
+          else missing.push(recovery.shard);
+        }
+        this.#inOneRowEach(record, missing, (skip) => this.#publish(record, spaceOf(record.tenant), skip));
+        this.#whenDone(record, []);
+      }
+    }
+  }
+
+  #publish({ messages }: TransactionRecord, space: TopicSpace, skip: readonly number[]): void {
+    const publisher = { session: undefined, origin: 0, token: 0, skip, isAdmitted: true };
+    for (const message of messages) distribute(this.#context(), space, space.route(message.topic), message, publisher);
+  }
+}
+
+function settledOf({ entry, settlement, detail }: BrokerTransaction['provisional'][number]): SettledEntry[] {
+  // What is given back would be so after a crash, too.
+  if (entry.row === 0 || entry.gone || !(redoneSettlements as readonly string[]).includes(settlement)) return [];
+  const { queue, position } = entry;
+  const settled = settlement as RedoneSettlement;
+  return [{ shard: queue.shard.index, queueId: queue.id, position, settlement: settled, reason: detail?.reason }];
+}
+
+function leaveRecovered(recovery: ShardRecovery | undefined, { queueId, position, settlement }: SettledEntry): void {
+  const entries = recovery?.queues.get(queueId)?.entries;
+  const entry = entries?.get(position);
+  if (recovery === undefined || entry === undefined) return;
+  const { shard } = recovery;
+  if (settlement === 'received' && entry.state !== 'ready') {
+    if (entry.state === 'received') return;
+    entry.state = 'received';
+    entry.stored = undefined;
+    shard.touch();
+    const { session, deliveryId } = entry;
+    writeDelivery(shard.writer, RecordKind.received, { queueId, position, session, deliveryId });
+    return;
+  }
+  entries!.delete(position);
+  shard.writeSettle(queueId, position);
+}

@@ -1,0 +1,231 @@
+// All transactions of a node: how many are open, which deliveries they hold on to, and how one is committed.
+//
+// What stands in one shard is written into one row. What stands in several, or is to go to a dead-letter queue, is written whole
+// into one shard first, and done when that is durable (redo.ts): from then on it is done, however often the node crashes.
+
+import type { Timer } from '../base/timers.ts';
+import type { ClientSession } from './client-session.ts';
+import { competingOf } from './competing-consumers.ts';
+import type { BrokerContext } from './context.ts';
+import { distribute } from './distribution.ts';
+import type { TransactionLimits } from './limits.ts';
+import { Outcome } from './port.ts';
+import type { Entry } from './queue.ts';
+import { Redo } from './redo.ts';
+import type { Shard } from './shard.ts';
+import { BrokerTransaction } from './transaction.ts';
+import type { Provisional } from './transaction.ts';
+import { TransactionAdmission } from './transaction-admission.ts';
+
+export class TransactionCounters {
+  begun = 0;
+  committed = 0;
+  rolledBack = 0;
+  /** Of those rolled back, because they were open for too long. */
+  timedOut = 0;
+  /** At the commit: something of it could not be taken. */
+  refused = 0;
+  /** Not begun: its principal had as many as it may. */
+  tooMany = 0;
+  /** Messages and settlements that a transaction had no room for. */
+  overLimit = 0;
+  /** Found committed at start, and done again. */
+  redone = 0;
+}
+
+type Waiting = { readonly transaction: BrokerTransaction; readonly answer: (outcome: Outcome) => void };
+
+export class Transactions {
+  /** Deliveries that a transaction settles when it commits: nobody else can settle them. */
+  readonly locked = new Map<Entry, Provisional>();
+  readonly counters = new TransactionCounters();
+  readonly redo: Redo;
+  readonly #context: () => BrokerContext;
+  readonly #open = new Map<ClientSession, Set<BrokerTransaction>>();
+  readonly #ofPrincipal = new Map<string, number>();
+  /** Commits behind one of the same connection that is on its way into the journal: they keep their order. */
+  readonly #waiting = new Map<ClientSession, Waiting[]>();
+
+  constructor(context: () => BrokerContext) {
+    this.#context = context;
+    this.redo = new Redo(context, this.counters);
+  }
+
+  get limits(): TransactionLimits {
+    return this.#context().limits.transactions;
+  }
+
+  get open(): number {
+    let count = 0;
+    for (const transactions of this.#open.values()) count += transactions.size;
+    return count;
+  }
+
+  begin(owner: ClientSession, aborted: () => void): BrokerTransaction | Outcome {
+    const key = keyOf(owner.space.tenant, owner.principal.id);
+    const before = this.#ofPrincipal.get(key) ?? 0;
+    if (before >= this.limits.maxOpenPerPrincipal) {
+      this.counters.tooMany++;
+      return Outcome.quotaExceeded;
+    }
+    this.#ofPrincipal.set(key, before + 1);
+    this.counters.begun++;
+    const transaction = new BrokerTransaction(this, owner, aborted);
+    const own = this.#open.get(owner);
+    if (own === undefined) this.#open.set(owner, new Set([transaction]));
+    else own.add(transaction);
+    return transaction;
+  }
+
+  timer(ends: () => void): Timer {
+    const { timers, clock } = this.#context();
+    return timers.at(clock.monotonicMs() + this.limits.timeoutMs, ends);
+  }
+
+  /** It is open no longer. */
+  closed(transaction: BrokerTransaction, timer: Timer): void {
+    this.#context().timers.cancel(timer);
+    const { owner, principalId } = transaction;
+    const own = this.#open.get(owner);
+    own?.delete(transaction);
+    if (own?.size === 0) this.#open.delete(owner);
+    const key = keyOf(owner.space.tenant, principalId);
+    const left = (this.#ofPrincipal.get(key) ?? 1) - 1;
+    if (left === 0) this.#ofPrincipal.delete(key);
+    else this.#ofPrincipal.set(key, left);
+  }
+
+  /** The connection is over: what it has not committed has not happened. */
+  ownerWent(owner: ClientSession): void {
+    for (const transaction of [...(this.#open.get(owner) ?? [])]) transaction.rollback();
+  }
+
+  // --- Deliveries that a transaction holds on to
+
+  /** The session of a delivery has let go of it. Returns false when no transaction holds on to it. */
+  castAdrift(entry: Entry): boolean {
+    const provisional = this.locked.size === 0 ? undefined : this.locked.get(entry);
+    if (provisional === undefined) return false;
+    provisional.isAdrift = true;
+    return true;
+  }
+
+  /** What the transaction would have settled is unsettled again. */
+  letGo({ provisional }: BrokerTransaction): void {
+    for (const each of provisional) {
+      const { entry, session } = each;
+      this.locked.delete(entry);
+      if (entry.gone) continue;
+      if (each.isAdrift) giveBack(each);
+      else session.deliveries.sendIfMissed(entry);
+    }
+    for (const { session } of provisional) session.pump();
+  }
+
+  // --- Committing
+
+  commit(transaction: BrokerTransaction, answer: (outcome: Outcome) => void): void {
+    const waiting = this.#waiting.get(transaction.owner);
+    if (waiting !== undefined) waiting.push({ transaction, answer });
+    else this.#commitNow(transaction, answer);
+  }
+
+  #commitNow(transaction: BrokerTransaction, answer: (outcome: Outcome) => void): void {
+    const context = this.#context();
+    const admission = new TransactionAdmission(context, transaction);
+    const outcome = admission.outcome();
+    if (outcome !== Outcome.accepted) {
+      this.counters.refused++;
+      transaction.state = 'over';
+      this.letGo(transaction);
+      return answer(outcome);
+    }
+    if (context.pressure.on) transaction.owner.holdForPressure();
+    const parts = [...admission.parts];
+    if (parts.length > 1 || transaction.provisional.some(isBuried)) return this.#commitInSeveral(transaction, parts, answer);
+    const work = (): void => this.#happens(transaction, undefined);
+    const shard = parts[0];
+    if (shard === undefined) {
+      work();
+      return answer(Outcome.accepted);
+    }
+    shard.atomically(work);
+    shard.afterAll(() => answer(Outcome.accepted));
+  }
+
+  #commitInSeveral(transaction: BrokerTransaction, parts: readonly Shard[], answer: (outcome: Outcome) => void): void {
+    const { owner } = transaction;
+    this.#waiting.set(owner, []);
+    this.redo.write(
+      transaction,
+      parts,
+      (skip) => {
+        this.#happens(transaction, skip);
+        answer(Outcome.accepted);
+      },
+      () => this.#next(owner),
+    );
+  }
+
+  #next(owner: ClientSession): void {
+    const waiting = this.#waiting.get(owner) ?? [];
+    this.#waiting.delete(owner);
+    // One of them may make the others wait again.
+    for (const { transaction, answer } of waiting) this.commit(transaction, answer);
+  }
+
+  /** Everything in it, now. `skip`: shards in which nothing is to be journaled. */
+  #happens(transaction: BrokerTransaction, skip: readonly number[] | undefined): void {
+    const context = this.#context();
+    transaction.state = 'over';
+    this.counters.committed++;
+    for (const provisional of transaction.provisional) this.#settle(provisional);
+    for (const { session, routed, message } of transaction.taken) {
+      context.counters.publishesAccepted++;
+      distribute(context, routed.space, routed.route(), message, { session, origin: 0, token: 0, skip, isAdmitted: true });
+    }
+  }
+
+  #settle(provisional: Provisional): void {
+    const { entry, session, settlement, detail, isAdrift } = provisional;
+    this.locked.delete(entry);
+    // Its queue or its session is gone, and it with them.
+    if (entry.gone) return;
+    if (isAdrift) return settleAdrift(provisional);
+    const { deliveryId } = entry;
+    // It has it, and will not ask for the release.
+    if (settlement === 'accepted' && entry.sendAs === 2 && entry.state === 'sent') session.settle(deliveryId, 'received');
+    session.settle(deliveryId, settlement, detail);
+  }
+}
+
+/** It goes to a dead-letter queue, if there is one. */
+function isBuried({ settlement, entry }: Provisional): boolean {
+  return settlement === 'rejected' && entry.row > 0;
+}
+
+function settleAdrift(provisional: Provisional): void {
+  const { entry, settlement } = provisional;
+  if (settlement === 'released' || settlement === 'modified') return giveBack(provisional);
+  competingOf(entry.queue)!.finished(entry);
+  if (entry.state === 'received') entry.queue.forget(entry);
+  else entry.queue.leave(entry, settlement === 'rejected' ? 'refusedByConsumer' : 'delivered');
+}
+
+/** To others: its session is gone. What was sent exactly once must not go to another session [MQTT-4.8.2-5]. */
+function giveBack({ entry }: Provisional): void {
+  const consumers = competingOf(entry.queue)!;
+  if (entry.sendAs !== 2) {
+    consumers.returned([entry]);
+    consumers.pump();
+    return;
+  }
+  consumers.finished(entry);
+  if (entry.state === 'received') entry.queue.forget(entry);
+  else entry.queue.leave(entry, 'sessionEnded');
+}
+
+/** No name of a tenant has a NUL. */
+function keyOf(tenant: string, principalId: string): string {
+  return `${tenant}\0${principalId}`;
+}
