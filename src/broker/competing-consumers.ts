@@ -110,7 +110,7 @@ export class CompetingConsumers implements QueueHolder {
     if (this.#pumping) return;
     this.#pumping = true;
     const queue = this.queue;
-    for (let entry = queue.ready.at(0); entry !== undefined; entry = queue.ready.at(0)) {
+    for (let entry = queue.ready.first; entry !== undefined; entry = queue.ready.first) {
       if (entry.row > queue.shard.durableRow) break;
       const member = this.#nextMember(canTake);
       if (member === undefined) break;

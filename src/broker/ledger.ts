@@ -13,6 +13,8 @@ export const dropReasons = [
   'sessionEnded',
   'purged',
   'revoked',
+  'deliveryLimit',
+  'undeliverable',
 ] as const;
 export type DropReason = (typeof dropReasons)[number];
 
@@ -21,7 +23,7 @@ export class Ledger {
   accepted = 0;
   /** Found in the journal at start. */
   recovered = 0;
-  /** Settled by the consumer, handed to the wire when at most once was asked, or moved by an operator to another queue, which accepts it. */
+  /** Settled by the consumer, handed to the wire when at most once was asked, or moved to another queue, which accepts it: by an operator, or because it is dead. */
   delivered = 0;
   expired = 0;
   /** Waiting or unsettled now. */
@@ -36,6 +38,10 @@ export class Ledger {
   purged = 0;
   /** Its receiver may not have it any more. */
   revoked = 0;
+  /** Delivering it failed too often, and there is no place for dead messages. */
+  deliveryLimit = 0;
+  /** No consumer there is may have it, and there is no place for dead messages. */
+  undeliverable = 0;
 
   dropped(): number {
     let dropped = 0;

@@ -23,6 +23,38 @@ export type TransactionLimits = {
   readonly timeoutMs: number;
 };
 
+/** What a queue does besides buffering. */
+export type QueueRules = {
+  /** Higher priorities first; else all in the order in which they came. */
+  readonly priorities: boolean;
+  /** How often delivering a message may fail before it is dead; 0: as often as it does. */
+  readonly maxDeliveries: number;
+  /** Named queue of the same tenant for dead messages; empty: they are dropped. */
+  readonly deadLetterQueue: string;
+  /** What expires is dead, too. */
+  readonly deadLetterExpired: boolean;
+  /** One consumer gets everything; the others take over when it goes. */
+  readonly singleActive: boolean;
+  /** Lifetime of messages that come without one; 0: none. */
+  readonly defaultExpiryMs: number;
+  /** What it holds is journaled. */
+  readonly durable: boolean;
+};
+
+/** Of inboxes. */
+export const plainRules: QueueRules = {
+  priorities: false,
+  maxDeliveries: 0,
+  deadLetterQueue: '',
+  deadLetterExpired: false,
+  singleActive: false,
+  defaultExpiryMs: 0,
+  durable: true,
+};
+
+/** What an operator has set for the queues whose names match; see config section `queues`. */
+export type QueueSetting = Partial<QueueLimits> & Partial<QueueRules> & { readonly match: string };
+
 export type BrokerLimits = {
   /** Inboxes of sessions that outlive their connection. */
   readonly durableInbox: QueueLimits;
@@ -32,6 +64,14 @@ export type BrokerLimits = {
   readonly sharedQueue: QueueLimits;
   /** Queues addressed by name. */
   readonly namedQueue: QueueLimits;
+  /** Messages that are to be delivered later, of one tenant. */
+  readonly delayedQueue: QueueLimits;
+  /** Of named and shared queues, and of inboxes that ask for it; see QueueRules. */
+  readonly maxDeliveries: number;
+  readonly deadLetterQueue: string;
+  /** The first that matches a named or shared queue is its. */
+  readonly queues: readonly QueueSetting[];
+  readonly maxTemporaryQueuesPerPrincipal: number;
   readonly maxSessions: number;
   /** Or else one principal could use up all there may be, with client ids that it makes up. */
   readonly maxSessionsPerPrincipal: number;

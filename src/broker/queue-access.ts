@@ -77,7 +77,7 @@ export class QueueAccess {
     const before = queue.nextPosition;
     let messages = 0;
     let left = sliceMessages;
-    for (let entry = queue.ready.at(0); entry !== undefined && entry.position < before; entry = queue.ready.at(0)) {
+    for (let entry = queue.ready.first; entry !== undefined && entry.position < before; entry = queue.ready.first) {
       queue.leave(queue.takeFirst()!, 'purged');
       messages++;
       if (--left > 0) continue;
@@ -100,12 +100,12 @@ export class QueueAccess {
     let messages = 0;
     let isFull = false;
     while (messages < maxMessages && !isFull && canGoOn(from) && canGoOn(to)) {
-      const first = from.ready.at(0);
+      const first = from.ready.first;
       // What comes meanwhile stays.
       if (first === undefined || first.position >= before) break;
       const most = Math.min(maxMessages - messages, before - first.position, within ? sliceMessages : sliceBetween);
       messages += within ? moveWithin(from, to, most) : await this.#moveBetween(from, to, most);
-      const next = from.ready.at(0);
+      const next = from.ready.first;
       isFull = next !== undefined && !to.fits(next.stored!.bytes);
       await this.#nextTurn();
     }
@@ -122,13 +122,13 @@ export class QueueAccess {
    */
   async #moveBetween(from: Queue, to: Queue, most: number): Promise<number> {
     const moved: Entry[] = [];
-    for (let entry = from.ready.at(0); entry !== undefined && moved.length < most; entry = from.ready.at(0)) {
+    for (let entry = from.ready.first; entry !== undefined && moved.length < most; entry = from.ready.first) {
       const stored = entry.stored!;
       const message = await this.read(from.shard, stored);
       if (message === 'unavailable' || !canGoOn(to) || !to.fits(stored.bytes)) break;
       // Meanwhile a consumer may have been quicker.
-      if (message === undefined || from.ready.at(0) !== entry) continue;
-      from.setAside();
+      if (message === undefined || from.ready.first !== entry) continue;
+      from.setAside(from.takeFirst()!);
       put(to, entry, message);
       moved.push(entry);
     }
@@ -185,20 +185,22 @@ function canGoOn({ removed, shard }: Queue): boolean {
 function entriesAfter(queue: Queue, after: number, limit: number): Entry[] {
   const taken = [...(queue.holder?.taken() ?? [])].filter(({ position, stored }) => position > after && stored !== undefined);
   const { ready } = queue;
-  let low = 0;
-  for (let high = ready.length; low < high;) {
-    const middle = (low + high) >> 1;
-    if (ready.at(middle)!.position <= after) low = middle + 1;
-    else high = middle;
-  }
   const entries = taken;
-  for (let i = low; i < ready.length && i < low + limit; i++) entries.push(ready.at(i)!);
+  // Within a level they stand in their order, so no level has more of the first ones than these.
+  for (let level = ready.first?.level ?? -1; level >= ready.lowestLevel; level--) {
+    let found = 0;
+    for (let entry = ready.firstOf(level); entry?.level === level && found < limit; entry = entry.after) {
+      if (entry.position <= after) continue;
+      entries.push(entry);
+      found++;
+    }
+  }
   return entries.toSorted((a, b) => a.position - b.position).slice(0, limit);
 }
 
 function moveWithin(from: Queue, to: Queue, most: number): number {
   let moved = 0;
-  for (let entry = from.ready.at(0); entry !== undefined && moved < most; entry = from.ready.at(0)) {
+  for (let entry = from.ready.first; entry !== undefined && moved < most; entry = from.ready.first) {
     if (!to.fits(entry.stored!.bytes)) break;
     from.takeFirst();
     if (entry.row > 0) {

@@ -1,14 +1,19 @@
 // A queue: an ordered buffer with limits, a policy for when it is full, and books. It does not know who consumes it: its
 // holder (a session for its inbox, CompetingConsumers for shared and named queues) takes entries and gives them back.
+//
+// An entry waits (`ready`), is with a consumer (the holder knows it), or is set aside (`leaving`) until it has a new place.
 
-import type { Guarantee } from '../message/message.ts';
-import { Fifo } from './fifo.ts';
+import type { Guarantee, Message } from '../message/message.ts';
 import { Ledger } from './ledger.ts';
 import type { DropReason } from './ledger.ts';
-import type { QueueLimits } from './limits.ts';
+import { plainRules } from './limits.ts';
+import type { QueueLimits, QueueRules } from './limits.ts';
+import type { QueueCursor } from './queue-cursor.ts';
+import { ReadyList } from './ready-list.ts';
 import { RecordKind } from './records.ts';
 import type { CheckpointedEntry, EntryFields, EntryState } from './records.ts';
 import type { Shard } from './shard.ts';
+import { KeptOnce } from './stored.ts';
 import type { Stored } from './stored.ts';
 import type { Usage } from './usage.ts';
 
@@ -24,31 +29,31 @@ export interface EntryOwner {
   readonly key: number;
 }
 
+/** What an entry is or has, in the bits of one number: there may be millions of them. */
+const Bit = { retained: 16, counted: 32, redelivered: 64, gone: 128, waits: 256, marked: 512 } as const;
+const sendAsShift = 2;
+const deliveryCountShift = 12;
+const maxDeliveryCount = 0xffff;
+
 export class Entry implements EntryFields {
   readonly queue: Queue;
   readonly position: number;
-  readonly guarantee: Guarantee;
-  /** Delivered with the retain flag. */
-  readonly retained: boolean;
   readonly subscriptionIds: readonly number[] | undefined;
   /** The message; undefined once the peer has received an exactly-once one. */
   stored: Stored | undefined;
   /** The last journal row that says something about this entry: it may go out when that row is durable. 0: not journaled. */
   row = 0;
   state: EntryState = 'ready';
-  /** The guarantee it was sent with: a consumer may have asked for less than the message's. */
-  sendAs: Guarantee;
-  /** It counts against the receive maximum of the connection its owner has now. */
-  counted = false;
   deliveryId = 0;
   /** Orders deliveries of one peer whose ids have begun again in between; see DeliveryTable. */
   deliveryLap = 0;
   owner: EntryOwner | undefined = undefined;
-  redelivered = false;
-  /** How often delivering it has failed. */
-  deliveryCount = 0;
-  /** It has left its queue. */
-  gone = false;
+  /** Names the connection that published it, as long as the node runs; 0: none. */
+  publisher = 0;
+  /** Neighbours while it waits; see ReadyList. */
+  before: Entry | undefined = undefined;
+  after: Entry | undefined = undefined;
+  #bits: number;
 
   constructor(
     queue: Queue,
@@ -60,17 +65,103 @@ export class Entry implements EntryFields {
   ) {
     this.queue = queue;
     this.position = position;
-    this.guarantee = guarantee;
-    this.sendAs = guarantee;
-    this.retained = retained;
     this.subscriptionIds = subscriptionIds;
     this.stored = stored;
+    this.#bits = guarantee | (guarantee << sendAsShift) | (retained ? Bit.retained : 0);
   }
 
   get queueId(): number {
     return this.queue.id;
   }
+
+  get guarantee(): Guarantee {
+    return (this.#bits & 3) as Guarantee;
+  }
+
+  /** The guarantee it was sent with: a consumer may have asked for less than the message's. */
+  get sendAs(): Guarantee {
+    return ((this.#bits >> sendAsShift) & 3) as Guarantee;
+  }
+
+  set sendAs(guarantee: Guarantee) {
+    this.#bits = (this.#bits & ~(3 << sendAsShift)) | (guarantee << sendAsShift);
+  }
+
+  /** Delivered with the retain flag. */
+  get retained(): boolean {
+    return (this.#bits & Bit.retained) !== 0;
+  }
+
+  /** It counts against the receive maximum of the connection its owner has now. */
+  get counted(): boolean {
+    return (this.#bits & Bit.counted) !== 0;
+  }
+
+  set counted(on: boolean) {
+    this.#set(Bit.counted, on);
+  }
+
+  get redelivered(): boolean {
+    return (this.#bits & Bit.redelivered) !== 0;
+  }
+
+  set redelivered(on: boolean) {
+    this.#set(Bit.redelivered, on);
+  }
+
+  /** It has left its queue. */
+  get gone(): boolean {
+    return (this.#bits & Bit.gone) !== 0;
+  }
+
+  set gone(on: boolean) {
+    this.#set(Bit.gone, on);
+  }
+
+  /** It is in its queue's list of what waits. */
+  get waits(): boolean {
+    return (this.#bits & Bit.waits) !== 0;
+  }
+
+  set waits(on: boolean) {
+    this.#set(Bit.waits, on);
+  }
+
+  /** A cursor may stand at it; see QueueCursor. */
+  get marked(): boolean {
+    return (this.#bits & Bit.marked) !== 0;
+  }
+
+  set marked(on: boolean) {
+    this.#set(Bit.marked, on);
+  }
+
+  /** How often delivering it has failed. */
+  get deliveryCount(): number {
+    return this.#bits >>> deliveryCountShift;
+  }
+
+  set deliveryCount(count: number) {
+    this.#bits = (this.#bits & ((1 << deliveryCountShift) - 1)) | (Math.min(count, maxDeliveryCount) << deliveryCountShift);
+  }
+
+  /** Higher ones are delivered first. */
+  get level(): number {
+    return this.queue.rules.priorities ? this.stored!.priority : 0;
+  }
+
+  #set(bit: number, on: boolean): void {
+    this.#bits = on ? this.#bits | bit : this.#bits & ~bit;
+  }
 }
+
+/** Where dead messages go; see DeadLetters. */
+export interface Graves {
+  /** The entry waits no more, and nobody has it. `otherwise`: how it leaves when there is no place for dead messages. */
+  bury(entry: Entry, death: CauseOfDeath, otherwise: Departure): void;
+}
+
+export type CauseOfDeath = { readonly reason: string; readonly description?: string | undefined };
 
 export interface QueueHolder {
   /** Something may be deliverable now. */
@@ -91,7 +182,17 @@ export class Queue {
   durable: boolean;
   limits: QueueLimits;
   readonly ledger = new Ledger();
-  readonly ready = new Fifo<Entry>();
+  readonly ready = new ReadyList();
+  /** How what waits is ordered, and what becomes of what cannot be delivered. Changed by `ruleBy`. */
+  rules: QueueRules = plainRules;
+  /** Takes what has died here; undefined: it is dropped. */
+  graves: Graves | undefined = undefined;
+  /** Those who look at what waits from places of their own. */
+  cursors: Set<QueueCursor> | undefined = undefined;
+  /** Waiting entries that belong to a group. */
+  grouped = 0;
+  /** Entries that were stored anew in the dead-letter queue. */
+  deadLettered = 0;
   holder: QueueHolder | undefined = undefined;
   /** The books of quotas that what waits here counts in. Not to be set while something does, but by `countIn`. */
   usage: Usage | undefined = undefined;
@@ -102,7 +203,7 @@ export class Queue {
   expiring = 0;
   /** None of them does before it. */
   #nextExpiryMs = Infinity;
-  /** Set aside by a move. */
+  /** Neither waiting nor with a consumer: they are on their way to another place. */
   leaving: Set<Entry> | undefined = undefined;
   /** Nothing may come in any more: its session is over, or nobody shares it. */
   removed = false;
@@ -186,17 +287,18 @@ export class Queue {
     this.shard.release(before);
   }
 
-  /** Lets an entry that is counted already wait at the end. */
+  /** Lets an entry that is counted already wait at the end of its level. */
   await(entry: Entry): void {
     this.ready.push(entry);
-    this.#mayExpire(entry);
+    this.#waits(entry);
   }
 
-  #mayExpire(entry: Entry): void {
-    const at = entry.stored!.expiresAtMs;
-    if (at === 0) return;
+  #waits(entry: Entry): void {
+    const { expiresAtMs, terms } = entry.stored!;
+    if (terms !== undefined && terms.groupId !== undefined) this.grouped++;
+    if (expiresAtMs === 0) return;
     this.expiring++;
-    if (at < this.#nextExpiryMs) this.#nextExpiryMs = at;
+    if (expiresAtMs < this.#nextExpiryMs) this.#nextExpiryMs = expiresAtMs;
   }
 
   /** Counts an entry that is in the queue, waiting or not. */
@@ -209,31 +311,82 @@ export class Queue {
   }
 
   takeFirst(): Entry | undefined {
-    const entry = this.ready.shift();
-    if (entry !== undefined && entry.stored!.expiresAtMs > 0) this.expiring--;
+    const entry = this.ready.first;
+    if (entry !== undefined) this.takeOut(entry);
     return entry;
   }
 
-  /** Puts taken entries back to their places. Those that may have been sent will be redelivered. */
-  giveBack(entries: readonly Entry[]): void {
+  /** Takes a waiting entry out of its place. */
+  takeOut(entry: Entry): void {
+    if (entry.marked) {
+      entry.marked = false;
+      for (const cursor of this.cursors ?? []) cursor.leave(entry);
+    }
+    this.ready.remove(entry);
+    const { expiresAtMs, terms } = entry.stored!;
+    if (expiresAtMs > 0) this.expiring--;
+    if (terms !== undefined && terms.groupId !== undefined) this.grouped--;
+  }
+
+  /**
+   * Puts taken entries back to their places. Those that may have been sent will be redelivered. `failed`: delivering them has, and
+   * that counts; those for which it was once too often die.
+   */
+  giveBack(entries: readonly Entry[], failed = false): void {
+    const counts = failed && this.rules.maxDeliveries > 0;
+    const changed: Entry[] = [];
     for (const entry of entries) {
       entry.state = 'ready';
       entry.owner = undefined;
       entry.deliveryId = 0;
       entry.counted = false;
-      this.#mayExpire(entry);
-      // Only a record that says so can take back the one by which its session alone may have it.
+      if (counts) entry.deliveryCount++;
       if (entry.sendAs === 2 && entry.row > 0) {
+        // Only a record that says so can take back the one by which its session alone may have it.
         entry.row = this.shard.writeEntries([Queue.checkpointed(entry)!]);
         this.shard.pumpWhenDurable(this);
-      } else {
-        entry.redelivered = true;
+        if (!counts) continue;
+      } else if (counts && entry.row > 0) {
+        changed.push(entry);
       }
+      entry.redelivered = true;
     }
-    this.ready.insertSorted(
-      entries.toSorted((a, b) => a.position - b.position),
-      (a, b) => a.position - b.position,
-    );
+    // It may be delivered again before this is durable: a crash forgets one attempt at most.
+    for (let i = 0; i < changed.length; i += entriesPerRecord) {
+      this.shard.writeEntries(changed.slice(i, i + entriesPerRecord).map((entry) => Queue.checkpointed(entry)!));
+    }
+    for (const entry of entries) {
+      if (this.isSpent(entry)) this.bury(entry, deliveryLimit, 'deliveryLimit');
+      else this.wait(entry);
+    }
+  }
+
+  /** Delivering it has failed as often as it may. */
+  isSpent({ deliveryCount }: Entry): boolean {
+    return deliveryCount > 0 && this.rules.maxDeliveries > 0 && deliveryCount >= this.rules.maxDeliveries;
+  }
+
+  /** Lets an entry wait again, at its place. */
+  wait(entry: Entry): void {
+    this.ready.insert(entry);
+    this.#waits(entry);
+    if (this.cursors !== undefined) for (const cursor of this.cursors) cursor.returned(entry);
+  }
+
+  /** The entry, which waits no more and nobody has, cannot be delivered: to the dead-letter queue, or dropped for the reason given. */
+  bury(entry: Entry, death: CauseOfDeath, otherwise: Departure): void {
+    if (this.graves === undefined || this.rules.deadLetterQueue === '') this.leave(entry, otherwise);
+    else this.graves.bury(entry, death, otherwise);
+  }
+
+  /** Its rules have changed. */
+  ruleBy(rules: QueueRules): void {
+    const reorder = rules.priorities !== this.rules.priorities && this.ready.length > 0;
+    const entries = reorder ? this.ready.toArray() : [];
+    for (const entry of entries) this.takeOut(entry);
+    this.rules = rules;
+    for (const entry of entries.toSorted((a, b) => a.position - b.position)) this.await(entry);
+    if (reorder) for (const cursor of this.cursors ?? []) cursor.reset();
   }
 
   /** The entry is done with, for the reason given. */
@@ -260,9 +413,7 @@ export class Queue {
     shard.writeMove(Queue.checkpointed(moved)!, this.id, entry.position);
     target.enqueue(moved);
     shard.pumpWhenDurable(target);
-    // It is told already that it has left.
-    entry.row = 0;
-    this.leave(entry, 'delivered');
+    this.movedInRow(entry);
   }
 
   /**
@@ -303,32 +454,61 @@ export class Queue {
     this.#nextExpiryMs = Infinity;
     if (this.expiring === 0) return;
     const expired: Entry[] = [];
-    this.ready.removeWhere((entry) => {
+    for (let entry = this.ready.first; entry !== undefined; entry = entry.after) {
       const at = entry.stored!.expiresAtMs;
-      if (at === 0) return false;
-      if (at <= nowMs) {
-        expired.push(entry);
-        return true;
-      }
-      if (at < this.#nextExpiryMs) this.#nextExpiryMs = at;
-      return false;
-    });
-    this.expiring -= expired.length;
-    for (const entry of expired) this.leave(entry, 'expired');
+      if (at === 0) continue;
+      if (at <= nowMs) expired.push(entry);
+      else if (at < this.#nextExpiryMs) this.#nextExpiryMs = at;
+    }
+    for (const entry of expired) {
+      this.takeOut(entry);
+      this.expire(entry);
+    }
   }
 
-  /** Sets the first entry aside for a move to another shard: nobody gets it any more, and a checkpoint still knows it. */
-  setAside(): Entry {
-    const entry = this.takeFirst()!;
+  /** The time of an entry that waits no more is over. */
+  expire(entry: Entry): void {
+    if (this.rules.deadLetterExpired) this.bury(entry, tooLate, 'expired');
+    else this.leave(entry, 'expired');
+  }
+
+  /** Sets an entry that waits no more aside: nobody gets it, and a checkpoint still knows it. */
+  setAside(entry: Entry): void {
     (this.leaving ??= new Set()).add(entry);
-    return entry;
+  }
+
+  /** What was set aside goes on. */
+  fetch(entry: Entry): void {
+    this.leaving!.delete(entry);
+    if (this.leaving!.size === 0) this.leaving = undefined;
   }
 
   /** What was set aside is durable elsewhere. */
   movedAway(entry: Entry): void {
-    this.leaving!.delete(entry);
-    if (this.leaving!.size === 0) this.leaving = undefined;
+    this.fetch(entry);
     this.leave(entry, 'delivered');
+  }
+
+  /** Its new place is told in the row that is being written, and the caller has written there that it has left. */
+  movedInRow(entry: Entry): void {
+    entry.row = 0;
+    this.leave(entry, 'delivered');
+  }
+
+  /** The entry, which nobody has, is from now on another message, at its place. */
+  rewrite(entry: Entry, message: Message): void {
+    const before = entry.stored!;
+    if (entry.row > 0) {
+      this.shard.store(message, undefined, 0, 0, [entry]);
+      this.shard.pumpWhenDurable(this);
+    } else {
+      entry.stored = new KeptOnce(message).stored();
+      this.shard.acquire(entry.stored);
+    }
+    const grown = entry.stored!.bytes - before.bytes;
+    this.bytes += grown;
+    this.usage?.queued(0, grown);
+    this.shard.release(before);
   }
 
   /** Empties the queue of what waits. Returns how many. */
@@ -377,4 +557,13 @@ export class Queue {
       stored: stored?.reference(),
     };
   }
+}
+
+const entriesPerRecord = 100;
+const deliveryLimit: CauseOfDeath = { reason: 'delivery-limit' };
+const tooLate: CauseOfDeath = { reason: 'expired' };
+
+/** As operators and dead messages know it: `$queue/jobs`, `$share/group/filter`, `inbox/<clientId>`. */
+export function nameOf({ kind, name }: Queue): string {
+  return (kind === 'inbox' ? 'inbox/' : kind === 'shared' ? '$share/' : '$queue/') + name;
 }

@@ -1,4 +1,4 @@
-import { bytes, choice, count, milliseconds, seconds, section } from '../fields.ts';
+import { bytes, choice, count, milliseconds, seconds, section, text } from '../fields.ts';
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
@@ -36,6 +36,22 @@ export const brokerSection = section(
     ),
     sharedQueue: queue({ maxMessages: 1_000_000, maxBytes: GiB, onFull: 'reject-new' }, 'Queues of shared subscriptions.'),
     namedQueue: queue({ maxMessages: 1_000_000, maxBytes: GiB, onFull: 'reject-new' }, 'Queues addressed by name.'),
+    delayedQueue: queue(
+      { maxMessages: 1_000_000, maxBytes: GiB, onFull: 'reject-new' },
+      'Messages of one tenant that are to be delivered later.',
+    ),
+    maxDeliveries: count(
+      { default: 10, min: 0, max: 65_535, live: true },
+      'How often delivering a message of a named or shared queue may fail; then it is dead. 0: as often as it does. queues may say otherwise.',
+    ),
+    deadLetterQueue: text(
+      { default: 'dead-letter', minLength: 0, maxLength: 1024, live: true },
+      'Where dead messages of named and shared queues go: a named queue of the same tenant. Empty: they are dropped, counted. queues may say otherwise.',
+    ),
+    maxTemporaryQueuesPerPrincipal: count(
+      { default: 1000, min: 0, max: 1_000_000, live: true },
+      'Most temporary queues of one principal, such as AMQP clients make for the answers to their requests.',
+    ),
     maxSessions: count({ default: 1_000_000, min: 1, max: 100_000_000, live: true }, 'Most sessions, connected or not.'),
     maxSessionsPerPrincipal: count(
       { default: 100_000, min: 1, max: 100_000_000, live: true },
