@@ -39,6 +39,8 @@ const heliograph: Broker = {
         `  mqtt: { kind: tcp, host: 127.0.0.1, port: ${plain} }`,
         `  mqtts: { kind: tls, host: 127.0.0.1, port: ${tls} }`,
         `  mutual: { kind: tls, host: 127.0.0.1, port: ${mutual}, clientCertificate: require }`,
+        `  amqp: ${off('amqp')}`,
+        `  amqps: ${off('amqps')}`,
         `  ws: ${off('ws')}`,
         `  wss: ${off('wss')}`,
         `  admin: ${off('http')}`,

@@ -4,6 +4,7 @@
 import type { Log } from './base/log.ts';
 import { differences, withLiveChanges, type Change, type Config } from './config.ts';
 import { AdminPart } from './node/admin-part.ts';
+import { amqpPart } from './node/amqp-part.ts';
 import { auditPart } from './node/audit-part.ts';
 import { brokerPart } from './node/broker-part.ts';
 import { dataDirectoryPart } from './node/data-directory-part.ts';
@@ -67,6 +68,7 @@ export class HeliographNode {
       brokerPart(rooms),
       liveCutPart(rooms),
       mqttPart(rooms),
+      amqpPart(rooms),
       enrolmentPart(rooms),
       systemTopicsPart(rooms, listeners),
       admin,

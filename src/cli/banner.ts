@@ -10,8 +10,10 @@ import { packageVersion } from '../node/version.ts';
 const kinds: Readonly<Record<string, string>> = {
   tcp: 'MQTT',
   tls: 'MQTT, TLS',
-  ws: 'MQTT over WebSocket',
-  wss: 'MQTT over WebSocket, TLS',
+  amqp: 'AMQP',
+  amqps: 'AMQP, TLS',
+  ws: 'MQTT and AMQP over WebSocket',
+  wss: 'MQTT and AMQP over WebSocket, TLS',
   http: 'management',
   https: 'management, TLS',
   est: 'enrolment of devices (EST)',

@@ -13,6 +13,8 @@ log: { format: json }
 listeners:
   mqtt: { kind: tcp, host: 127.0.0.1, port: 0 }
   mqtts: { kind: tls, port: 0, enabled: false }
+  amqp: { kind: amqp, port: 0, enabled: false }
+  amqps: { kind: amqps, port: 0, enabled: false }
   ws: { kind: ws, port: 0, enabled: false }
   wss: { kind: wss, port: 0, enabled: false }
   admin: { kind: http, port: 0, enabled: false }

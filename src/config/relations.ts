@@ -1,6 +1,7 @@
 // What must hold between settings. Each relation names the setting to point at.
 
 import { ruleFaults } from '../security/policy/rules.ts';
+import { filterProblem } from '../message/filter.ts';
 import { userFaults } from '../security/user-directory.ts';
 import { outsideAuthenticationViolations } from './outside-authentication.ts';
 import type { Config, ListenerConfig } from './schema.ts';
@@ -12,6 +13,7 @@ export function violations(config: Config): Violation[] {
     ...listenerViolations(config),
     ...securityViolations(config),
     ...outsideAuthenticationViolations(config),
+    ...queueViolations(config),
     ...registryViolations(config),
     ...pkiViolations(config),
     ...limitViolations(config),
@@ -22,7 +24,8 @@ export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
 }
 
-const plaintextKinds: ReadonlySet<ListenerConfig['kind']> = new Set(['tcp', 'ws', 'http']);
+const plaintextKinds: ReadonlySet<ListenerConfig['kind']> = new Set(['tcp', 'amqp', 'ws', 'http']);
+const pskKinds: ReadonlySet<ListenerConfig['kind']> = new Set(['tls', 'amqps', 'wss']);
 
 function* listenerViolations(config: Config): Generator<Violation> {
   const taken = new Map<string, string>();
@@ -41,7 +44,7 @@ function* listenerViolations(config: Config): Generator<Violation> {
     if ((plaintext || listener.kind === 'pki') && listener.clientCertificate !== undefined) {
       yield { path: `${path}.clientCertificate`, what: `a listener of kind ${listener.kind} has no certificates`, fix: 'remove the line' };
     }
-    if (listener.psk && listener.kind !== 'tls' && listener.kind !== 'wss') {
+    if (listener.psk && !pskKinds.has(listener.kind)) {
       yield { path: `${path}.psk`, what: `a listener of kind ${listener.kind} has no pre-shared keys`, fix: 'remove the line' };
     }
     if (listener.psk && config.tls.profile === 'cnsa') {
@@ -63,7 +66,25 @@ function* listenerViolations(config: Config): Generator<Violation> {
 }
 
 function secureKind(kind: ListenerConfig['kind']): string {
-  return { tcp: 'tls', ws: 'wss', http: 'https' }[kind as 'tcp' | 'ws' | 'http'];
+  return { tcp: 'tls', amqp: 'amqps', ws: 'wss', http: 'https' }[kind as 'tcp' | 'amqp' | 'ws' | 'http'];
+}
+
+function* queueViolations({ queues }: Config): Generator<Violation> {
+  for (const [i, { match, deadLetterQueue }] of queues.entries()) {
+    const at = `queues.${i}`;
+    const problem = filterProblem(match);
+    if (problem !== undefined) yield { path: `${at}.match`, what: problem, fix: 'write a name, or a filter such as "orders/#"' };
+    const earlier = queues.findIndex((each) => each.match === match);
+    if (earlier < i)
+      yield { path: `${at}.match`, what: `entry ${earlier + 1} has the same names, and comes first`, fix: 'make one of both' };
+    if (deadLetterQueue !== undefined && /[+#\0]|^\$/u.test(deadLetterQueue)) {
+      yield {
+        path: `${at}.deadLetterQueue`,
+        what: `"${deadLetterQueue}" cannot be the name of a queue`,
+        fix: 'leave out +, # and a $ in front',
+      };
+    }
+  }
 }
 
 function* registryViolations({ registry }: Config): Generator<Violation> {
@@ -105,6 +126,9 @@ const ordered = [
   ['revocation.crlIntervalMs', 'revocation.crlValidityMs', 'a list must still be good when the next one comes'],
   ['net.outputLowWaterBytes', 'net.outputHighWaterBytes', 'congestion must end below where it begins'],
   ['net.outputHighWaterBytes', 'mqtt.maxOutputBytes', 'a client must be told to wait before it loses messages'],
+  ['net.outputHighWaterBytes', 'amqp.maxOutputBytes', 'a peer must be told to wait before it loses messages'],
+  ['amqp.maxConnectFrameBytes', 'amqp.maxFrameBytes', 'no peer could use more'],
+  ['amqp.linkCredit', 'amqp.maxUnsettledPerLink', 'a peer could not use more credit'],
 ] as const;
 
 function* limitViolations(config: Config): Generator<Violation> {
@@ -115,9 +139,15 @@ function* limitViolations(config: Config): Generator<Violation> {
       yield { path: lower, what: `${low} is above ${upper}, which is ${high}: ${why}`, fix: `lower it, or raise ${upper}` };
     }
   }
-  if (!Number.isInteger(Math.log2(config.mqtt.topicCacheEntries))) {
-    const near = 2 ** Math.round(Math.log2(config.mqtt.topicCacheEntries));
-    yield { path: 'mqtt.topicCacheEntries', what: `must be a power of two, but is ${config.mqtt.topicCacheEntries}`, fix: `use ${near}` };
+  for (const protocol of ['mqtt', 'amqp'] as const) {
+    const entries = config[protocol].topicCacheEntries;
+    if (Number.isInteger(Math.log2(entries))) continue;
+    const near = 2 ** Math.round(Math.log2(entries));
+    yield { path: `${protocol}.topicCacheEntries`, what: `must be a power of two, but is ${entries}`, fix: `use ${near}` };
+  }
+  const { idleTimeoutMs } = config.amqp;
+  if (idleTimeoutMs > 0 && idleTimeoutMs < 1000) {
+    yield { path: 'amqp.idleTimeoutMs', what: `${idleTimeoutMs} ms is too short for any peer`, fix: 'use at least 1s, or 0 for no bound' };
   }
 }
 

@@ -4,6 +4,7 @@ import type { Static } from 'typebox';
 import { section } from './fields.ts';
 import type { SchemaNode } from './schema-node.ts';
 import { adminSection } from './sections/admin.ts';
+import { amqpSection } from './sections/amqp.ts';
 import { auditSection } from './sections/audit.ts';
 import { brokerSection } from './sections/broker.ts';
 import { enrolmentSection } from './sections/enrolment.ts';
@@ -13,6 +14,7 @@ import { mqttSection } from './sections/mqtt.ts';
 import { netSection } from './sections/net.ts';
 import { nodeSection } from './sections/node.ts';
 import { pkiSection } from './sections/pki.ts';
+import { queuesSection } from './sections/queues.ts';
 import { registrySection } from './sections/registry.ts';
 import { revocationSection } from './sections/revocation.ts';
 import { securitySection } from './sections/security.ts';
@@ -29,7 +31,9 @@ export const configSchema = section(
     revocation: revocationSection,
     security: securitySection,
     mqtt: mqttSection,
+    amqp: amqpSection,
     broker: brokerSection,
+    queues: queuesSection,
     store: storeSection,
     registry: registrySection,
     net: netSection,

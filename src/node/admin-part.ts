@@ -134,7 +134,7 @@ export class AdminPart implements Part {
   }
 
   #metricSources() {
-    const { broker, journals, loop, mqtt, security, pki, keystore, registryMetrics } = this.#rooms;
+    const { broker, journals, loop, mqtt, amqp, security, pki, keystore, registryMetrics } = this.#rooms;
     const registry = registryMetrics === undefined ? [] : [registryMetrics];
     return [
       ...this.#rooms.auditMetrics,
@@ -145,6 +145,7 @@ export class AdminPart implements Part {
       ...journals,
       loop,
       mqtt,
+      amqp,
       security,
       pki,
       keystore,

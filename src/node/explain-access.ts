@@ -61,7 +61,7 @@ async function factsOf(
   return new PrincipalFacts(lookUps, clock).of({ tenant, id, kind, roles: given }, undefined, false);
 }
 
-const secureKinds: ReadonlySet<string> = new Set(['tls', 'wss', 'https']);
+const secureKinds: ReadonlySet<string> = new Set(['tls', 'amqps', 'wss', 'https']);
 
 /** What was not told is taken from the configuration, or as it mostly is. */
 function accessOf({ kind, access }: AccessQuestion, { listeners }: Config): Access | undefined {

@@ -78,14 +78,16 @@ export class ListenersPart implements Part {
   #endpoint(name: string, settings: ListenerConfig): Endpoint | undefined {
     const { kind, host, port, enabled } = settings;
     if (!enabled || kind === 'http' || kind === 'https' || kind === 'pki') return undefined;
-    const { mqtt, est, keystore, security } = this.#rooms;
-    const protocol = kind === 'est' ? est : mqtt;
+    const { mqtt, amqp, est, keystore, security } = this.#rooms;
+    const protocols = { est, amqp, amqps: amqp, tcp: mqtt, tls: mqtt, ws: mqtt, wss: mqtt };
+    const wires = { est: 'tls', amqp: 'tcp', amqps: 'tls', tcp: 'tcp', tls: 'tls', ws: 'ws', wss: 'wss' } as const;
     return {
       name,
-      kind: kind === 'est' ? 'tls' : kind,
+      kind: wires[kind],
       host,
       port,
-      protocol,
+      protocol: protocols[kind],
+      ...(kind === 'ws' || kind === 'wss' ? { otherProtocols: [amqp] } : {}),
       limits: this.#limits,
       ...(this.#rooms.revocation && { guard: this.#rooms.revocation.admission }),
       ...(isTls(settings) ? { tls: tlsSettings(this.#config, settings, keystore.material, security) } : {}),
@@ -95,5 +97,5 @@ export class ListenersPart implements Part {
 }
 
 function isTls({ kind }: ListenerConfig): boolean {
-  return kind === 'tls' || kind === 'wss' || kind === 'est';
+  return kind === 'tls' || kind === 'amqps' || kind === 'wss' || kind === 'est';
 }

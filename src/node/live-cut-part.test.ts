@@ -33,7 +33,7 @@ async function running(
       mqtt: { port: 0 },
       mqtts: { port: 0, host: '127.0.0.1' },
       ws: { port: 0 },
-      ...Object.fromEntries(['wss', 'admin', 'est', 'pki'].map((name) => [name, { enabled: false }])),
+      ...Object.fromEntries(['amqp', 'amqps', 'wss', 'admin', 'est', 'pki'].map((name) => [name, { enabled: false }])),
     },
   };
   fs.writeFileSync(file, JSON.stringify(settings));

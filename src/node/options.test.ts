@@ -1,18 +1,24 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { defaultConfig, parseConfig } from '../config.ts';
+import { checkAmqpOptions } from '../protocols/amqp/options.ts';
 import { checkMqttOptions } from '../protocols/mqtt/options.ts';
 import { changeInPlace } from './change-in-place.ts';
-import { acceptLimits, brokerLimits, mqttOptions, securityPolicy, webSocketSettings } from './options.ts';
+import { acceptLimits, amqpOptions, brokerLimits, mqttOptions, securityPolicy, webSocketSettings } from './options.ts';
 
 test('the defaults are options that MQTT accepts', () => {
   checkMqttOptions(mqttOptions(defaultConfig()));
+});
+
+test('the defaults are options that AMQP accepts', () => {
+  checkAmqpOptions(amqpOptions(defaultConfig()));
 });
 
 test('"for ever" and "no bound" become Infinity', () => {
   const config = parseConfig('h.yaml', 'broker: {maxSessionExpirySec: 4294967295}\nnet: {connectionsPerSecond: 0}\n');
   assert.equal(brokerLimits(config).maxSessionExpiryMs, Infinity);
   assert.equal(mqttOptions(config).maxSessionExpirySec, 0xffff_ffff);
+  assert.equal(amqpOptions(config).maxLinkExpiryMs, Infinity);
   assert.equal(acceptLimits(config).connectionsPerSecond, Infinity);
   assert.equal(acceptLimits(config).maxConnectionsPerAddress, Infinity);
   assert.equal(brokerLimits(defaultConfig()).maxSessionExpiryMs, 7 * 86_400_000);

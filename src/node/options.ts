@@ -1,6 +1,6 @@
 // The configuration in the shape that each room asks for. Settings that several rooms share stand in it once.
 
-import type { BrokerLimits } from '../broker/limits.ts';
+import type { BrokerLimits, QueueSetting } from '../broker/limits.ts';
 import type { Config, ListenerConfig } from '../config.ts';
 import { readPolicyFiles } from '../config/policy-files.ts';
 import type { AcceptLimits } from '../net/accept-limits.ts';
@@ -8,6 +8,7 @@ import type { HttpLimits } from '../net/http-protocol.ts';
 import type { TlsSettings } from '../net/tls.ts';
 import { localOrigins } from '../net/web-origin.ts';
 import { defaultWebSocketSettings, type WebSocketSettings } from '../net/websocket.ts';
+import type { AmqpOptions } from '../protocols/amqp/options.ts';
 import type { MqttOptions } from '../protocols/mqtt/options.ts';
 import { adminRole } from '../security/policy/management-resources.ts';
 import type { SecurityPolicy } from '../security/create-security.ts';
@@ -21,9 +22,17 @@ import type { TlsMaterial } from '../security/pki/keystore.ts';
 /** MQTT's word for "for ever". */
 const forEverSec = 0xffff_ffff;
 
-export function brokerLimits({ broker }: Config): BrokerLimits {
+export function brokerLimits({ broker, queues }: Config): BrokerLimits {
   const { maxSessionExpirySec, ...rest } = broker;
-  return { ...rest, maxSessionExpiryMs: maxSessionExpirySec === forEverSec ? Infinity : maxSessionExpirySec * 1000 };
+  return {
+    ...rest,
+    queues: queues.map((each) => queueSetting(each)),
+    maxSessionExpiryMs: maxSessionExpirySec === forEverSec ? Infinity : maxSessionExpirySec * 1000,
+  };
+}
+
+function queueSetting({ defaultExpirySec, ...rest }: Config['queues'][number]): QueueSetting {
+  return { ...rest, ...(defaultExpirySec !== undefined && { defaultExpiryMs: defaultExpirySec * 1000 }) };
 }
 
 export function mqttOptions({ mqtt, broker, net }: Config): MqttOptions {
@@ -31,6 +40,16 @@ export function mqttOptions({ mqtt, broker, net }: Config): MqttOptions {
     ...mqtt,
     maxQos: mqtt.maxQos as 0 | 1 | 2,
     maxSessionExpirySec: broker.maxSessionExpirySec,
+    maxTopicLevels: broker.maxTopicLevels,
+    outputHighWaterBytes: net.outputHighWaterBytes,
+  };
+}
+
+export function amqpOptions({ amqp, broker, net, node }: Config): AmqpOptions {
+  return {
+    ...amqp,
+    containerId: node.name,
+    maxLinkExpiryMs: broker.maxSessionExpirySec === forEverSec ? Infinity : broker.maxSessionExpirySec * 1000,
     maxTopicLevels: broker.maxTopicLevels,
     outputHighWaterBytes: net.outputHighWaterBytes,
   };
@@ -85,15 +104,15 @@ export function tlsSettings({ tls }: Config, listener: ListenerConfig, material:
   };
 }
 
-/** A client may send several packets in one WebSocket message; the largest one always fits. */
+/** A peer may send several packets or frames in one WebSocket message; the largest one always fits. */
 const webSocketSlackBytes = 64 * 1024;
 
 /** Where nobody needs credentials, any page in a browser on this machine could use it: only the machine's own pages may. */
-export function webSocketSettings({ mqtt, security }: Config, { paths, origins }: ListenerConfig, dev: boolean): WebSocketSettings {
+export function webSocketSettings({ mqtt, amqp, security }: Config, { paths, origins }: ListenerConfig, dev: boolean): WebSocketSettings {
   return {
     paths: paths ?? defaultWebSocketSettings.paths,
     origins: origins ?? (dev || security.anonymous.enabled ? localOrigins : undefined),
-    maxMessageBytes: mqtt.maxPacketBytes + webSocketSlackBytes,
+    maxMessageBytes: Math.max(mqtt.maxPacketBytes, amqp.maxFrameBytes) + webSocketSlackBytes,
   };
 }
 

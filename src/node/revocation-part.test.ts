@@ -37,6 +37,8 @@ async function running(t: TestContext) {
     revocation: { foreign: { privateAddresses: true, retryMs: 100 } },
     listeners: {
       mqtts: { port: 0, host: '127.0.0.1' },
+      amqp: { port: 0 },
+      amqps: { port: 0, host: '127.0.0.1' },
       wss: { port: 0, host: '127.0.0.1' },
       admin: { port: 0 },
       pki: { port: 0 },

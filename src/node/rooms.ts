@@ -9,6 +9,7 @@ import type { Broker } from '../broker/broker.ts';
 import type { Config } from '../config.ts';
 import type { Journal } from '../store/journal.ts';
 import { NetLoop } from '../net/loop.ts';
+import type { AmqpProtocol } from '../protocols/amqp/index.ts';
 import type { MqttProtocol } from '../protocols/mqtt/index.ts';
 import type { LookUps, Registry } from '../registry/registry.ts';
 import type { AuditLog } from '../security/audit/audit-log.ts';
@@ -59,6 +60,7 @@ export class Rooms {
   liveCut: MetricSource | undefined;
   journals: readonly (Journal & MetricSource)[] = [];
   mqtt!: MqttProtocol;
+  amqp!: AmqpProtocol;
   /** Made at the first start, kept nowhere: to be shown once. */
   firstAdmin: { readonly name: string; readonly password: string } | undefined;
 

@@ -9,7 +9,7 @@ import { defaultTenant } from '../message/names.ts';
 import type { LookUps, NowOrLater } from '../registry/registry.ts';
 import { noAudit, type Audit } from './audit/audit.ts';
 import { Accounts } from './authentication/accounts.ts';
-import { AnonymousAuthenticator, type AnonymousPolicy } from './authentication/anonymous.ts';
+import { AnonymousAuthenticator, isWelcome, type AnonymousPolicy } from './authentication/anonymous.ts';
 import { Attempts, claimOf, type Claim } from './authentication/attempts.ts';
 import type { Authenticator } from './authentication/authenticator.ts';
 import { CertificateAuthenticator, type CertificatePolicy } from './authentication/certificate.ts';
@@ -135,6 +135,8 @@ export type SecurityServices = {
 
 export interface NodeSecurity extends Security, MetricSource, PskKeys {
   reassess(principal: Principal, answer: (result: Reassessment) => void): void;
+  /** By what peers of a listener may prove who they are now; `anonymous` only where somebody is welcome who shows nothing. */
+  accepts(listener: string): readonly Method[];
   messageTerms(principal: Principal, action: Action, topic: string): MessageTerms | undefined;
   /** Takes a new policy; on an error what was in force stays. @throws UserError */
   reload(policy: SecurityPolicy): Promise<void>;
@@ -222,6 +224,13 @@ class LocalSecurity implements NodeSecurity {
 
   reassess(principal: Principal, answer: (result: Reassessment) => void): void {
     this.#chain.reassess(principal, answer);
+  }
+
+  accepts(listener: string): readonly Method[] {
+    const accepted = this.#accepts(listener);
+    const { anonymous } = this.#policy;
+    if (anonymous !== undefined && isWelcome(anonymous, listener)) return accepted;
+    return accepted.filter((method) => method !== 'anonymous');
   }
 
   pskKey(identity: string): Uint8Array | undefined {

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { runCli, Served, type Result } from './run-cli.ts';
 
-const closed = ['mqtts', 'ws', 'wss', 'est', 'pki'].map((name) => `${name}: {enabled: false}`).join(', ');
+const closed = ['mqtts', 'amqp', 'amqps', 'ws', 'wss', 'est', 'pki'].map((name) => `${name}: {enabled: false}`).join(', ');
 
 type Stand = { readonly data: string; readonly served: Served; readonly url: string; readonly cli: (...args: string[]) => Promise<Result> };
 

@@ -15,7 +15,9 @@ test('trust is copied while the broker runs, everything when it has stopped, and
   writeFileSync(
     config,
     JSON.stringify({
-      listeners: Object.fromEntries(['mqtt', 'mqtts', 'ws', 'wss', 'admin', 'est', 'pki'].map((name) => [name, { port: 0 }])),
+      listeners: Object.fromEntries(
+        ['mqtt', 'mqtts', 'amqp', 'amqps', 'ws', 'wss', 'admin', 'est', 'pki'].map((name) => [name, { port: 0 }]),
+      ),
     }),
   );
   const serve = async (place: string): Promise<Served> => {

@@ -104,7 +104,7 @@ test('a running broker keeps out who was disabled, from the next connect on', as
   const { directory, device } = scratch(t);
   const data = join(directory, 'data');
   const file = join(directory, 'heliograph.yaml');
-  const others = ['mqtts', 'ws', 'wss', 'est', 'pki'].map((name) => `${name}: {enabled: false}`).join(', ');
+  const others = ['mqtts', 'amqp', 'amqps', 'ws', 'wss', 'est', 'pki'].map((name) => `${name}: {enabled: false}`).join(', ');
   writeFileSync(file, `listeners: {mqtt: {port: 0}, admin: {port: 0}, ${others}}\n`);
   const password = 'open-sesame-0815';
   await good(device('add', '--no-certificate', 'pump-7', '--role', 'device'));

@@ -17,6 +17,8 @@ listeners:
   mqtt: {port: 0}
   mqtts: {port: 0, host: 127.0.0.1}
   ws: {enabled: false}
+  amqp: {enabled: false}
+  amqps: {enabled: false}
   wss: {enabled: false}
   pki: {enabled: false}
   admin: {port: 0}

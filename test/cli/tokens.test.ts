@@ -18,7 +18,9 @@ async function serve(t: TestContext, security: (directory: string, jwk: object) 
   const directory = mkdtempSync(join(tmpdir(), 'heliograph-tokens-'));
   t.after(() => rmSync(directory, { recursive: true, force: true }));
   const { publicKey, privateKey } = await generateKeyPair('ES256');
-  const ports = Object.fromEntries(['mqtt', 'mqtts', 'ws', 'wss', 'admin', 'est', 'pki'].map((name) => [name, { port: 0 }]));
+  const ports = Object.fromEntries(
+    ['mqtt', 'mqtts', 'amqp', 'amqps', 'ws', 'wss', 'admin', 'est', 'pki'].map((name) => [name, { port: 0 }]),
+  );
   const config = { listeners: ports, security: security(directory, await exportJWK(publicKey)) };
   writeFileSync(join(directory, 'heliograph.yaml'), JSON.stringify(config));
   const served = new Served(['--config', join(directory, 'heliograph.yaml'), '--data', join(directory, 'data')]);

@@ -22,6 +22,8 @@ listeners:
   mqtt: {port: ${port}}
   mqtts: {enabled: false}
   ws: {enabled: false}
+  amqp: {enabled: false}
+  amqps: {enabled: false}
   wss: {enabled: false}
   pki: {enabled: false}
   admin: {port: 0}

@@ -20,6 +20,8 @@ listeners:
   mqtt: {port: 0}
   mqtts: {port: 0, host: 127.0.0.1}
   ws: {port: 0}
+  amqp: {port: 0}
+  amqps: {port: 0, host: 127.0.0.1}
   wss: {port: 0, host: 127.0.0.1}
   est: {port: 0, host: 127.0.0.1}
   pki: {port: 0}

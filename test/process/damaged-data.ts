@@ -117,7 +117,7 @@ async function ofAnotherUser(context: CheckContext): Promise<void> {
   const config = join(directory, 'heliograph.yaml');
   writeFileSync(
     config,
-    'listeners: {mqtt: {port: 0}, mqtts: {port: 0}, ws: {port: 0}, wss: {port: 0}, est: {port: 0}, pki: {port: 0}, admin: {port: 0}}\n',
+    'listeners: {mqtt: {port: 0}, mqtts: {port: 0}, ws: {port: 0}, wss: {port: 0}, amqp: {port: 0}, amqps: {port: 0}, est: {port: 0}, pki: {port: 0}, admin: {port: 0}}\n',
   );
   const open = join(directory, 'data');
   cpSync(data, open, { recursive: true });

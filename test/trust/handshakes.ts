@@ -18,7 +18,7 @@ import type { Account, ListenerName, World } from './world.ts';
 /** A shown certificate and the reason for which it is refused. */
 type Bad = { readonly name: string; readonly fault: CertificateFault; readonly shown: { readonly key: string; readonly cert: string } };
 
-const listeners = ['mqtts', 'wss', 'est', 'https'] as const satisfies readonly ListenerName[];
+const listeners = ['mqtts', 'amqps', 'wss', 'est', 'https'] as const satisfies readonly ListenerName[];
 
 /** Until the broker has let it in, or has not: with TLS 1.3 the client is done before its certificate is judged. */
 async function shake(world: World, listener: ListenerName, options: ConnectionOptions): Promise<void> {

@@ -12,7 +12,7 @@ import { OpensslAuthority } from './openssl-authority.ts';
 import type { Checks } from '../interop/checks.ts';
 import type { ListenerName, World } from './world.ts';
 
-const listeners = ['mqtts', 'wss', 'est', 'https'] as const satisfies readonly ListenerName[];
+const listeners = ['mqtts', 'amqps', 'wss', 'est', 'https'] as const satisfies readonly ListenerName[];
 
 async function shownTo(world: World, listener: ListenerName, servername: string, ca: string): Promise<string> {
   const socket: TLSSocket = await overTls(world.port(listener), { host: '127.0.0.1', servername, ca });

@@ -42,7 +42,7 @@ export type AccountWish = {
   readonly has?: readonly ('password' | 'psk' | 'certificate' | 'api-token')[];
 };
 
-const listenerNames = ['mqtt', 'mqtts', 'psk', 'ws', 'wss', 'admin', 'https', 'est', 'token', 'hook'] as const;
+const listenerNames = ['mqtt', 'mqtts', 'psk', 'amqp', 'amqps', 'ws', 'wss', 'admin', 'https', 'est', 'token', 'hook'] as const;
 export type ListenerName = (typeof listenerNames)[number];
 
 function configuration(issuer: Issuer, tenants: readonly string[], more: string): string {
@@ -53,6 +53,8 @@ listeners:
   mqtts: {port: 0, host: 127.0.0.1}
   psk: {kind: tls, port: 0, psk: true, authentication: [psk]}
   ws: {port: 0}
+  amqp: {port: 0}
+  amqps: {port: 0, host: 127.0.0.1}
   wss: {port: 0, host: 127.0.0.1}
   admin: {port: 0}
   https: {kind: https, port: 0, clientCertificate: request}

@@ -35,6 +35,6 @@ export class AnonymousAuthenticator implements Authenticator {
   }
 }
 
-function isWelcome({ listeners = [] }: AnonymousPolicy, listener: string): boolean {
+export function isWelcome({ listeners = [] }: AnonymousPolicy, listener: string): boolean {
   return listeners.length === 0 || listeners.includes(listener);
 }
