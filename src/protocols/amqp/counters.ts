@@ -62,6 +62,10 @@ export class Counters {
   readonly dropped: Record<DropCause, number> = { 'output full': 0, 'message too large': 0, 'connection closing': 0 };
   /** Dispositions for what was not outstanding. */
   strayDispositions = 0;
+  transactionsDeclared = 0;
+  transactionsCommitted = 0;
+  /** By the peer, or because they could not be committed. */
+  transactionsRolledBack = 0;
   /** Times that reading from a peer was suspended. */
   pauses = 0;
 
@@ -86,6 +90,9 @@ export class Counters {
     yield* byName('deliveries_rejected', 'Received deliveries that were answered with rejected.', 'condition', this.rejected);
     yield counter('deliveries_released', 'Received deliveries that were given back.', this.released);
     yield counter('publishes_dropped', 'Settled deliveries that were refused.', this.publishesDropped);
+    yield counter('transactions_declared', 'Transactions that peers declared.', this.transactionsDeclared);
+    yield counter('transactions_committed', 'Transactions that were committed.', this.transactionsCommitted);
+    yield counter('transactions_rolled_back', 'Transactions that came to nothing.', this.transactionsRolledBack);
     yield counter('deliveries_aborted', 'Deliveries that their sender aborted.', this.aborted);
     yield counter('deliveries_resumed', 'Deliveries that were resumed and had been taken before.', this.resumed);
     for (const [reason, value] of Object.entries(this.dropped)) {

@@ -11,6 +11,7 @@ import type { Principal } from '../../security/security.ts';
 import type { WireFacts } from '../protocol.ts';
 import type { AmqpFault, Attach, Condition, DeliveryState, Detach, FlowFields, TransferFields } from './codec/index.ts';
 import type { AmqpServer } from './server.ts';
+import type { ConnectionTransactions } from './transactions.ts';
 
 /** Why a link's session is gone: the peer ended it, the peer closed the connection, or the wire is lost (or we closed it). */
 export type SessionEnd = 'ended' | 'closed' | 'lost';
@@ -40,6 +41,9 @@ export interface Link {
   /** The session is gone, and with it the link. Nothing is called afterwards, and nothing may be written. */
   onSessionEnd(end: SessionEnd): void;
 
+  /** The peer has proved anew who it is (CBS): from now on the connection's principal is another object with the same id. */
+  onRenewed?(principal: Principal): void;
+
   /** The session's window, or the output, has room again. Only links of direction 'out' need it. */
   onWritable?(): void;
 }
@@ -60,6 +64,8 @@ export interface LinkHost {
   readonly principal: Principal;
   /** The broker session of the connection: `partOf` of the link's own. */
   readonly connectionSession: BrokerSession;
+  /** Of the connection: for transfers and dispositions whose state is a transactional one. */
+  readonly transactions: ConnectionTransactions;
   /** Our handle: what frames that we write carry. */
   readonly handle: number;
   readonly session: SessionSide;
@@ -81,6 +87,8 @@ export interface LinkHost {
   failSession(fault: AmqpFault): void;
   /** The link's peer broke the rules: closes the connection. */
   failConnection(fault: AmqpFault): void;
+  /** The peer has proved anew who it is: the same tenant and id. `expiresAtMs`: wall clock, when the proof ends. */
+  renew(principal: Principal, expiresAtMs: number | undefined): void;
   /** Runs `task` at the end of this turn, outside of any call by the broker, unless the session is gone by then. */
   atEnd(task: () => void): void;
 }
