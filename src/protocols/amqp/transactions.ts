@@ -117,7 +117,9 @@ export class ConnectionTransactions {
     found.commit((outcome) => {
       if (outcome === Outcome.accepted) this.#server.counters.transactionsCommitted++;
       else this.#server.counters.transactionsRolledBack++;
-      answer(outcome === Outcome.accepted ? undefined : new AmqpFault(Condition.transactionRollback, reasons[outcome] ?? 'it was rolled back'));
+      answer(
+        outcome === Outcome.accepted ? undefined : new AmqpFault(Condition.transactionRollback, reasons[outcome] ?? 'it was rolled back'),
+      );
     });
   }
 
