@@ -9,7 +9,7 @@ import type { Output } from '../../base/output.ts';
 import type { Session as BrokerSession } from '../../broker/port.ts';
 import type { Principal } from '../../security/security.ts';
 import type { WireFacts } from '../protocol.ts';
-import type { AmqpFault, Attach, Condition, DeliveryState, Detach, FlowFields, TransferFields } from './codec/index.ts';
+import type { AmqpFault, Attach, Condition, DeliveryState, Detach, FlowFields, OutgoingTransfer, TransferFields } from './codec/index.ts';
 import type { AmqpServer } from './server.ts';
 import type { ConnectionTransactions } from './transactions.ts';
 
@@ -122,13 +122,11 @@ export interface SessionSide {
    * (0 to 4,294,967,295).
    */
   beginDelivery(link: Link, key: number, settled: boolean): number;
-  /** One transfer frame was written into `output` by the caller; there was window for it. */
-  transferWritten(): void;
   /**
-   * Sends a delivery whose message does not fit into one frame, in as many as it takes; what finds no window waits, and the
-   * session is congested until it is gone. `message` is kept until then: it belongs to the session now.
+   * Writes a delivery, in as many frames as it takes. Frames that find no window wait, with bytes of their own: `transfer` is the
+   * caller's again at once. The session is congested until they are gone.
    */
-  transferInFrames(transfer: OutgoingTransfer, message: Uint8Array): void;
+  transfer(transfer: OutgoingTransfer): void;
 
   /** Deliveries that the peer sent: those that are not settled at once are told here, so that its dispositions come to `link`. */
   receivedUnsettled(link: Link, deliveryId: number, key: number): void;
@@ -141,13 +139,3 @@ export interface SessionSide {
    */
   disposition(side: 'sent' | 'received', deliveryId: number, settled: boolean, state: DeliveryState | undefined): void;
 }
-
-export type OutgoingTransfer = {
-  readonly handle: number;
-  readonly deliveryId: number;
-  readonly deliveryTag: Uint8Array;
-  readonly messageFormat: number;
-  readonly settled: boolean;
-  readonly state?: DeliveryState;
-  readonly resume?: boolean;
-};

@@ -3,13 +3,10 @@
 
 import type { AuthenticationResult, Credentials, Exchange, ExchangeStep, Method, Principal } from '../../security/security.ts';
 import type { WireFacts } from '../protocol.ts';
+import { SaslCode } from './codec/sasl.ts';
 import type { SaslMechanism } from './options.ts';
 import { bearerRefused, readBearer, readPlain, textOf } from './sasl-messages.ts';
 import type { AmqpServer } from './server.ts';
-
-/** [AMQP 5.3.3.6] */
-export const SaslCode = { ok: 0, auth: 1, sys: 2, sysPerm: 3, sysTemp: 4 } as const;
-export type SaslCode = (typeof SaslCode)[keyof typeof SaslCode];
 
 /** Where the exchange leads. `done` or `failed` is called once, now or later, and nothing after it. */
 export type SaslEnd = {
