@@ -6,7 +6,7 @@
 import type { ReplyAddress } from '../../message/attributes.ts';
 import { parseFilter } from '../../message/filter.ts';
 import { topicProblem } from '../../message/topic.ts';
-import { AmqpFault, Condition } from './codec/amqp-fault.ts';
+import { AmqpFault, Condition } from './codec/index.ts';
 
 /** Capabilities of a terminus that say what its node is [AMQP-JMS 5.3]. */
 export const Capability = {

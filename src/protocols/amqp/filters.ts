@@ -1,7 +1,6 @@
 // The filters of a source [AMQP 3.5.8]: which of them the broker honours, and what it says of them in its answer.
 
-import { AmqpFault, Condition } from './codec/amqp-fault.ts';
-import type { AmqpValue, Fields } from './codec/amqp-value.ts';
+import { AmqpFault, type AmqpValue, Condition, type Fields } from './codec/index.ts';
 
 export type SourceFilters = {
   /** JMS selector. */
