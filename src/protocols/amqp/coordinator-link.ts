@@ -12,19 +12,21 @@ import {
   type Detach,
   type Discharge,
   type FlowFields,
+  MessageSections,
+  scanMessage,
+  SectionCode,
   type TransferFields,
 } from './codec/index.ts';
 import { wordsOf } from './conditions.ts';
 import type { Link, LinkHost, SessionEnd } from './link.ts';
 import { type IncomingRequest, rejectedBy, RequestIntake } from './request-intake.ts';
-import { Section, SectionReader } from './sections.ts';
 
 /** What it can do [AMQP 4.5.2]: no transactions over several brokers. */
 const capabilities = ['amqp:local-transactions', 'amqp:multi-txns-per-ssn', 'amqp:multi-ssns-per-txn'] as const;
 const limits = { maxRequestBytes: 4096, maxRequests: 100 };
 const rejectedOutcome = 'amqp:rejected:list';
 
-const sections = new SectionReader();
+const sections = new MessageSections();
 
 export class CoordinatorLink implements Link {
   readonly direction = 'in';
@@ -111,9 +113,8 @@ export class CoordinatorLink implements Link {
 }
 
 function coordinationOf(bytes: Uint8Array): Declare | Discharge | AmqpFault {
-  sections.reset(bytes, 0, bytes.length);
-  for (let code = sections.read(); code !== 0; code = sections.read()) {
-    if (code === Section.value) return decodeCoordination(bytes, sections.valueStart, sections.next);
-  }
-  return sections.fault ?? decodeFault('the coordinator takes messages with one value');
+  const fault = scanMessage(bytes, 0, bytes.length, sections);
+  if (fault !== undefined) return fault;
+  if (sections.bodyKind !== SectionCode.value) return decodeFault('the coordinator takes messages with one value');
+  return decodeCoordination(bytes, sections.bodyStart, sections.bodyEnd);
 }
