@@ -6,6 +6,7 @@ import { connect, createServer, type AddressInfo } from 'node:net';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
+import { artemis, rabbitmq } from './amqp-brokers.ts';
 import { makeCertificates, type Certificates } from './certificates.ts';
 import { binDirectory } from './generators.ts';
 import { hasProgram, pinned, start } from './machine.ts';
@@ -15,13 +16,29 @@ const startLimitMs = 120_000;
 const stopLimitMs = 30_000;
 
 /** `mutual`: TLS that wants a client certificate. */
-export type Ports = { readonly plain: number; readonly tls: number; readonly mutual: number };
+export type Ports = { readonly plain: number; readonly tls: number; readonly mutual: number; readonly amqp: number };
+
+/** How a broker wants to be spoken to in AMQP 1.0: arguments of amqpload, and addresses with %d for a number. */
+export type AmqpDialect = {
+  readonly options: readonly string[];
+  readonly topic: readonly string[];
+  /** A queue that keeps durable messages on disk. */
+  readonly queue: (name: string) => { readonly sender: readonly string[]; readonly receiver: readonly string[] };
+  /** Why its receivers cannot settle second; absent: they can. */
+  readonly noSecond?: string;
+};
 
 export type Broker = {
   readonly name: string;
   readonly version: string;
   /** So far from the others that one run says it. */
   readonly once?: boolean;
+  /** Absent: it does not speak AMQP 1.0. */
+  readonly amqp?: AmqpDialect;
+  /** AMQP is all it speaks here. */
+  readonly onlyAmqp?: boolean;
+  /** Ends what outlives the process. */
+  cleanUp?(ports: Ports): void;
   /** The command that serves on these ports and keeps everything it writes in `directory`. */
   command(directory: string, ports: Ports, certificates: Certificates): readonly string[];
 };
@@ -29,7 +46,12 @@ export type Broker = {
 const heliograph: Broker = {
   name: 'heliograph',
   version: (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }).version,
-  command(directory, { plain, tls, mutual }, { authority, serverCertificate, serverKey }) {
+  amqp: {
+    options: [],
+    topic: ['-a', 'bench/%d/data', '-A', 'bench/%d/data'],
+    queue: (name) => ({ sender: ['-a', `queue:${name}`], receiver: ['-A', `queue:${name}`] }),
+  },
+  command(directory, { plain, tls, mutual, amqp }, { authority, serverCertificate, serverKey }) {
     const config = join(directory, 'heliograph.yaml');
     const off = (kind: string) => `{ kind: ${kind}, port: 0, enabled: false }`;
     writeFileSync(
@@ -39,7 +61,7 @@ const heliograph: Broker = {
         `  mqtt: { kind: tcp, host: 127.0.0.1, port: ${plain} }`,
         `  mqtts: { kind: tls, host: 127.0.0.1, port: ${tls} }`,
         `  mutual: { kind: tls, host: 127.0.0.1, port: ${mutual}, clientCertificate: require }`,
-        `  amqp: ${off('amqp')}`,
+        `  amqp: { kind: amqp, host: 127.0.0.1, port: ${amqp} }`,
         `  amqps: ${off('amqps')}`,
         `  ws: ${off('ws')}`,
         `  wss: ${off('wss')}`,
@@ -126,7 +148,13 @@ function nats(): Broker | undefined {
 /** Ours first. */
 export function findBrokers(only: readonly string[]): Broker[] {
   const wanted = (name: string): boolean => only.length === 0 || only.includes(name);
-  const peers = [wanted('mosquitto') && mosquitto(), wanted('nats') && nats(), wanted('aedes') && aedes()];
+  const peers = [
+    wanted('mosquitto') && mosquitto(),
+    wanted('nats') && nats(),
+    wanted('aedes') && aedes(),
+    wanted('rabbitmq') && rabbitmq(),
+    wanted('artemis') && artemis(),
+  ];
   return [heliograph, ...peers.filter((peer) => peer !== undefined && peer !== false)];
 }
 
@@ -166,6 +194,7 @@ export class RunningBroker {
       plain: await freePort(),
       tls: await freePort(),
       mutual: await freePort(),
+      amqp: await freePort(),
     });
     try {
       await running.#untilServing();
@@ -200,6 +229,7 @@ export class RunningBroker {
 
   async stop(): Promise<void> {
     await this.#kill('SIGTERM');
+    this.broker.cleanUp?.(this.ports);
     rmSync(this.#directory, { recursive: true, force: true });
     directories.delete(this.#directory);
   }
@@ -234,7 +264,7 @@ export class RunningBroker {
   async #untilServing(): Promise<void> {
     const untilMs = performance.now() + startLimitMs;
     while (performance.now() < untilMs && !this.#ended) {
-      if (await accepts(this.ports.plain)) return;
+      if (await accepts(this.broker.onlyAmqp === true ? this.ports.amqp : this.ports.plain)) return;
       await wait(5);
     }
     throw new BrokerFailed(`${this.broker.name} does not serve: ${this.lastWords}`);

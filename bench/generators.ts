@@ -16,6 +16,7 @@ const programs = {
   idle: { source: 'idle.c', flags: [], needs: '' },
   'idle-tls': { source: 'idle.c', flags: ['-DWITH_TLS', '-lssl', '-lcrypto'], needs: ' and the headers of OpenSSL (Debian: libssl-dev)' },
   handshakes: { source: 'handshakes.c', flags: ['-lssl', '-lcrypto'], needs: ' and the headers of OpenSSL (Debian: libssl-dev)' },
+  amqpload: { source: 'amqpload.c', flags: [], needs: '' },
   sessions: { source: 'sessions.c', flags: [], needs: '' },
 } as const;
 export type Program = keyof typeof programs;

@@ -13,6 +13,7 @@ export const metrics = {
   connectMicros: { title: 'CPU/connect', unit: 'micros' },
   matchMicros: { title: 'match', unit: 'micros' },
   bytesPerFilter: { title: 'per filter', unit: 'bytes' },
+  mqttTimes: { title: 'CPU/msg beside MQTT to MQTT', unit: 'times' },
   storedPerSecond: { title: 'queued msg/s', unit: 'count' },
   fullBytes: { title: 'memory with all queued', unit: 'bytes' },
   restartSeconds: { title: 'restart after kill -9', unit: 'seconds' },
@@ -57,6 +58,8 @@ export function shown(metric: Metric, value: number): string {
       return value >= 1000 ? `${(value / 1000).toFixed(1)} KB` : `${value.toFixed(0)} B`;
     case 'seconds':
       return `${value.toFixed(1)} s`;
+    case 'times':
+      return `${value.toFixed(2)}×`;
     case 'share':
       return `${Math.round(value * 100)}%`;
   }

@@ -14,7 +14,7 @@ import { works, type Scale, type Work } from './works.ts';
 const help = `npm run bench -- [options]
 
   --only NAME,…     of these works: ${works.map(({ name }) => name).join(', ')}
-  --peers NAME,…    beside these peers (mosquitto, nats, aedes); "none": alone
+  --peers NAME,…    beside these peers (mosquitto, nats, aedes, rabbitmq, artemis); "none": alone
   --runs N          runs of each, of which the median counts (3)
   --quick           one short run of each
   --smoke           small and short: whether everything works, not how fast; fails when a message is lost
@@ -22,9 +22,25 @@ const help = `npm run bench -- [options]
   --write           puts the results into bench/results.json and bench/README.md; works that were not run keep theirs
 `;
 
-const full: Scale = { warmSeconds: 2, measuredSeconds: 5, devices: 2000, idleConnections: 10_000, filters: 1_000_000, sessions: 100_000 };
+const full: Scale = {
+  warmSeconds: 2,
+  measuredSeconds: 5,
+  devices: 2000,
+  idleConnections: 10_000,
+  filters: 1_000_000,
+  sessions: 100_000,
+  backlog: 1_000_000,
+};
 const quick: Scale = { ...full, warmSeconds: 1, measuredSeconds: 2 };
-const smoke: Scale = { warmSeconds: 0, measuredSeconds: 1, devices: 200, idleConnections: 300, filters: 20_000, sessions: 500 };
+const smoke: Scale = {
+  warmSeconds: 0,
+  measuredSeconds: 1,
+  devices: 200,
+  idleConnections: 300,
+  filters: 20_000,
+  sessions: 500,
+  backlog: 10_000,
+};
 
 type Plan = {
   readonly scale: Scale;

@@ -1,5 +1,6 @@
 // What is measured, and the targets.
 
+import { amqpWorks } from './amqp-works.ts';
 import type { Broker } from './brokers.ts';
 import { measureHandshakes } from './handshakes.ts';
 import { measureIdleConnections } from './idle-connections.ts';
@@ -17,6 +18,8 @@ export type Scale = {
   readonly idleConnections: number;
   readonly filters: number;
   readonly sessions: number;
+  /** Messages that wait in one queue. */
+  readonly backlog: number;
 };
 
 export type Work = {
@@ -136,4 +139,5 @@ export const works: readonly Work[] = [
     demands: [atMost('restartSeconds', 10), atMost('lost', 0)],
     measure: (broker, scale, cores) => measureRestart(broker, scale, cores),
   },
+  ...amqpWorks,
 ];

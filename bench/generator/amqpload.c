@@ -2,26 +2,31 @@
 // line of JSON.
 //
 //   amqpload -p PORT -P senders -S receivers -a ADDRESS -A ADDRESS [-k CAPABILITY] [-K CAPABILITY] -q settle [-Q receivers' settle]
-//            -s message bytes [-w unsettled deliveries of a sender at most] [-C credit] [-r messages a second per sender; 0: flat out]
-//            [-W warm-up s] [-d measured s] [-n messages in total, instead of a time] [-f senders before] [-D: durable messages] [-c: durable links]
-//            [-x: receivers compete] [-u USER:PASSWORD] [-m PORT: senders are MQTT devices] [-B broker's pid, for its CPU]
+//            -s message bytes [-w unsettled deliveries of a sender at most] [-l messages under way of a sender at most] [-C credit]
+//            [-r messages a second per sender; 0: flat out] [-W warm-up s] [-d measured s]
+//            [-n messages in total, instead of a time] [-f senders that filled what is drained] [-D: durable messages]
+//            [-c: durable links] [-x: receivers compete] [-u USER:PASSWORD] [-m PORT: senders are MQTT devices]
+//            [-B broker's pid, for its CPU]
 //
 // -a and -k are the senders', -A and -K the receivers'; %d in an address is the number of the sender or receiver. Settle 0: settled by
-// the sender; 1: unsettled, the receiver settles first; 2: second. MQTT devices publish at QoS 1.
+// the sender; 1: unsettled, the receiver settles first; 2: second. MQTT devices publish at QoS 1. -l counts until the receiver of the
+// same number has the message: a broker that takes faster than it gives is then measured by what it gives.
 //
-// With -n and no receivers a queue is filled; with -n and no senders it is drained, and -f says how many senders there were. Every payload carries when it was due, who sent it and its number, so that a receiver sees what was lost,
-// repeated or out of order. At a rate, latency counts from when the message was due, also if the window held it back.
+// With -n and no receivers a queue is filled; with -n and no senders it is drained. Every payload carries when it was due, who sent it
+// and its number, so that a receiver sees what was lost, repeated or out of order. At a rate, latency counts from when the message was
+// due, also if the window held it back.
 
 #include "run.h"
 #include "amqp.h"
 
 static const char *sender_address = "bench/%d/data", *receiver_address = "bench/%d/data";
 static int sender_settle, receiver_settle = -1, mqtt_port, compete, filled_by;
-static uint64_t total, refused;
+static uint64_t total, refused, lag;
 
 static bool has_credit(Conn *conn) {
   bool window_open = conn->unanswered < (uint32_t)window;
   if (mqtt_port) return window_open;
+  if (lag && conn->sequence >= conns[conn->index].received + lag) return false;
   return may_send(conn->link) && (sender_settle == 0 || window_open) && (!total || conn->sequence < total / publishers);
 }
 
@@ -125,7 +130,7 @@ static void run_total(void) {
 }
 
 static void read_options(int count, char **arguments) {
-  for (int option; (option = getopt(count, arguments, "h:p:P:S:a:A:k:K:q:Q:s:w:C:r:W:d:n:f:Dcxu:m:B:")) > 0;) switch (option) {
+  for (int option; (option = getopt(count, arguments, "h:p:P:S:a:A:k:K:q:Q:s:w:l:C:r:W:d:n:f:Dcxu:m:B:")) > 0;) switch (option) {
       case 'h': host = optarg; break;
       case 'p': port = atoi(optarg); break;
       case 'P': publishers = atoi(optarg); break;
@@ -138,6 +143,7 @@ static void read_options(int count, char **arguments) {
       case 'Q': receiver_settle = atoi(optarg); break;
       case 's': payload_bytes = atoi(optarg); break;
       case 'w': window = atoi(optarg); break;
+      case 'l': lag = atoi(optarg); break;
       case 'C': amqp.credit = atoi(optarg); break;
       case 'r': rate = atoi(optarg); break;
       case 'W': warm_s = atoi(optarg); break;
