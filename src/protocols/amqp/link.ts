@@ -10,6 +10,7 @@ import type { Session as BrokerSession } from '../../broker/port.ts';
 import type { Principal } from '../../security/security.ts';
 import type { WireFacts } from '../protocol.ts';
 import type { AmqpFault, Attach, Condition, DeliveryState, Detach, FlowFields, OutgoingTransfer, TransferFields } from './codec/index.ts';
+import type { ServiceNodes } from './nodes/service-nodes.ts';
 import type { AmqpServer } from './server.ts';
 import type { ConnectionTransactions } from './transactions.ts';
 
@@ -66,6 +67,8 @@ export interface LinkHost {
   readonly connectionSession: BrokerSession;
   /** Of the connection: for transfers and dispositions whose state is a transactional one. */
   readonly transactions: ConnectionTransactions;
+  /** Of the connection: where links to and from the broker's own nodes meet. */
+  readonly nodes: ServiceNodes;
   /** Our handle: what frames that we write carry. */
   readonly handle: number;
   readonly session: SessionSide;
