@@ -8,7 +8,7 @@ import { competingOf } from './competing-consumers.ts';
 import type { BrokerContext } from './context.ts';
 import { acknowledgeWhenDurable, distribute, enqueueTransient, sendToAll } from './distribution.ts';
 import { Outcome } from './port.ts';
-import type { Address, CloseReason, Consumer, Session, Settlement, SubscribeRequest, Transaction, UnsettledDelivery } from './port.ts';
+import type { Address, CloseReason, Consumer, Session, Settlement, SubscribedFilter, SubscribeRequest, Transaction, UnsettledDelivery } from './port.ts';
 import type { Entry, EntryOwner, Queue, QueueHolder } from './queue.ts';
 import { HoldReason } from './held-publishers.ts';
 import { OutgoingDeliveries } from './outgoing-deliveries.ts';
@@ -109,6 +109,20 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
 
   get subscriptions(): ReadonlyMap<string, Subscription> {
     return this.#subscriptions?.byText ?? noSubscriptions;
+  }
+
+  subscribed(): readonly SubscribedFilter[] {
+    return Array.from(this.subscriptions.values(), ({ text, guarantee, noLocal, selector }) => ({
+      filter: text,
+      guarantee,
+      noLocal,
+      ...(selector !== undefined && { selector: selector.text }),
+    }));
+  }
+
+  sharedFilters(group: string): readonly string[] {
+    const start = `${group}/`;
+    return Array.from(this.space.shared.keys(), (name) => name).filter((name) => name.startsWith(start)).map((name) => sharedPrefix + name);
   }
 
   get addressVersion(): number {
@@ -363,6 +377,7 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
     this.#suspectBefore = this.inbox.ledger.queued === 0 && this.deliveries.size === 0 ? 0 : this.inbox.nextPosition;
     const revoked = this.#subscriptions?.recheck() ?? noFilters;
     this.#context.counters.subscriptionsRevoked += revoked.length;
+    if (revoked.length > 0) this.consumer?.revoked?.(revoked);
     return revoked;
   }
 

@@ -110,7 +110,8 @@ export type AttachRequest = {
   /**
    * The session of the connection that this one is a part of: an AMQP link is a session of its own, and its connection another
    * one. A part is no connection of its own for quotas and lists, belongs to the same principal, and what its siblings publish is
-   * its own for `noLocal`.
+   * its own for `noLocal`. When the connection's session is expelled its parts are, before it; when it is detached what is left of
+   * them is, too, without a word.
    */
   readonly partOf?: Session;
   /** What is delivered at most once waits in the inbox while the consumer is congested (has no credit), within its limits. */
@@ -123,6 +124,11 @@ export type AttachRequest = {
 export interface Consumer {
   /** More deliveries now would only pile up in memory: the broker keeps them queued until `Session.resume`. */
   readonly congested: boolean;
+  /**
+   * How many deliveries it can take now. Absent: as many as `receiveMaximum` lets it have unsettled. Exactly-once deliveries are
+   * assigned before they are sent, and so not more of them than this.
+   */
+  readonly credit?: number;
 
   /**
    * The answer to BrokerPort.attach. `session` is absent when the outcome is not `accepted`. Deliveries may follow at once,
@@ -160,6 +166,8 @@ export interface Consumer {
   drained?(): void;
   /** A browsing subscription has shown all there was. */
   browsed?(): void;
+  /** Subscriptions that its principal may not have any more: they are gone. */
+  revoked?(filters: readonly string[]): void;
 
   /** A publish that was pending is decided. */
   published(token: number, outcome: Outcome): void;
@@ -168,6 +176,8 @@ export interface Consumer {
   /** Answers Session.subscribe; outcome `accepted` carries the granted guarantee. Retained messages follow afterwards. */
   subscribed(token: number, results: readonly SubscribeResult[]): void;
   unsubscribed(token: number, outcomes: readonly Outcome[]): void;
+  /** The principal may not have these subscriptions any more: they are gone. May come at any time, also before `attached`. */
+  revoked?(filters: readonly string[]): void;
 
   /**
    * Hold the peer back: stop reading from it until called with false. The broker does this to publishers while the journal is
@@ -181,6 +191,8 @@ export interface Consumer {
    */
   detached(reason: CloseReason): void;
 }
+
+export type SubscribedFilter = Pick<SubscribeRequest, 'filter' | 'guarantee' | 'noLocal' | 'selector'>;
 
 export type SubscribeResult = { readonly outcome: Outcome; readonly guarantee: Guarantee };
 
@@ -250,6 +262,10 @@ export interface Session {
 
   /** Always answered by Consumer.subscribed, possibly before this returns. */
   subscribe(requests: readonly SubscribeRequest[], token: number): void;
+  /** What it is subscribed to: by a peer that was here before, too. */
+  subscribed(): readonly SubscribedFilter[];
+  /** The shared subscriptions of a group that there are, whoever made them: as they are subscribed to. */
+  sharedFilters(group: string): readonly string[];
   /** Always answered by Consumer.unsubscribed, possibly before this returns. */
   unsubscribe(filters: readonly string[], token: number): void;
 

@@ -136,6 +136,14 @@ export class FakeSession implements Session {
     if (answer !== undefined) this.inCall(() => this.consumer.subscribed(token, requests.map(answer)));
   }
 
+  subscribed(): readonly [] {
+    return [];
+  }
+
+  sharedFilters(): readonly string[] {
+    return [];
+  }
+
   unsubscribe(filters: readonly string[], token: number): void {
     this.#asked(`unsubscribe ${filters.join(', ')}`);
     const answer = this.script.unsubscribe;
