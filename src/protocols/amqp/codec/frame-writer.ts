@@ -15,7 +15,7 @@ import { ValueWriter } from './value-writer.ts';
 const frameHeaderBytes = 8;
 /** The body begins behind the header: two words of four bytes. */
 const dataOffset = 2;
-/** Frame header, descriptor, list head and all fields of a transfer but its state: at most this many bytes. */
+/** Frame header, descriptor, list head and all fields but the state: at most this many bytes. */
 const transferHeadBytes = 96;
 const dispositionBytes = 64;
 /** Payload up to here goes into the same piece of output as its head. */
@@ -77,6 +77,7 @@ export class FrameWriter {
     this.performative(channel, { type: 'transfer', handle, more: false, aborted: true });
   }
 
+  /** A fault when a state is larger than the peer takes: then nothing was written. */
   disposition(
     channel: number,
     receiver: boolean,
@@ -85,8 +86,9 @@ export class FrameWriter {
     settled: boolean,
     state: DeliveryState | undefined,
     batchable = false,
-  ): void {
+  ): AmqpFault | undefined {
     const stateBytes = stateLength(state);
+    if (dispositionBytes + stateBytes > this.maxFrameSize) return tooLarge(dispositionBytes + stateBytes);
     const { output } = this;
     output.reserve(dispositionBytes + stateBytes);
     const { buffer, position: start } = output;
@@ -114,6 +116,7 @@ export class FrameWriter {
     closeList(buffer, list, at, count, stateBytes);
     writeFrameSize(buffer, start, at - start);
     output.position = at;
+    return undefined;
   }
 
   flow(channel: number, flow: Flow): AmqpFault | undefined {
@@ -152,6 +155,7 @@ export class FrameWriter {
       count = 6;
     }
     const room = this.maxFrameSize - (at - start);
+    if (room <= 0 && transfer.remaining > 0) throw new RangeError('a delivery state leaves no room for the message');
     const payload = room < transfer.remaining ? room : transfer.remaining;
     buffer[moreAt] = payload < transfer.remaining ? FormatCode.true : FormatCode.false;
     closeList(buffer, list, at, count, stateBytes);
@@ -168,7 +172,7 @@ export class FrameWriter {
 
   #frame(type: number, channel: number): AmqpFault | undefined {
     const size = frameHeaderBytes + scratch.length;
-    if (size > this.maxFrameSize) return new AmqpFault(Condition.frameSizeTooSmall, `a frame would need ${size} bytes`);
+    if (size > this.maxFrameSize) return tooLarge(size);
     const { output } = this;
     output.reserve(size);
     const at = frameHeader(output.buffer, output.position, size, type, channel);
@@ -176,6 +180,10 @@ export class FrameWriter {
     output.position = at + scratch.length;
     return undefined;
   }
+}
+
+function tooLarge(size: number): AmqpFault {
+  return new AmqpFault(Condition.frameSizeTooSmall, `a frame would need ${size} bytes`);
 }
 
 function frameHeader(buffer: Uint8Array, at: number, size: number, type: number, channel: number): number {
