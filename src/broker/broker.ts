@@ -24,9 +24,8 @@ import type { AttachRequest, BrokerPort, Consumer, Will } from './port.ts';
 import { Queue } from './queue.ts';
 import { withoutQuotas } from './quotas.ts';
 import type { QuotaSource } from './quotas.ts';
-import type { Entry } from './queue.ts';
-import { ShardRecovery, StoredMessages, fillQueue } from './recovery.ts';
-import type { RecoveredQueue } from './recovery.ts';
+import { ShardRecovery, StoredMessages, fillQueue, settleOrphans } from './recovery.ts';
+import type { Orphan, RecoveredQueue } from './recovery.ts';
 import { Review, concernedSessions } from './review.ts';
 import type { Concerned, Reassess, ReviewResult } from './review.ts';
 import { Subscription } from './route.ts';
@@ -165,7 +164,11 @@ export class Broker implements BrokerPort {
 
   // --- Attaching
 
-  attach(request: AttachRequest, consumer: Consumer): void {
+  attach(asked: AttachRequest, consumer: Consumer): void {
+    const connection = asked.partOf as ClientSession | undefined;
+    // Only as long as there is the connection, and with what is known of its principal now.
+    if (connection !== undefined && connection.attachment === undefined) return consumer.attached(Outcome.unavailable, undefined, false);
+    const request = connection === undefined ? asked : { ...asked, principal: connection.principal };
     const refused = this.#refusal(request);
     if (refused !== undefined) return consumer.attached(refused, undefined, false);
     const space = this.space(request.principal.tenant);
@@ -177,7 +180,7 @@ export class Broker implements BrokerPort {
     if (resumed === undefined && !this.#hasRoom(space, request)) return consumer.attached(Outcome.quotaExceeded, undefined, false);
     const usage = space.usages.of(request.principal);
     // One that takes over takes the place of the one before.
-    if (resumed?.attachment === undefined && !usage.admitsConnection()) {
+    if (connection === undefined && resumed?.attachment === undefined && !usage.admitsConnection()) {
       usage.refuse('connections');
       space.usages.sessionEnded(request.principal.id, this.#context.clock.monotonicMs());
       return consumer.attached(Outcome.quotaExceeded, undefined, false);
@@ -251,7 +254,9 @@ export class Broker implements BrokerPort {
       listener: request.listener,
       since: clock.wallMs(),
       canRefuse: request.canRefuse ?? true,
+      partOf: request.partOf as ClientSession | undefined,
     };
+    session.asksFor(request);
     const expiryMs = request.sessionExpiryMs === Infinity ? Infinity : Math.min(request.sessionExpiryMs, limits.maxSessionExpiryMs);
     session.attach(attachment, request.principal, expiryMs);
     session.will.replace(request.will);
@@ -359,7 +364,7 @@ export class Broker implements BrokerPort {
     const sessions = new Map<number, ClientSession>();
     const filled: (() => void)[] = [];
     const retired: CompetingConsumers[] = [];
-    const orphans: Entry[] = [];
+    const orphans: Orphan[] = [];
     const sessionOf = (key: number): ClientSession | undefined => sessions.get(key);
     for (const recovery of recoveries) completeMoves(recovery, recoveries);
     const { redo } = this.#context.transactions;
@@ -380,11 +385,7 @@ export class Broker implements BrokerPort {
     for (const recovery of recoveries) this.#recoverSubscriptions(recovery, sessions);
     // Only now are all sessions known that may have deliveries of other shards' queues under way.
     for (const fill of filled) fill();
-    for (const entry of orphans) {
-      if (entry.stored === undefined) entry.queue.forget(entry);
-      // Its session is over, perhaps with the node: nobody else may get it [MQTT-4.8.2-5].
-      else entry.queue.leave(entry, 'sessionEnded');
-    }
+    settleOrphans(orphans);
     for (const space of this.spaces.values()) space.recovered(retired.filter(({ queue }) => queue.tenant === space.tenant));
     this.#recoverOrigins(sessions);
     redo.publishRecovered(recoveries, (tenant) => this.space(tenant));
@@ -406,7 +407,7 @@ export class Broker implements BrokerPort {
       const inbox = new Queue(found.id, 'inbox', tenant, clientId, shard, expiryMs > 0, limits.durableInbox, this.total);
       const session = new ClientSession(this.#context, this.space(tenant), principal, clientId, inbox);
       session.protocol = protocol;
-      session.deadLetters = found.session.deadLetters;
+      session.buriesDead(found.session.deadLetters);
       session.queuesAtMostOnce = found.session.queuesAtMostOnce;
       session.isPart = found.session.isPart;
       session.sessionExpiryMs = expiryMs;

@@ -8,19 +8,32 @@ import { competingOf } from './competing-consumers.ts';
 import type { BrokerContext } from './context.ts';
 import { acknowledgeWhenDurable, distribute, enqueueTransient, sendToAll } from './distribution.ts';
 import { Outcome } from './port.ts';
-import type { Address, CloseReason, Consumer, Session, Settlement, SubscribedFilter, SubscribeRequest, Transaction, UnsettledDelivery } from './port.ts';
+import type {
+  Address,
+  AttachRequest,
+  CloseReason,
+  Consumer,
+  Session,
+  Settlement,
+  SettlementDetail,
+  SubscribedFilter,
+  SubscribeRequest,
+  Transaction,
+  UnsettledDelivery,
+} from './port.ts';
 import type { Entry, EntryOwner, Queue, QueueHolder } from './queue.ts';
-import { HoldReason } from './held-publishers.ts';
+import { plainRules } from './limits.ts';
 import { OutgoingDeliveries } from './outgoing-deliveries.ts';
+import { holdForPressure, isWithinRates } from './publish-rates.ts';
 import { ReceivedIds } from './received-ids.ts';
 import { RecordKind, writeNumber, writeSession } from './records.ts';
+import type { OriginId } from './records.ts';
 import type { Route, Subscription, Target } from './route.ts';
 import { SessionSubscriptions } from './session-subscriptions.ts';
 import { SessionWill } from './session-will.ts';
-import type { KeptOnce } from './stored.ts';
+import { KeptOnce } from './stored.ts';
 import { queuePrefix, sharedPrefix } from './topic-space.ts';
 import type { RoutedAddress, TopicSpace } from './topic-space.ts';
-import type { Usage } from './usage.ts';
 
 /** The connection as far as the session knows it. */
 export type Attachment = {
@@ -32,12 +45,12 @@ export type Attachment = {
   readonly since: number;
   /** See AttachRequest. */
   readonly canRefuse: boolean;
+  /** The session of the connection that this one is a part of. */
+  readonly partOf: ClientSession | undefined;
 };
 
 const noSubscriptions: ReadonlyMap<string, Subscription> = new Map();
 const noFilters: readonly string[] = [];
-/** A publisher that is held back for its rates is looked at this often: they may have been raised. */
-const maxWaitMs = 5000;
 
 export class ClientSession implements Session, QueueHolder, EntryOwner {
   readonly space: TopicSpace;
@@ -66,6 +79,8 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
   routeTarget: Target | undefined = undefined;
   ended = false;
   attachment: Attachment | undefined = undefined;
+  /** Attached sessions that are parts of its connection. */
+  #parts: Set<ClientSession> | undefined = undefined;
   /** Deliveries may go out: the attachment has been answered. */
   #live = false;
   /** Its record is in the journal: it is durable, or it has a will. */
@@ -103,6 +118,21 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
     return this.attachment?.consumer;
   }
 
+  /** Names its connection, for `noLocal`. */
+  get connectionKey(): number {
+    return this.attachment?.partOf?.key ?? this.key;
+  }
+
+  /** What the publisher sends is what this session publishes itself: they are one, or parts of one connection. */
+  isOwn(publisher: ClientSession | undefined): boolean {
+    return publisher !== undefined && (publisher === this || publisher.connectionKey === this.connectionKey);
+  }
+
+  /** A crash must not make it forget what it has under way exactly once: others may not get it, or it asks for it again. */
+  get remembersIds(): boolean {
+    return this.durable || !this.isPart;
+  }
+
   get connected(): boolean {
     return this.#live;
   }
@@ -122,7 +152,9 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
 
   sharedFilters(group: string): readonly string[] {
     const start = `${group}/`;
-    return Array.from(this.space.shared.keys(), (name) => name).filter((name) => name.startsWith(start)).map((name) => sharedPrefix + name);
+    return Array.from(this.space.shared.keys(), (name) => name)
+      .filter((name) => name.startsWith(start))
+      .map((name) => sharedPrefix + name);
   }
 
   get addressVersion(): number {
@@ -136,12 +168,12 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
     return this.space.address(this.principal, topic, topicBytes);
   }
 
-  publish(address: Address, message: Message, token: number): Outcome {
+  publish(address: Address, message: Message, token: number, tag?: string): Outcome {
     if (address.outcome !== Outcome.accepted) return address.outcome;
     const routed = address as RoutedAddress;
     const isPlain = !routed.isGuarded && this.inbox.usage?.metered !== true;
     if (!isPlain || message.retain) {
-      const refused = this.#refusal(routed, message, token);
+      const refused = this.#refusal(routed, message, tag ?? token);
       if (refused !== undefined) return refused;
       if (routed.service !== undefined) return routed.service.take(this, message);
     }
@@ -150,42 +182,45 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
       this.#context.counters.publishesAccepted++;
       return sendToAll(this, route, message);
     }
-    return this.#publishKept(route, message, token);
+    return this.#publishKept(route, message, token, tag);
   }
 
   /** What is asked of messages one by one. */
-  #refusal(routed: RoutedAddress, message: Message, token: number): Outcome | undefined {
+  #refusal(routed: RoutedAddress, message: Message, id: OriginId): Outcome | undefined {
     if (routed.terms !== undefined && !routed.terms.allows(message.guarantee, message.payloadBytes)) return Outcome.notAuthorized;
     if (message.retain && !routed.allowsRetained(message)) return Outcome.notAuthorized;
     const { usage } = this.inbox;
-    return usage?.metered === true && !this.#isWithinRates(usage, message, token) ? Outcome.quotaExceeded : undefined;
+    if (usage?.metered !== true) return undefined;
+    // What was promised may not be refused when it is asked for again.
+    if (message.guarantee === 2 && this.received.has(id)) return undefined;
+    return isWithinRates(this.#context, this, usage, message) ? undefined : Outcome.quotaExceeded;
   }
 
   /** What is, or may have to be, more than handed to who is there. */
-  #publishKept(route: Route, message: Message, token: number): Outcome {
+  #publishKept(route: Route, message: Message, token: number, tag: string | undefined): Outcome {
     const context = this.#context;
     if (message.guarantee === 2) {
-      const outcome = this.received.publish(route, message, token);
-      if (outcome === Outcome.pending && context.pressure.on) this.#holdPublisher();
+      const outcome = this.received.publish(route, message, token, tag ?? token);
+      if (outcome === Outcome.pending && context.pressure.on) this.holdForPressure();
       return outcome;
     }
-    const publisher = { session: this, origin: 0, token, skip: undefined };
+    const publisher = { session: this, origin: 0, id: 0, skip: undefined };
     const { outcome, shards } = distribute(context, this.space, route, message, publisher);
     if (outcome === Outcome.quotaExceeded || outcome === Outcome.unavailable) return outcome;
     context.counters.publishesAccepted++;
     if (outcome !== Outcome.pending) return outcome;
-    if (context.pressure.on) this.#holdPublisher();
+    if (context.pressure.on) this.holdForPressure();
     if (message.guarantee === 0) return Outcome.accepted;
     acknowledgeWhenDurable(shards, this, token);
     return Outcome.pending;
   }
 
-  release(token: number): Outcome {
-    return this.received.release(token);
+  release(token: number, tag?: string): Outcome {
+    return this.received.release(token, tag ?? token);
   }
 
   publishedTags(): readonly string[] {
-    return [];
+    return this.received.tags();
   }
 
   /** Whether a message may be published later, by a transaction. As far as it can be known now; the caller bounds its size. */
@@ -199,42 +234,7 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
 
   /** It goes on when the journal has caught up. */
   holdForPressure(): void {
-    this.#holdPublisher();
-  }
-
-  #holdPublisher(): void {
-    const { consumer } = this;
-    if (consumer !== undefined && this.#context.held.hold(consumer, HoldReason.pressure)) this.#context.counters.publishersHeld++;
-  }
-
-  /**
-   * Whether the publish may go on. Above the rates what is delivered at most once is dropped, who can be refused is refused, and
-   * who cannot is held back until the mean is right again: disconnected, it would only come again with the same.
-   */
-  #isWithinRates(usage: Usage, message: Message, token: number): boolean {
-    // What was promised may not be refused when it is asked for again.
-    if (message.guarantee === 2 && this.received.has(token)) return true;
-    const isWithin = usage.admitsPublish(this.#context.clock.monotonicMs());
-    if (!isWithin) {
-      usage.refuse('rate');
-      if (message.guarantee === 0 || this.attachment?.canRefuse !== false) return false;
-    }
-    usage.published(message.payloadBytes + message.topicBytes.length);
-    if (!isWithin) this.#holdUntilWithinRates(usage);
-    return true;
-  }
-
-  #holdUntilWithinRates(usage: Usage): void {
-    const { held, counters, timers, clock } = this.#context;
-    const { consumer } = this;
-    if (consumer === undefined || !held.hold(consumer, HoldReason.rates)) return;
-    counters.publishersHeldByRates++;
-    const wait = (): void => {
-      const nowMs = clock.monotonicMs();
-      if (usage.admitsPublish(nowMs)) held.release(consumer, HoldReason.rates);
-      else timers.at(nowMs + Math.min(Math.max(1, usage.waitMs()), maxWaitMs), () => this.consumer === consumer && wait());
-    };
-    wait();
+    holdForPressure(this.#context, this);
   }
 
   // --- Being delivered to
@@ -242,7 +242,16 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
   /** At most once, to the connection if there is one. */
   send(message: Message, retained: boolean, subscriptionIds: readonly number[] | undefined): void {
     if (!this.#live) return;
+    if (this.queuesAtMostOnce && this.#mustWait()) {
+      enqueueTransient(this.#context, this.inbox, new KeptOnce(message), 0, retained, subscriptionIds);
+      return;
+    }
     this.inbox.passThrough(this.attachment!.consumer.send(message, retained, subscriptionIds) ? 'delivered' : 'slowConsumer');
+  }
+
+  /** What is sent now would overtake what waits, or find no credit. */
+  #mustWait(): boolean {
+    return this.inbox.ready.length > 0 || this.deliveries.waiting || this.attachment!.consumer.congested;
   }
 
   /** At least or exactly once, for a session that ends with its connection: nothing is journaled. */
@@ -269,8 +278,8 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
     return this.deliveries.take(entry, sendAs, retained, ids);
   }
 
-  settle(deliveryId: number, settlement: Settlement): boolean {
-    const queue = this.deliveries.settle(deliveryId, settlement);
+  settle(deliveryId: number, settlement: Settlement, detail?: SettlementDetail): boolean {
+    const queue = this.deliveries.settle(deliveryId, settlement, detail);
     if (queue === undefined) return false;
     if (this.#declined || this.inbox.ready.length > 0 || this.deliveries.waiting || this.#subscriptions?.hasRetained) this.pump();
     if (queue !== this.inbox) queue.holder?.pump();
@@ -375,10 +384,11 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
     this.principalIsKnown = true;
     // What waits may have come by a subscription that is gone now, and what is under way will be sent again some day.
     this.#suspectBefore = this.inbox.ledger.queued === 0 && this.deliveries.size === 0 ? 0 : this.inbox.nextPosition;
-    const revoked = this.#subscriptions?.recheck() ?? noFilters;
-    this.#context.counters.subscriptionsRevoked += revoked.length;
-    if (revoked.length > 0) this.consumer?.revoked?.(revoked);
-    return revoked;
+    const own = this.#subscriptions?.recheck() ?? noFilters;
+    this.#context.counters.subscriptionsRevoked += own.length;
+    if (own.length > 0 && this.#live) this.consumer!.revoked?.(own);
+    if (this.#parts === undefined) return own;
+    return [own, ...[...this.#parts].map((part) => part.reviewed(principal))].flat();
   }
 
   renew(principal: Principal): void {
@@ -408,6 +418,19 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
 
   // --- Coming and going
 
+  /** What is special about it; see AttachRequest. */
+  asksFor({ partOf, deadLetters = false, queuesAtMostOnce = false }: AttachRequest): void {
+    this.isPart = partOf !== undefined;
+    this.queuesAtMostOnce = queuesAtMostOnce;
+    this.buriesDead(deadLetters);
+  }
+
+  buriesDead(deadLetters: boolean): void {
+    this.deadLetters = deadLetters;
+    const { maxDeliveries, deadLetterQueue } = this.#context.limits;
+    this.inbox.rules = deadLetters ? { ...plainRules, maxDeliveries, deadLetterQueue } : plainRules;
+  }
+
   /** A connection is about to use the session; nothing goes out until `goLive`. */
   attach(attachment: Attachment, principal: Principal, sessionExpiryMs: number): void {
     this.#context.timers.cancel(this.#expiry);
@@ -417,7 +440,8 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
     this.protocol = attachment.protocol;
     this.sessionExpiryMs = sessionExpiryMs;
     this.disconnectedAtMs = 0;
-    this.inbox.usage?.connected(1);
+    if (attachment.partOf === undefined) this.inbox.usage?.connected(1);
+    else (attachment.partOf.#parts ??= new Set()).add(this);
     // While it was away its principal may have lost what it has subscribed to.
     this.reviewed(principal);
   }
@@ -433,21 +457,25 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
   expel(reason: CloseReason): void {
     const consumer = this.consumer;
     if (consumer === undefined) return;
+    for (const part of [...(this.#parts ?? [])]) part.expel(reason);
     this.detach(true);
     consumer.detached(reason);
   }
 
   detach(publishWill: boolean, sessionExpiryMs?: number): void {
-    const consumer = this.consumer;
-    if (consumer === undefined) return;
-    this.#context.held.forget(consumer);
+    const { attachment } = this;
+    if (attachment === undefined) return;
+    for (const part of [...(this.#parts ?? [])]) part.detach(true);
+    this.#context.held.forget(attachment.consumer);
     this.#context.transactions.ownerWent(this);
     this.attachment = undefined;
-    this.inbox.usage?.connected(-1);
+    if (attachment.partOf === undefined) this.inbox.usage?.connected(-1);
+    else attachment.partOf.#parts!.delete(this);
     this.#live = false;
     this.disconnectedAtMs = this.#context.clock.wallMs();
     if (sessionExpiryMs !== undefined) this.sessionExpiryMs = sessionExpiryMs;
     this.deliveries.connectionWent();
+    this.#subscriptions?.connectionWent();
     if (!publishWill) this.will.clear();
     if (this.sessionExpiryMs === 0) {
       this.end();

@@ -7,6 +7,7 @@ import type { CompetingConsumers } from './competing-consumers.ts';
 import type { BrokerContext } from './context.ts';
 import { Outcome } from './port.ts';
 import type { Entry, Queue } from './queue.ts';
+import type { OriginId } from './records.ts';
 import type { Route, Target } from './route.ts';
 import { Ticket } from './shard.ts';
 import type { Shard } from './shard.ts';
@@ -20,7 +21,8 @@ export type Publisher = {
   readonly session: ClientSession | undefined;
   /** Key of a durable session whose exactly-once message this is, else 0. */
   readonly origin: number;
-  readonly token: number;
+  /** What an exactly-once message is recognised by. */
+  readonly id: OriginId;
   /** Shards that hold the message already, from before a crash. */
   readonly skip: readonly number[] | undefined;
   /** It was admitted before, with others: what has become full since takes it all the same. */
@@ -41,7 +43,7 @@ export function sendToAll(publisher: ClientSession | undefined, route: Route, me
   const targets = route.targets;
   for (let i = 0; i < targets.length; i++) {
     let target: Target | undefined = targets[i]!;
-    if (target.noLocal && target.session === publisher) target = target.forOwnMessage();
+    if (target.isChoosy) target = target.forMessage(message, publisher);
     if (target !== undefined) target.session.send(message, target.retainAsPublished && message.retain, target.subscriptionIds);
   }
   return targets.length === 0 ? Outcome.noSubscribers : Outcome.accepted;
@@ -89,9 +91,10 @@ function refusal(
     if (space.retained.shardFor(message.topic).stall !== undefined) return stalled(context);
   }
   let copies = 0;
-  for (const target of route.targets) {
-    if (Math.min(message.guarantee, target.guarantee) === 0) continue;
-    if (target.noLocal && target.session === publisher?.session && target.forOwnMessage() === undefined) continue;
+  for (const whole of route.targets) {
+    if (Math.min(message.guarantee, whole.guarantee) === 0) continue;
+    const target = whole.isChoosy ? whole.forMessage(message, publisher?.session) : whole;
+    if (target === undefined || Math.min(message.guarantee, target.guarantee) === 0) continue;
     const refused = refusalOf(context, target.session.inbox, bytes, nowMs, publisher);
     if (refused !== undefined) return refused;
     if (target.session.durable) copies++;
@@ -160,7 +163,7 @@ function retain(context: BrokerContext, space: TopicSpace, message: Message, pub
 function toTarget(whole: Target, kept: KeptOnce, publisher: Publisher | undefined, batch: Batch): void {
   const { message } = kept;
   let target: Target | undefined = whole;
-  if (whole.noLocal && whole.session === publisher?.session) target = whole.forOwnMessage();
+  if (whole.isChoosy) target = whole.forMessage(message, publisher?.session);
   if (target === undefined) return;
   const retained = target.retainAsPublished && message.retain;
   const guarantee = Math.min(message.guarantee, target.guarantee) as Guarantee;
@@ -263,10 +266,10 @@ class Batch {
       const setsRetained = shard === retainShard;
       if (entries.length === 0 && !setsRetained) {
         // Only a last value was cleared. That too happens once.
-        if (publisher !== undefined && publisher.origin !== 0) shard.writeOrigin(publisher.origin, publisher.token);
+        if (publisher !== undefined && publisher.origin !== 0) shard.writeOrigin(publisher.origin, publisher.id);
         continue;
       }
-      const stored = shard.store(message, setsRetained ? tenant : undefined, publisher?.origin ?? 0, publisher?.token ?? 0, entries);
+      const stored = shard.store(message, setsRetained ? tenant : undefined, publisher?.origin ?? 0, publisher?.id ?? 0, entries);
       if (setsRetained) space!.retained.set(message.topic, stored, message.sender);
       for (const entry of entries) {
         entry.queue.enqueue(entry);

@@ -1,15 +1,17 @@
 // What a session has under way to its peer above at most once: delivery ids, what the peer says of them, and sending again
 // after a connection was lost.
 
+import type { Property } from '../message/attributes.ts';
 import type { Guarantee, Message } from '../message/message.ts';
+import { annotate } from './annotate.ts';
 import type { ClientSession } from './client-session.ts';
 import { competingOf } from './competing-consumers.ts';
 import type { CompetingConsumers } from './competing-consumers.ts';
 import type { BrokerContext } from './context.ts';
 import { DeliveryTable } from './delivery-table.ts';
 import { Fifo } from './fifo.ts';
-import type { Settlement, UnsettledDelivery } from './port.ts';
-import type { Entry, Queue } from './queue.ts';
+import type { Settlement, SettlementDetail, UnsettledDelivery } from './port.ts';
+import type { CauseOfDeath, Entry, Queue } from './queue.ts';
 import { RecordKind } from './records.ts';
 
 /** How many waiting entries are looked at when a message must be read from the journal. */
@@ -18,6 +20,8 @@ const readAheadEntries = 256;
 export class OutgoingDeliveries {
   /** Deliveries that count against the receive maximum of the present connection. */
   unsettled = 0;
+  /** Those that wait for their records to be durable before they are sent. */
+  unsent = 0;
   readonly #context: BrokerContext;
   readonly #session: ClientSession;
   #outgoing: DeliveryTable | undefined = undefined;
@@ -47,12 +51,13 @@ export class OutgoingDeliveries {
 
   /** See Session.unsettled. */
   unsettledNow(): UnsettledDelivery[] {
-    return this.#entries().map(({ deliveryId, position, sendAs, state }) => ({
-      deliveryId,
-      position,
-      guarantee: sendAs as 1 | 2,
-      state: state === 'received' ? 'received' : 'sent',
-    }));
+    const known: UnsettledDelivery[] = [];
+    for (const { deliveryId, position, sendAs, state, row, queue } of this.#entries()) {
+      // One whose record is not durable has never been sent.
+      if (state !== 'received' && sendAs === 2 && row > queue.shard.durableRow) continue;
+      known.push({ deliveryId, position, guarantee: sendAs as 1 | 2, state: state === 'received' ? 'received' : 'sent' });
+    }
+    return known;
   }
 
   /** In the order in which they were first sent [MQTT-4.4.0-1]. */
@@ -73,7 +78,7 @@ export class OutgoingDeliveries {
   }
 
   /**
-   * Takes the first entry of a queue and delivers it. 'loading': its message must be read first; the queue's holder is pumped
+   * Takes a waiting entry of a queue and delivers it. 'loading': its message must be read first; the queue's holder is pumped
    * then. 'unsettled': the peer has to settle it. 'done': it has left its queue.
    */
   take(entry: Entry, sendAs: Guarantee, retained: boolean, ids: readonly number[] | undefined): 'loading' | 'unsettled' | 'done' {
@@ -83,12 +88,12 @@ export class OutgoingDeliveries {
     const stored = entry.stored!;
     const message = queue.shard.load(stored, queue);
     if (message === undefined) {
-      queue.shard.readAhead(queue, readAheadEntries);
+      queue.shard.readAhead(entry, readAheadEntries);
       return 'loading';
     }
-    queue.takeFirst();
+    queue.takeOut(entry);
     if (stored.expiresAtMs > 0 && stored.expiresAtMs <= this.#context.clock.wallMs()) {
-      queue.leave(entry, 'expired');
+      queue.expire(entry);
       return 'done';
     }
     if (this.#session.isRevoked(entry, message)) {
@@ -100,9 +105,10 @@ export class OutgoingDeliveries {
       return 'done';
     }
     this.#assign(entry, sendAs);
-    if (sendAs === 2 && entry.row > 0) {
+    if (sendAs === 2 && entry.row > 0 && this.#session.remembersIds) {
       // The id must be known after a crash, or the peer could take the repetition for another message: durable before it is sent.
       entry.row = queue.shard.writeDelivery(RecordKind.sent, queue.id, entry);
+      this.unsent++;
       queue.shard.whenDurable(() => this.#sendRecorded(entry));
       return 'unsettled';
     }
@@ -110,6 +116,7 @@ export class OutgoingDeliveries {
   }
 
   #sendRecorded(entry: Entry): void {
+    this.unsent--;
     if (entry.gone || entry.owner !== this.#session || !this.#session.connected) return;
     (this.#resend ??= new Fifo()).push(entry);
     this.#session.pump();
@@ -127,8 +134,11 @@ export class OutgoingDeliveries {
   /** Returns false when the peer does not take packets as large as this one: the message is dropped. */
   #transfer(entry: Entry, message: Message, retained: boolean, ids: readonly number[] | undefined): boolean {
     const consumer = this.#session.consumer!;
-    if (consumer.transfer(entry.deliveryId, entry.sendAs as 1 | 2, message, retained, entry.redelivered, ids, entry.position, 0))
+    const { deliveryId, sendAs, redelivered, position, deliveryCount } = entry;
+    if (consumer.transfer(deliveryId, sendAs as 1 | 2, message, retained, redelivered, ids, position, deliveryCount)) {
+      entry.sent = true;
       return true;
+    }
     this.#finish(entry);
     entry.queue.leave(entry, 'tooLarge');
     return false;
@@ -142,6 +152,7 @@ export class OutgoingDeliveries {
 
   #forget(entry: Entry): void {
     this.#outgoing!.delete(entry);
+    if (!entry.sent && this.waiting) this.#resend!.removeWhere((each) => each === entry);
     if (entry.counted) this.unsettled--;
     entry.counted = false;
   }
@@ -152,7 +163,7 @@ export class OutgoingDeliveries {
     if (resend === undefined) return;
     for (let entry = resend.at(0); entry !== undefined; entry = resend.at(0)) {
       if (!entry.gone && entry.owner === this.#session && !this.#isLocked(entry)) {
-        if (!entry.counted && !this.#session.hasCredit()) return;
+        if (entry.counted ? this.#session.consumer!.congested : !this.#session.hasCredit()) return;
         if (!this.#sendOnce(entry)) return;
       }
       resend.shift();
@@ -231,26 +242,42 @@ export class OutgoingDeliveries {
   }
 
   /** What the peer says of a delivery. Returns the queue of its entry; undefined when there is no such delivery. */
-  settle(deliveryId: number, settlement: Settlement): Queue | undefined {
+  settle(deliveryId: number, settlement: Settlement, detail: SettlementDetail | undefined): Queue | undefined {
     const entry = this.#outgoing?.get(deliveryId);
     if (entry === undefined || this.#isLocked(entry)) return undefined;
-    const queue = entry.queue;
+    const { queue, state, sendAs } = entry;
     if (settlement === 'received') {
-      if (entry.sendAs !== 2) return undefined;
+      if (sendAs !== 2) return undefined;
       this.#peerReceived(entry);
-    } else if (settlement === 'rejected') {
-      if (entry.state !== 'sent') return undefined;
-      this.#finish(entry);
-      queue.leave(entry, 'refusedByConsumer');
-    } else if (entry.sendAs === 1) {
+    } else if (settlement !== 'accepted') {
+      if (state !== 'sent') return undefined;
+      this.#notTaken(entry, settlement, detail);
+    } else if (sendAs === 1) {
       this.#finish(entry);
       queue.leave(entry, 'delivered');
     } else {
-      if (entry.state !== 'received') return undefined;
+      if (state !== 'received') return undefined;
       this.#finish(entry);
       queue.forget(entry);
     }
     return queue;
+  }
+
+  #notTaken(entry: Entry, settlement: 'rejected' | 'released' | 'modified', detail: SettlementDetail | undefined): void {
+    const { queue } = entry;
+    if (settlement === 'rejected') {
+      this.#finish(entry);
+      queue.bury(entry, causeOf(detail), 'refusedByConsumer');
+      return;
+    }
+    const { deliveryFailed = false, undeliverableHere = false, annotations = nothing } = settlement === 'modified' ? (detail ?? {}) : {};
+    const consumers = competingOf(queue);
+    const isDead = undeliverableHere && consumers?.bar(entry, this.#session) !== true;
+    // Its id is free from now on, whatever has to be done before others can have it.
+    this.#forget(entry);
+    const then = (): void => givenBack(entry, isDead, deliveryFailed);
+    if (annotations.length > 0) annotate(entry, annotations, then);
+    else then();
   }
 
   /**
@@ -261,8 +288,10 @@ export class OutgoingDeliveries {
     if (entry.state === 'sent') entry.queue.received(entry, how);
     const shard = entry.queue.shard;
     const isDurable = entry.row <= shard.durableRow;
+    // Whoever is about to attach gets it with the rest of what was under way.
+    if (!this.#session.connected) return;
     if (isDurable && (this.#releases?.length ?? 0) === 0) {
-      this.#session.consumer?.releaseDelivery(entry.deliveryId);
+      this.#session.consumer!.releaseDelivery(entry.deliveryId);
       return;
     }
     (this.#releases ??= new Fifo()).push(entry);
@@ -287,7 +316,7 @@ export class OutgoingDeliveries {
     this.unsettled = 0;
     this.#resend = this.#releases = undefined;
     for (const entry of this.#entries()) {
-      entry.counted = false;
+      entry.counted = entry.sent = false;
       if (this.#isLocked(entry)) continue;
       if (entry.row > entry.queue.shard.durableRow) {
         // One whose record is not durable yet has never been sent; it will be then. So will a release.
@@ -303,11 +332,38 @@ export class OutgoingDeliveries {
   /** The connection is lost: at-least-once entries of shared queues go to other members at once. */
   connectionWent(): void {
     this.#resend = this.#releases = undefined;
-    this.#giveBack((entry) => entry.sendAs === 1);
+    this.#giveBack((entry) => entry.sendAs === 1, true);
+    this.#countFailed();
+  }
+
+  /** Whether it counts when the connection is lost before a delivery is settled. */
+  #counts(queue: Queue): boolean {
+    return this.#session.isPart || queue.rules.maxDeliveries > 0;
+  }
+
+  /** What stays with the session: to deliver it has failed. */
+  #countFailed(): void {
+    const counted = new Map<Queue, Entry[]>();
+    for (const entry of this.#entries()) {
+      const { queue } = entry;
+      const isFailed = entry.sent && entry.state === 'sent' && this.#counts(queue);
+      entry.sent = false;
+      if (!isFailed) continue;
+      entry.deliveryCount++;
+      if (queue.isSpent(entry) && !this.#isLocked(entry)) {
+        this.#finish(entry);
+        queue.bury(entry, deliveryLimit, 'deliveryLimit');
+      } else if (entry.row > 0) {
+        const entries = counted.get(queue);
+        if (entries === undefined) counted.set(queue, [entry]);
+        else entries.push(entry);
+      }
+    }
+    for (const [queue, entries] of counted) queue.recordCounts(entries);
   }
 
   /** Gives entries of shared and named queues back to be delivered to other members. */
-  #giveBack(test: (entry: Entry) => boolean): void {
+  #giveBack(test: (entry: Entry) => boolean, failed: boolean): void {
     const returned = new Map<CompetingConsumers, Entry[]>();
     for (const entry of this.#entries()) {
       const consumers = competingOf(entry.queue);
@@ -319,14 +375,20 @@ export class OutgoingDeliveries {
       else entries.push(entry);
     }
     for (const [consumers, entries] of returned) {
-      consumers.returned(entries);
+      consumers.returned(entries, failed && this.#counts(consumers.queue));
       consumers.pump();
     }
   }
 
-  /** The session is over. Exactly-once entries of shared queues must not go to another session [MQTT-4.8.2-5], if they were sent. */
+  /**
+   * The session is over. Exactly-once entries of shared queues must not go to another session, if they were sent [MQTT-4.8.2-5].
+   * Those of a part do: what a link has not settled when it is closed is there for others.
+   */
   abandon(): void {
-    this.#giveBack((entry) => entry.sendAs === 2 && entry.state === 'sent' && entry.row > 0 && !entry.redelivered);
+    const { isPart } = this.#session;
+    this.#giveBack(({ sendAs, state, row, redelivered }) => {
+      return sendAs === 2 && state === 'sent' && (isPart || (row > 0 && !redelivered));
+    }, false);
     for (const entry of this.#entries()) {
       if (competingOf(entry.queue) !== undefined && this.#context.transactions.castAdrift(entry)) {
         this.#forget(entry);
@@ -344,4 +406,30 @@ export class OutgoingDeliveries {
     entry.owner = this.#session;
     entry.redelivered = true;
   }
+}
+
+const nothing: readonly Property[] = [];
+const deliveryLimit: CauseOfDeath = { reason: 'delivery-limit' };
+const undeliverable: CauseOfDeath = { reason: 'undeliverable' };
+
+function causeOf(detail: SettlementDetail | undefined): CauseOfDeath {
+  const reason = detail?.reason;
+  return reason === undefined ? { reason: 'rejected' } : { reason: reason.condition, description: reason.description };
+}
+
+/** For others, or `isDead`: for nobody. */
+function givenBack(entry: Entry, isDead: boolean, failed: boolean): void {
+  const { queue } = entry;
+  const consumers = competingOf(queue);
+  if (isDead || queue.removed) {
+    consumers?.finished(entry);
+    if (failed) entry.deliveryCount++;
+    if (queue.removed) queue.leave(entry, 'sessionEnded');
+    else queue.bury(entry, undeliverable, 'undeliverable');
+  } else if (consumers === undefined) {
+    queue.giveBack([entry], failed);
+  } else {
+    consumers.returned([entry], failed);
+  }
+  queue.holder?.pump();
 }

@@ -27,10 +27,12 @@ export type Departure = 'delivered' | 'expired' | DropReason;
 export interface EntryOwner {
   /** Names the session across shards; see Shard.sessionKey. */
   readonly key: number;
+  /** It is a part of a connection: what it has under way goes back when it is over. */
+  readonly isPart: boolean;
 }
 
 /** What an entry is or has, in the bits of one number: there may be millions of them. */
-const Bit = { retained: 16, counted: 32, redelivered: 64, gone: 128, waits: 256, marked: 512 } as const;
+const Bit = { retained: 16, counted: 32, redelivered: 64, gone: 128, waits: 256, marked: 512, sent: 1024 } as const;
 const sendAsShift = 2;
 const deliveryCountShift = 12;
 const maxDeliveryCount = 0xffff;
@@ -116,6 +118,15 @@ export class Entry implements EntryFields {
 
   set gone(on: boolean) {
     this.#set(Bit.gone, on);
+  }
+
+  /** The connection that its owner has now was told of it. */
+  get sent(): boolean {
+    return (this.#bits & Bit.sent) !== 0;
+  }
+
+  set sent(on: boolean) {
+    this.#set(Bit.sent, on);
   }
 
   /** It is in its queue's list of what waits. */
@@ -333,31 +344,41 @@ export class Queue {
    * that counts; those for which it was once too often die.
    */
   giveBack(entries: readonly Entry[], failed = false): void {
-    const counts = failed && this.rules.maxDeliveries > 0;
     const changed: Entry[] = [];
     for (const entry of entries) {
       entry.state = 'ready';
       entry.owner = undefined;
       entry.deliveryId = 0;
       entry.counted = false;
-      if (counts) entry.deliveryCount++;
+      entry.sent = false;
+      if (failed) entry.deliveryCount++;
       if (entry.sendAs === 2 && entry.row > 0) {
         // Only a record that says so can take back the one by which its session alone may have it.
         entry.row = this.shard.writeEntries([Queue.checkpointed(entry)!]);
         this.shard.pumpWhenDurable(this);
-        if (!counts) continue;
-      } else if (counts && entry.row > 0) {
+        if (!failed) continue;
+      } else if (failed && entry.row > 0) {
         changed.push(entry);
       }
       entry.redelivered = true;
     }
-    // It may be delivered again before this is durable: a crash forgets one attempt at most.
-    for (let i = 0; i < changed.length; i += entriesPerRecord) {
-      this.shard.writeEntries(changed.slice(i, i + entriesPerRecord).map((entry) => Queue.checkpointed(entry)!));
+    this.recordCounts(changed);
+    let last: Entry | undefined;
+    for (const entry of entries.toSorted(inOrder)) {
+      if (this.isSpent(entry)) {
+        this.bury(entry, deliveryLimit, 'deliveryLimit');
+      } else {
+        this.wait(entry, last);
+        last = entry;
+      }
     }
-    for (const entry of entries) {
-      if (this.isSpent(entry)) this.bury(entry, deliveryLimit, 'deliveryLimit');
-      else this.wait(entry);
+  }
+
+  /** Journals how often delivering journaled entries has failed. */
+  recordCounts(entries: readonly Entry[]): void {
+    // They may be delivered again before this is durable: a crash forgets one attempt at most.
+    for (let i = 0; i < entries.length; i += entriesPerRecord) {
+      this.shard.writeEntries(entries.slice(i, i + entriesPerRecord).map((entry) => Queue.checkpointed(entry)!));
     }
   }
 
@@ -366,9 +387,9 @@ export class Queue {
     return deliveryCount > 0 && this.rules.maxDeliveries > 0 && deliveryCount >= this.rules.maxDeliveries;
   }
 
-  /** Lets an entry wait again, at its place. */
-  wait(entry: Entry): void {
-    this.ready.insert(entry);
+  /** Lets an entry wait again, at its place; `hint` waits before it. */
+  wait(entry: Entry, hint?: Entry): void {
+    this.ready.insert(entry, hint);
     this.#waits(entry);
     if (this.cursors !== undefined) for (const cursor of this.cursors) cursor.returned(entry);
   }
@@ -553,12 +574,14 @@ export class Queue {
       state: keepsId ? entry.state : 'ready',
       session: keepsId ? entry.owner!.key : 0,
       deliveryId: keepsId ? entry.deliveryId : 0,
+      returns: keepsId && entry.owner!.isPart,
       deliveryCount: entry.deliveryCount,
       stored: stored?.reference(),
     };
   }
 }
 
+const inOrder = (a: Entry, b: Entry): number => b.level - a.level || a.position - b.position;
 const entriesPerRecord = 100;
 const deliveryLimit: CauseOfDeath = { reason: 'delivery-limit' };
 const tooLate: CauseOfDeath = { reason: 'expired' };

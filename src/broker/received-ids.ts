@@ -26,6 +26,8 @@ type Mark = {
   readonly recorded: boolean;
 };
 
+/** As many as there are packet ids. */
+const maxIds = 65_535;
 const nothingWritten: readonly Written[] = [];
 const handled: Mark = { state: 'published', written: nothingWritten, recorded: false };
 
@@ -44,20 +46,37 @@ export class ReceivedIds {
   }
 
   /** It was published and not released. */
-  has(token: number): boolean {
-    return this.#marks?.has(token) === true;
+  has(id: OriginId): boolean {
+    return this.#marks?.has(id) === true;
   }
 
-  publish(route: Route, message: Message, token: number): Outcome {
+  /** See Session.publishedTags. */
+  tags(): string[] {
+    const tags: string[] = [];
+    for (const [id, mark] of this.#marks ?? []) {
+      if (typeof id === 'string' && this.#isComplete(mark)) tags.push(id);
+    }
+    return tags;
+  }
+
+  /** What was found after a restart may be missing in other shards: then it must come again. */
+  #isComplete(mark: Mark): boolean {
+    if (mark.state === 'recovered') return mark.written.length === this.#context.shards.length;
+    return mark.state === 'published' && isDurable(mark);
+  }
+
+  /** `id`: what the message is recognised by; `token`: what the consumer wants back. */
+  publish(route: Route, message: Message, token: number, id: OriginId): Outcome {
     const session = this.#session;
     const context = this.#context;
     const marks = (this.#marks ??= new Map<OriginId, Mark>());
-    const mark = marks.get(token);
+    const mark = marks.get(id);
     if (mark?.state === 'published') return this.#repeated(mark, token);
+    if (mark === undefined && marks.size >= maxIds) return Outcome.quotaExceeded;
     const origin = session.durable ? session.key : 0;
     const before = mark?.state === 'recovered' ? mark.written : nothingWritten;
     const skip = before.length === 0 ? undefined : before.map((written: Written) => written.shard.index);
-    const { outcome, shards } = distribute(context, session.space, route, message, { session, origin, token, skip });
+    const { outcome, shards } = distribute(context, session.space, route, message, { session, origin, id, skip });
     if (outcome === Outcome.quotaExceeded || outcome === Outcome.unavailable) {
       if (before.length === 0) return outcome;
       // Some targets have had it since before a crash: it can be neither refused nor, now, completed. The peer is to try again.
@@ -65,11 +84,11 @@ export class ReceivedIds {
       return Outcome.pending;
     }
     context.counters.publishesAccepted++;
-    if (shards.length === 0 && before.length === 0) marks.set(token, handled);
+    if (shards.length === 0 && before.length === 0) marks.set(id, handled);
     else {
       const written = shards.map((shard) => ({ shard, row: shard.row }));
-      if (origin !== 0) for (const shard of shards) originsOf(shard, session.key).add(token);
-      marks.set(token, { state: 'published', written: [...before, ...written], recorded: origin !== 0 });
+      if (origin !== 0) for (const shard of shards) originsOf(shard, session.key).add(id);
+      marks.set(id, { state: 'published', written: [...before, ...written], recorded: origin !== 0 });
     }
     if (shards.length === 0) return outcome;
     acknowledgeWhenDurable(shards, session, token);
@@ -85,27 +104,27 @@ export class ReceivedIds {
     return Outcome.pending;
   }
 
-  release(token: number): Outcome {
-    const mark = this.#marks?.get(token);
+  release(token: number, id: OriginId): Outcome {
+    const mark = this.#marks?.get(id);
     if (mark === undefined) return Outcome.noSubscription;
     const consumer = this.#session.consumer;
     if (!mark.recorded && isDurable(mark)) {
-      this.#marks!.delete(token);
+      this.#marks!.delete(id);
       return Outcome.accepted;
     }
-    const releasing = mark.state === 'releasing' ? mark : this.#beginRelease(token, mark);
+    const releasing = mark.state === 'releasing' ? mark : this.#beginRelease(id, mark);
     // Until this is durable the id is not free: after a crash its next message would be taken for a repetition.
     whenAllDurable(releasing.written, () => {
-      if (this.#marks?.get(token) === releasing) this.#marks.delete(token);
+      if (this.#marks?.get(id) === releasing) this.#marks.delete(id);
       consumer?.released(token);
     });
     return Outcome.pending;
   }
 
-  #beginRelease(token: number, { written, recorded }: Mark): Mark {
-    const where = recorded ? written.map(({ shard }) => ({ shard, row: this.#writeReleased(shard, [token]) })) : written;
+  #beginRelease(id: OriginId, { written, recorded }: Mark): Mark {
+    const where = recorded ? written.map(({ shard }) => ({ shard, row: this.#writeReleased(shard, [id]) })) : written;
     const mark: Mark = { state: 'releasing', written: where, recorded };
-    this.#marks!.set(token, mark);
+    this.#marks!.set(id, mark);
     return mark;
   }
 

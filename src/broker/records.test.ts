@@ -143,7 +143,10 @@ const reference = record({
   deliverAtMs: timeMs,
 });
 const checkpointed: fc.Arbitrary<CheckpointedEntry> = fc
-  .tuple(entry, record({ state: fc.constantFrom(...entryStates), session: number, deliveryId: id, stored: reference }))
+  .tuple(
+    entry,
+    record({ state: fc.constantFrom(...entryStates), session: number, deliveryId: id, returns: fc.boolean(), stored: reference }),
+  )
   .map(([fields, rest]) => ({ ...fields, ...rest, stored: rest.state === 'received' ? undefined : rest.stored }));
 
 /** All of a message that must not change, as plain values. */
@@ -265,7 +268,7 @@ describe('what is written is read', () => {
       (writer, { queueId, position }) => writeSettle(writer, queueId, position),
       readSettle,
     );
-    const delivery = record({ queueId: number, position: number, session: number, deliveryId: id });
+    const delivery = record({ queueId: number, position: number, session: number, deliveryId: id, returns: fc.boolean() });
     for (const kind of [RecordKind.sent, RecordKind.received]) {
       roundTrip(kind, delivery, (writer, written) => writeDelivery(writer, kind, written), readDelivery);
     }
@@ -301,6 +304,7 @@ describe('what is written is read', () => {
       nextPosition: number,
       keepMs: durationMs,
       forsakenAtMs: timeMs,
+      selector: fc.option(text, { nil: undefined }),
     });
     roundTrip(RecordKind.queue, queue, writeQueue, readQueue);
     for (const kind of [RecordKind.removed, RecordKind.counters]) {

@@ -34,7 +34,14 @@ export function readSettle(bytes: Uint8Array, start: number, end: number): { que
   return { queueId: reader.varint(), position: reader.varint() };
 }
 
-export type DeliveryRecord = { readonly queueId: number; readonly position: number; readonly session: number; readonly deliveryId: number };
+export type DeliveryRecord = {
+  readonly queueId: number;
+  readonly position: number;
+  readonly session: number;
+  readonly deliveryId: number;
+  /** When the session is gone the message goes back to its queue; else nobody else may get it. */
+  readonly returns: boolean;
+};
 
 /** For the kinds `sent` and `received`. */
 export function writeDelivery(writer: RowWriter, kind: number, delivery: DeliveryRecord): void {
@@ -43,12 +50,17 @@ export function writeDelivery(writer: RowWriter, kind: number, delivery: Deliver
   writer.varint(delivery.position);
   writer.varint(delivery.session);
   writer.u16(delivery.deliveryId);
+  writer.u8(delivery.returns ? 1 : 0);
   writer.end();
 }
 
 export function readDelivery(bytes: Uint8Array, start: number, end: number): DeliveryRecord {
   const reader = open(bytes, start, end);
-  return { queueId: reader.varint(), position: reader.varint(), session: reader.varint(), deliveryId: reader.u16() };
+  const queueId = reader.varint();
+  const position = reader.varint();
+  const session = reader.varint();
+  const deliveryId = reader.u16();
+  return { queueId, position, session, deliveryId, returns: reader.version >= 3 && reader.u8() === 1 };
 }
 
 export function writeOrigins(writer: RowWriter, kind: number, session: number, ids: readonly OriginId[]): void {
@@ -81,19 +93,22 @@ export type QueueRecord = {
   readonly keepMs: number;
   /** Wall-clock time at which it lost its last member; 0: it has one, or never had. */
   readonly forsakenAtMs: number;
+  /** Of a shared queue without members: what it takes meanwhile. */
+  readonly selector: string | undefined;
 };
 
-const QueueFlag = { shared: 1, named: 2, retired: 4, delayed: 8 } as const;
+const QueueFlag = { shared: 1, named: 2, retired: 4, delayed: 8, selector: 16 } as const;
 
 export function writeQueue(writer: RowWriter, queue: QueueRecord): void {
   begin(writer, RecordKind.queue);
   writer.varint(queue.queueId);
-  writer.u8(QueueFlag[queue.kind] | (queue.retired ? QueueFlag.retired : 0));
+  writer.u8(QueueFlag[queue.kind] | (queue.retired ? QueueFlag.retired : 0) | (queue.selector === undefined ? 0 : QueueFlag.selector));
   writer.string(queue.tenant);
   writer.string(queue.name);
   writer.varint(queue.nextPosition);
   writeDuration(writer, queue.keepMs);
   writer.u64(queue.forsakenAtMs);
+  if (queue.selector !== undefined) writer.string(queue.selector);
   writer.end();
 }
 
@@ -105,9 +120,12 @@ export function readQueue(bytes: Uint8Array, start: number, end: number): QueueR
   const retired = (flags & QueueFlag.retired) !== 0;
   const tenant = reader.string();
   const name = reader.string();
-  if (reader.version < 3) return { queueId, kind, retired, tenant, name, nextPosition: 1, keepMs: 0, forsakenAtMs: 0 };
-  const nextPosition = reader.varint();
-  return { queueId, kind, retired, tenant, name, nextPosition, keepMs: readDuration(reader), forsakenAtMs: reader.u64() };
+  const isOld = reader.version < 3;
+  const nextPosition = isOld ? 1 : reader.varint();
+  const keepMs = isOld ? 0 : readDuration(reader);
+  const forsakenAtMs = isOld ? 0 : reader.u64();
+  const selector = (flags & QueueFlag.selector) === 0 ? undefined : reader.string();
+  return { queueId, kind, retired, tenant, name, nextPosition, keepMs, forsakenAtMs, selector };
 }
 
 /** A record whose body is one number, for the kinds `removed` and `counters`. */
@@ -165,11 +183,16 @@ export function readRetained(kind: number, bytes: Uint8Array, start: number, end
   return { tenant, topic, stored: readReference(reader), owner: reader.version < 2 ? '' : reader.string() };
 }
 
+/** In the byte of the state. */
+const returnsFlag = 0x80;
+
 export type CheckpointedEntry = EntryFields & {
   readonly state: EntryState;
   /** Session that has it and the delivery id, for the states `sent` and `received`; else 0. */
   readonly session: number;
   readonly deliveryId: number;
+  /** See DeliveryRecord. */
+  readonly returns: boolean;
   /** Undefined when the state is `received`: the message is gone. */
   readonly stored: StoredReference | undefined;
 };
@@ -179,7 +202,7 @@ export function writeEntries(writer: RowWriter, entries: readonly CheckpointedEn
   writer.varint(entries.length);
   for (const entry of entries) {
     writeEntry(writer, entry);
-    writer.u8(entryStates.indexOf(entry.state));
+    writer.u8(entryStates.indexOf(entry.state) | (entry.returns ? returnsFlag : 0));
     writer.varint(entry.session);
     writer.u16(entry.deliveryId);
     writer.u8(entry.stored === undefined ? 0 : 1);
@@ -193,13 +216,14 @@ export function readEntries(bytes: Uint8Array, start: number, end: number): Chec
   const entries: CheckpointedEntry[] = [];
   for (let n = reader.varint(); n > 0; n--) {
     const fields = readEntry(reader);
-    const state = entryStates[reader.u8()];
+    const flags = reader.u8();
+    const state = entryStates[flags & ~returnsFlag];
     if (state === undefined) throw new RowError('unknown state of a queue entry');
     const session = reader.varint();
     const deliveryId = reader.u16();
     const stored = reader.u8() === 1 ? readReference(reader) : undefined;
     if ((state === 'received') !== (stored === undefined)) throw new RowError(`a queue entry that is ${state}, and its message do not fit`);
-    entries.push({ ...fields, state, session, deliveryId, stored });
+    entries.push({ ...fields, state, session, deliveryId, returns: (flags & returnsFlag) !== 0, stored });
   }
   return entries;
 }

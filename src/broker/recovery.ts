@@ -24,6 +24,7 @@ import {
 } from './records.ts';
 import type {
   CheckpointedEntry,
+  DeliveryRecord,
   EntryFields,
   EntryState,
   MovedFrom,
@@ -44,6 +45,7 @@ type RecoveredEntry = {
   state: EntryState;
   session: number;
   deliveryId: number;
+  returns: boolean;
   stored: StoredReference | undefined;
 };
 
@@ -166,14 +168,14 @@ export class ShardRecovery {
     const record = readMessage(bytes, start, end);
     const { message } = record;
     const stored = referenceTo(row, index, message);
-    for (const fields of record.entries) this.#add({ fields, state: 'ready', session: 0, deliveryId: 0, stored });
+    for (const fields of record.entries) this.#add({ fields, state: 'ready', session: 0, deliveryId: 0, returns: false, stored });
     if (record.originSession !== 0) this.#originsOf(record.originSession).add(record.originId);
     if (record.retainedIn !== undefined) this.#retainedOf(record.retainedIn).set(message.topic, { stored, owner: message.sender });
   }
 
-  #entry({ state, session, deliveryId, stored, ...fields }: CheckpointedEntry): void {
+  #entry({ state, session, deliveryId, returns, stored, ...fields }: CheckpointedEntry): void {
     if (session !== 0) this.sessionKeys.add(session);
-    this.#add({ fields, state, session, deliveryId, stored });
+    this.#add({ fields, state, session, deliveryId, returns, stored });
   }
 
   #add(entry: RecoveredEntry): void {
@@ -183,7 +185,7 @@ export class ShardRecovery {
     queue.nextPosition = Math.max(queue.nextPosition, entry.fields.position + 1);
   }
 
-  #delivery(state: 'sent' | 'received', delivery: { queueId: number; position: number; session: number; deliveryId: number }): void {
+  #delivery(state: 'sent' | 'received', delivery: DeliveryRecord): void {
     const entry = this.queues.get(delivery.queueId)?.entries.get(delivery.position);
     if (entry === undefined) return;
     if (entry.stored === undefined && state === 'sent') throw new RowError('a delivery is sent again after its peer has received it');
@@ -191,6 +193,7 @@ export class ShardRecovery {
     entry.state = state;
     entry.session = delivery.session;
     entry.deliveryId = delivery.deliveryId;
+    entry.returns = delivery.returns;
     if (state === 'received') entry.stored = undefined;
   }
 
@@ -262,6 +265,25 @@ export class StoredMessages {
   }
 }
 
+/** A delivery under way of a session that is over. */
+export type Orphan = { readonly entry: Entry; readonly returns: boolean };
+
+/** Deals with deliveries of sessions that are over, perhaps with the node. */
+export function settleOrphans(orphans: readonly Orphan[]): void {
+  for (const { entry, returns } of orphans) {
+    if (entry.stored === undefined) {
+      entry.queue.forget(entry);
+    } else if (returns) {
+      entry.sendAs = 2;
+      entry.queue.giveBack([entry]);
+      entry.redelivered = true;
+    } else {
+      // Nobody else may get it [MQTT-4.8.2-5].
+      entry.queue.leave(entry, 'sessionEnded');
+    }
+  }
+}
+
 /**
  * Fills a queue with its recovered entries, in their order; deliveries under way go to the sessions that have them. Those of
  * sessions that are over are added to `orphans`, to be dealt with when all queues are filled: only then is it known which
@@ -272,7 +294,7 @@ export function fillQueue(
   recovered: RecoveredQueue,
   messages: StoredMessages,
   sessionOf: (key: number) => ClientSession | undefined,
-  orphans: Entry[],
+  orphans: Orphan[],
 ): void {
   queue.nextPosition = recovered.nextPosition;
   const inOrder = [...recovered.entries.values()].toSorted((a, b) => a.fields.position - b.fields.position);
@@ -295,7 +317,7 @@ export function fillQueue(
       owner.deliveries.recover(entry);
       competingOf(queue)?.recoverTaken(entry);
     } else if (found.state !== 'ready') {
-      orphans.push(entry);
+      orphans.push({ entry, returns: found.returns });
     } else {
       entry.redelivered = true;
       queue.await(entry);

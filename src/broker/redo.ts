@@ -119,7 +119,7 @@ export class Redo {
   }
 
   #publish({ messages }: TransactionRecord, space: TopicSpace, skip: readonly number[]): void {
-    const publisher = { session: undefined, origin: 0, token: 0, skip, isAdmitted: true };
+    const publisher = { session: undefined, origin: 0, id: 0, skip, isAdmitted: true };
     for (const message of messages) distribute(this.#context(), space, space.route(message.topic), message, publisher);
   }
 }
@@ -143,7 +143,7 @@ function leaveRecovered(recovery: ShardRecovery | undefined, { queueId, position
     entry.stored = undefined;
     shard.touch();
     const { session, deliveryId } = entry;
-    writeDelivery(shard.writer, RecordKind.received, { queueId, position, session, deliveryId });
+    writeDelivery(shard.writer, RecordKind.received, { queueId, position, session, deliveryId, returns: entry.returns });
     return;
   }
   entries!.delete(position);

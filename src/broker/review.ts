@@ -128,6 +128,8 @@ export function* concernedSessions(
   for (const space of spaces.values()) {
     if (tenant !== undefined && space.tenant !== tenant) continue;
     for (const session of sessionsOf(space, principals)) {
+      // Parts are looked at with their connection.
+      if (session.attachment?.partOf !== undefined) continue;
       if (session.attachment === undefined || session.provenAtMs < attachedSinceMs) continue;
       if (where === undefined || where(session.principal)) yield session;
     }

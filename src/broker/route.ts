@@ -1,6 +1,6 @@
 // Where messages of one topic go. Built once from the topic tree and used until a subscription of the tenant changes.
 
-import type { Guarantee } from '../message/message.ts';
+import type { Guarantee, Message } from '../message/message.ts';
 import type { Selector } from '../message/selector/selector.ts';
 import type { CompetingConsumers } from './competing-consumers.ts';
 import type { ClientSession } from './client-session.ts';
@@ -69,6 +69,8 @@ export class Target {
   subscriptionIds: readonly number[] | undefined;
   /** At least one of the subscriptions does not want what the session published itself. */
   noLocal: boolean;
+  /** Whether it is to have a message depends on more than the topic. */
+  isChoosy: boolean;
   readonly subscriptions: Subscription[];
 
   constructor(first: Subscription) {
@@ -77,6 +79,7 @@ export class Target {
     this.retainAsPublished = first.retainAsPublished;
     this.subscriptionIds = first.subscriptionIds;
     this.noLocal = first.noLocal;
+    this.isChoosy = first.noLocal || first.selector !== undefined;
     this.subscriptions = [first];
   }
 
@@ -85,22 +88,29 @@ export class Target {
     if (subscription.guarantee > this.guarantee) this.guarantee = subscription.guarantee;
     this.retainAsPublished ||= subscription.retainAsPublished;
     this.noLocal ||= subscription.noLocal;
+    this.isChoosy ||= subscription.noLocal || subscription.selector !== undefined;
     // Every matching subscription's identifier goes into the one copy [MQTT-3.3.4-4].
     if (subscription.subscriptionIds !== undefined) {
       this.subscriptionIds = [...(this.subscriptionIds ?? []), ...subscription.subscriptionIds];
     }
   }
 
-  /** What is left of it for a message that the session published itself [MQTT-3.8.3-3]. */
-  forOwnMessage(): Target | undefined {
+  /** What is left of it for a message: of subscriptions with selectors, and for what its session published itself [MQTT-3.8.3-3]. */
+  forMessage(message: Message, publisher: ClientSession | undefined): Target | undefined {
+    const isOwn = this.noLocal && this.session.isOwn(publisher);
+    if (this.subscriptions.length === 1) return isWanted(this.subscriptions[0]!, message, isOwn) ? this : undefined;
     let rest: Target | undefined;
     for (const subscription of this.subscriptions) {
-      if (subscription.noLocal) continue;
+      if (!isWanted(subscription, message, isOwn)) continue;
       if (rest === undefined) rest = new Target(subscription);
       else rest.add(subscription);
     }
     return rest;
   }
+}
+
+function isWanted({ noLocal, selector }: Subscription, message: Message, isOwn: boolean): boolean {
+  return !(isOwn && noLocal) && (selector === undefined || selector.matches(message));
 }
 
 export class Route {

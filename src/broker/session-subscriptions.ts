@@ -2,6 +2,7 @@
 // it any more.
 
 import { parseFilter } from '../message/filter.ts';
+import { parseSelector } from '../message/selector/selector.ts';
 import type { ClientSession } from './client-session.ts';
 import type { CompetingConsumers } from './competing-consumers.ts';
 import type { BrokerContext } from './context.ts';
@@ -10,6 +11,7 @@ import type { SubscribeRequest, SubscribeResult } from './port.ts';
 import { writeSubscribe, writeUnsubscribe } from './records.ts';
 import { RetainedDelivery } from './retained-delivery.ts';
 import { Subscription } from './route.ts';
+import type { SubscriptionTerms } from './route.ts';
 
 export class SessionSubscriptions {
   /** By the text that the peer wrote. */
@@ -52,6 +54,9 @@ export class SessionSubscriptions {
     const { limits } = this.#context;
     const parsed = parseFilter(request.filter, limits.maxTopicLevels);
     if (parsed.kind === 'invalid') return Outcome.filterInvalid;
+    const terms = termsOf(request);
+    if (terms === undefined) return Outcome.selectorInvalid;
+    if (terms.browse && parsed.kind !== 'queue') return Outcome.notSupported;
     if (!this.#allows(request.filter, parsed.kind === 'queue')) return Outcome.notAuthorized;
     if (session.durable && session.inbox.shard.stall !== undefined) return Outcome.unavailable;
     if (before === undefined && this.byText.size >= limits.maxSubscriptionsPerSession) return Outcome.quotaExceeded;
@@ -66,6 +71,7 @@ export class SessionSubscriptions {
       competing =
         parsed.kind === 'shared' ? space.obtainShared(parsed.group, parsed.filter, session.durable) : space.obtainNamed(parsed.name);
       if (competing === undefined) return Outcome.quotaExceeded;
+      if (!terms.browse && !competing.admits(session, terms.exclusive)) return Outcome.inUse;
     }
     const subscription = new Subscription(
       session,
@@ -76,6 +82,7 @@ export class SessionSubscriptions {
       request.retainAsPublished,
       request.subscriptionId,
       competing,
+      terms,
     );
     // The new one is there before the old one goes, so that a shared queue is never left without members in between.
     session.space.subscribe(subscription);
@@ -170,8 +177,25 @@ export class SessionSubscriptions {
     if (this.#retained !== undefined && !this.#retained.run()) this.#retained = undefined;
   }
 
+  /** Others may have now what was for this session alone. */
+  connectionWent(): void {
+    for (const competing of this.#competing ?? []) competing.memberWent();
+  }
+
   /** The session can take more from the queues that it competes for. */
   pumpCompeting(): void {
     for (const competing of this.#competing ?? []) competing.pump();
   }
+}
+
+/** Undefined: its selector cannot be read. */
+function termsOf({
+  selector: text,
+  exclusive = false,
+  browse = false,
+  retainedOnly = false,
+}: SubscribeRequest): SubscriptionTerms | undefined {
+  if (text === undefined) return { selector: undefined, exclusive, browse, retainedOnly };
+  const parsed = parseSelector(text);
+  return parsed.ok ? { selector: parsed.selector, exclusive, browse, retainedOnly } : undefined;
 }

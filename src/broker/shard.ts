@@ -227,9 +227,9 @@ export class Shard implements JournalEvents {
     this.#pumpAfter(this.durableRow + 1, queue);
   }
 
-  /** Starts reading the rows of entries that will be wanted soon. */
-  readAhead(queue: Queue, entries: number): void {
-    let entry = queue.ready.first;
+  /** Starts reading the rows of waiting entries that will be wanted soon: of this one and those after it. */
+  readAhead(first: Entry, entries: number): void {
+    let entry: Entry | undefined = first;
     for (let i = 0; i < entries && entry !== undefined; i++, entry = entry.after) {
       const stored = entry.stored!;
       if (stored.message === undefined && stored.home !== undefined && stored.home.bytes === undefined) this.#read(stored.home, undefined);
@@ -292,6 +292,11 @@ export class Shard implements JournalEvents {
     }
   }
 
+  /** Runs `task` in a later turn. */
+  later(task: () => void): void {
+    this.#host.turn.later(task);
+  }
+
   /** Something is about to be written into the current row. */
   touch(): void {
     if (this.writer.length >= maxRowBytes && this.#keptOpen === 0) this.seal();
@@ -331,7 +336,9 @@ export class Shard implements JournalEvents {
   /** Returns the row it was written into. */
   writeDelivery(kind: typeof RecordKind.sent | typeof RecordKind.received, queueId: number, entry: Entry): number {
     this.touch();
-    writeDelivery(this.writer, kind, { queueId, position: entry.position, session: entry.owner!.key, deliveryId: entry.deliveryId });
+    const { position, deliveryId } = entry;
+    const { key: session, isPart: returns } = entry.owner!;
+    writeDelivery(this.writer, kind, { queueId, position, session, deliveryId, returns });
     return this.#current.row;
   }
 

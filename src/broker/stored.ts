@@ -3,7 +3,7 @@
 // A journaled message lives in a journal row; the row's bytes stay in memory while they are likely to be needed, and are read
 // back when they were evicted. A message of a transient queue owns its payload and has no row.
 
-import type { Attributes, TypedValue } from '../message/attributes.ts';
+import type { Attributes, Property, TypedValue } from '../message/attributes.ts';
 import type { Message } from '../message/message.ts';
 import type { StoredReference } from './stored-reference.ts';
 
@@ -151,8 +151,14 @@ function attributesBytes(attributes: Attributes): number {
   let bytes = 0;
   for (const text of [contentType, contentEncoding, subject, groupId, replyTo?.name]) bytes += text?.length ?? 0;
   for (const value of [correlation, messageId]) if (value !== undefined) bytes += valueBytes(value);
-  for (const { key, value } of attributes.properties ?? []) bytes += overheadOfAttribute + key.length + valueBytes(value);
+  for (const property of attributes.properties ?? []) bytes += propertyBytes(property);
+  for (const property of attributes.annotations ?? []) bytes += propertyBytes(property);
   return bytes + (residue?.bytes.length ?? 0);
+}
+
+/** Roughly. */
+export function propertyBytes({ key, value }: Property): number {
+  return overheadOfAttribute + key.length + valueBytes(value);
 }
 
 function valueBytes({ value }: TypedValue): number {

@@ -182,7 +182,7 @@ export class Transactions {
     for (const provisional of transaction.provisional) this.#settle(provisional);
     for (const { session, routed, message } of transaction.taken) {
       context.counters.publishesAccepted++;
-      distribute(context, routed.space, routed.route(), message, { session, origin: 0, token: 0, skip, isAdmitted: true });
+      distribute(context, routed.space, routed.route(), message, { session, origin: 0, id: 0, skip, isAdmitted: true });
     }
   }
 

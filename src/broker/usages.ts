@@ -77,7 +77,7 @@ function moveSession(session: ClientSession, to: Usage): void {
   const { inbox } = session;
   const from = inbox.usage;
   if (from === to) return;
-  const connections = session.attachment === undefined ? 0 : 1;
+  const connections = session.attachment === undefined || session.isPart ? 0 : 1;
   const subscriptions = session.subscriptions.size;
   if (from?.parent !== undefined) from.moved(-connections, -subscriptions);
   if (to.parent !== undefined) to.moved(connections, subscriptions);

@@ -147,7 +147,13 @@ function assertUsage(broker: Broker, space: TopicSpace): void {
   };
   note(space.usages.tenant, 0, 0, 0, 0);
   for (const { inbox, attachment, subscriptions } of space.sessions.values()) {
-    note(inbox.usage, inbox.ledger.queued, inbox.bytes, attachment === undefined ? 0 : 1, subscriptions.size);
+    note(
+      inbox.usage,
+      inbox.ledger.queued,
+      inbox.bytes,
+      attachment === undefined || attachment.partOf !== undefined ? 0 : 1,
+      subscriptions.size,
+    );
   }
   // Also those that are gone but for what is under way.
   for (const queue of everyQueue(broker)) {
