@@ -27,7 +27,9 @@ export const rooms: Readonly<Record<string, Room>> = {
   'src/store': { imports: ['src/base'] },
   'src/broker': { imports: ['src/base', 'src/message', ...contracts.store, ...contracts.security] },
   // A protocol never sees another one: each folder below src/protocols is a room of its own.
-  'src/protocols/*': { imports: ['src/base', 'src/message', ...contracts.broker, ...contracts.security, ...contracts.protocols] },
+  'src/protocols/*': {
+    imports: ['src/base', 'src/message', ...contracts.broker, 'src/broker/management.ts', ...contracts.security, ...contracts.protocols],
+  },
   // The contract and the registry.
   'src/protocols': { imports: ['src/base', ...contracts.security, 'src/protocols/*/index.ts'] },
   'src/net': { imports: ['src/base', ...contracts.protocols, ...contracts.security] },

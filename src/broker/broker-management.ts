@@ -97,6 +97,31 @@ export class LocalManagement implements BrokerManagement {
     return viewed(first, viewOfQueue);
   }
 
+  async createQueue(tenant: string, name: string): Promise<ManagementResult<{ readonly created: boolean }>> {
+    if (this.#queue(tenant, name) !== undefined) return value({ created: false });
+    if (this.#context.shards.some(({ stall }) => stall !== undefined)) return unavailable;
+    this.#enterTurn();
+    const queue = this.#newQueue(tenant, name);
+    if (queue === undefined) return noSuchQueue;
+    if (queue === 'full') return tooManyQueues;
+    await durable(queue.shard);
+    return value({ created: true });
+  }
+
+  async deleteQueue(tenant: string, name: string): Promise<ManagementResult<{ readonly messages: number }>> {
+    const space = this.#spaces.get(tenant);
+    const competing = name.startsWith(queuePrefix) ? space?.named.get(name.slice(queuePrefix.length)) : undefined;
+    if (space === undefined || competing === undefined) return noSuchQueue;
+    const { queue } = competing;
+    if (queue.shard.stall !== undefined) return unavailable;
+    if (competing.members.length > 0) return fault('busy', 'somebody consumes this queue');
+    this.#enterTurn();
+    const messages = queue.ledger.queued;
+    space.removeNamed(competing);
+    await durable(queue.shard);
+    return value({ messages });
+  }
+
   async browse(tenant: string, name: string, { limit, after }: PageOptions): Promise<ManagementResult<PageOf<QueuedMessage>>> {
     const queue = this.#queue(tenant, name);
     if (queue === undefined) return noSuchQueue;
@@ -117,7 +142,7 @@ export class LocalManagement implements BrokerManagement {
     this.#enterTurn();
     const target = this.#queue(tenant, to) ?? this.#newQueue(tenant, to);
     if (target === undefined) return noSuchQueue;
-    if (target === 'full') return fault('full', 'there are as many queues as there may be');
+    if (target === 'full') return tooManyQueues;
     return this.#access.move(source, target, maxMessages);
   }
 
@@ -177,6 +202,7 @@ export class LocalManagement implements BrokerManagement {
 }
 
 const noSuchQueue = fault('not-found', 'there is no such queue');
+const tooManyQueues = fault('full', 'there are as many queues as there may be');
 
 function firstOf<T>({ limit, after, prefix }: PageOptions): FirstInOrder<T> {
   return new FirstInOrder(Math.max(1, Math.min(limit, maxPage)), after, prefix);

@@ -60,6 +60,10 @@ export interface BrokerManagement {
   endSession(tenant: string, clientId: string): Promise<ManagementResult<{ readonly messages: number }>>;
 
   queues(tenant: string, options: PageOptions): PageOf<QueueView>;
+  /** A named queue (`$queue/jobs`). Answers when that is durable; one that is there already stays as it is. */
+  createQueue(tenant: string, name: string): Promise<ManagementResult<{ readonly created: boolean }>>;
+  /** Only a named one that nobody consumes; what waits in it is dropped, counted as in `purge`. Answers when that is durable. */
+  deleteQueue(tenant: string, name: string): Promise<ManagementResult<{ readonly messages: number }>>;
   /** Oldest first, without taking them; `after` is a `position`. */
   browse(tenant: string, name: string, options: PageOptions): Promise<ManagementResult<PageOf<QueuedMessage>>>;
   /** Drops what waits and is not with a consumer; counted as purged in the ledger. Answers when that is durable. */

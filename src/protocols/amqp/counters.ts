@@ -62,6 +62,8 @@ export class Counters {
   readonly dropped: Record<DropCause, number> = { 'output full': 0, 'message too large': 0, 'connection closing': 0 };
   /** Dispositions for what was not outstanding. */
   strayDispositions = 0;
+  /** Tokens that peers put, by what came of them. */
+  readonly tokens = new Map<string, number>();
   transactionsDeclared = 0;
   transactionsCommitted = 0;
   /** By the peer, or because they could not be committed. */
@@ -90,6 +92,7 @@ export class Counters {
     yield* byName('deliveries_rejected', 'Received deliveries that were answered with rejected.', 'condition', this.rejected);
     yield counter('deliveries_released', 'Received deliveries that were given back.', this.released);
     yield counter('publishes_dropped', 'Settled deliveries that were refused.', this.publishesDropped);
+    yield* byName('tokens_put', 'Tokens by which connected peers proved anew who they are.', 'outcome', this.tokens);
     yield counter('transactions_declared', 'Transactions that peers declared.', this.transactionsDeclared);
     yield counter('transactions_committed', 'Transactions that were committed.', this.transactionsCommitted);
     yield counter('transactions_rolled_back', 'Transactions that came to nothing.', this.transactionsRolledBack);

@@ -5,7 +5,11 @@ import type { Log } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
 import type { BrokerPort } from '../../broker/port.ts';
 import type { Method, Security } from '../../security/security.ts';
+import { DispositionFields, FlowFields, TransferFields } from './codec/index.ts';
 import { Counters } from './counters.ts';
+import { CbsNode } from './nodes/cbs-node.ts';
+import { type ManagementDesk, ManagementNode } from './nodes/management-node.ts';
+import type { NodeHandlers } from './nodes/service-nodes.ts';
 import { checkAmqpOptions, type AmqpOptions } from './options.ts';
 import { noTrace, type Trace } from './trace.ts';
 
@@ -14,6 +18,9 @@ export type Turn = {
   /** Runs `task` once when the current turn ends, before outputs are flushed. */
   atEnd(task: () => void): void;
 };
+
+/** Told to peers that want to know whom they talk to. */
+export type Product = { readonly name: string; readonly version: string; readonly platform?: string };
 
 export type AmqpServerParts = {
   readonly broker: BrokerPort;
@@ -30,7 +37,9 @@ export type AmqpServerParts = {
   readonly accepts: (listener: string) => readonly Method[];
   readonly trace?: Trace;
   /** For the open performative. */
-  readonly product?: { readonly name: string; readonly version: string };
+  readonly product?: Product;
+  /** What `$management` does it with; absent: nothing can be managed there. */
+  readonly desk?: ManagementDesk;
 };
 
 export class AmqpServer {
@@ -43,8 +52,16 @@ export class AmqpServer {
   readonly options: AmqpOptions;
   readonly accepts: (listener: string) => readonly Method[];
   readonly trace: Trace;
-  readonly product: { readonly name: string; readonly version: string };
+  readonly product: Product;
   readonly counters = new Counters();
+  /** What answers at the broker's own nodes. */
+  readonly nodes: NodeHandlers;
+  /** Decoded into and read again before anything else is decoded: one for all connections. */
+  readonly transferFields = new TransferFields();
+  readonly dispositionFields = new DispositionFields();
+  readonly flowFields = new FlowFields();
+  /** Container ids, within their tenants, of connections that asked to be the only ones (open-terms.ts). */
+  readonly soleContainers = new Set<string>();
   /** Makes the names of connections' broker sessions different. */
   nextSerial = 1;
 
@@ -60,6 +77,7 @@ export class AmqpServer {
     this.options = parts.options;
     this.accepts = parts.accepts;
     this.trace = parts.trace ?? noTrace;
+    this.nodes = { $management: new ManagementNode(parts.desk), $cbs: new CbsNode() };
     this.product = parts.product ?? { name: 'Heliograph', version: '' };
   }
 }

@@ -75,9 +75,23 @@ function publish(replyTo: string, bytes: Uint8Array, host: LinkHost): AmqpFault 
   if (fault !== undefined) return fault;
   const topicBytes = text.encode(topic);
   const address = connectionSession.address(topic, topicBytes);
-  if (address.outcome !== Outcome.accepted) return new AmqpFault(Condition.unauthorizedAccess, 'reply-to is not an address that you may send to');
+  if (address.outcome !== Outcome.accepted)
+    return new AmqpFault(Condition.unauthorizedAccess, 'reply-to is not an address that you may send to');
   const { payloadStart, payloadEnd, attributes } = converted;
-  const message = new Message(topic, topicBytes, bytes, payloadStart, payloadEnd, 1, false, defaultPriority, 0, nowMs, principal.id, attributes);
+  const message = new Message(
+    topic,
+    topicBytes,
+    bytes,
+    payloadStart,
+    payloadEnd,
+    1,
+    false,
+    defaultPriority,
+    0,
+    nowMs,
+    principal.id,
+    attributes,
+  );
   const outcome = connectionSession.publish(address, message, 0);
   if (outcome === Outcome.accepted || outcome === Outcome.pending || outcome === Outcome.noSubscribers) return undefined;
   return new AmqpFault(Condition.resourceLimitExceeded, 'the answer cannot be sent to the address of reply-to');

@@ -1,11 +1,13 @@
 // A link on which one of the broker's own nodes answers a peer. Answers are sent settled; they wait, a few, for credit.
 
 import type { ServiceNode } from '../address.ts';
-import type { FlowFields } from '../codec/index.ts';
+import { type FlowFields, OutgoingTransfer } from '../codec/index.ts';
 import type { Link, LinkHost } from '../link.ts';
 
 /** Answers that wait for credit. Stops a peer that asks and asks and does not listen. */
 const maxWaiting = 100;
+
+const transfer = new OutgoingTransfer();
 
 export class ServiceSource implements Link {
   readonly direction = 'out';
@@ -58,12 +60,13 @@ export class ServiceSource implements Link {
     while (this.#credit > 0 && !session.congested) {
       const message = this.#waiting.shift();
       if (message === undefined) return;
-      const deliveryTag = new Uint8Array(4);
-      new DataView(deliveryTag.buffer).setUint32(0, this.#deliveryCount);
+      const tag = this.#deliveryCount;
       this.#credit--;
       this.#deliveryCount = (this.#deliveryCount + 1) >>> 0;
       const deliveryId = session.beginDelivery(this, 0, true);
-      session.transferInFrames({ handle, deliveryId, deliveryTag, messageFormat: 0, settled: true }, message);
+      transfer.begin(handle, deliveryId, tag).add(message, 0, message.length);
+      transfer.settled = true;
+      session.transfer(transfer);
     }
   }
 
