@@ -54,6 +54,8 @@ class FakeBroker implements BrokerManagement {
     ].filter(({ name }) => name.startsWith(prefix)),
     next: undefined,
   });
+  createQueue: BrokerManagement['createQueue'] = async () => ({ ok: true, value: { created: true } });
+  deleteQueue: BrokerManagement['deleteQueue'] = async () => ({ ok: true, value: { messages: 0 } });
   browse: BrokerManagement['browse'] = async (_tenant, name, { limit }) => {
     if (name !== '$queue/jobs') return { ok: false, error: { code: 'not-found', message: `there is no queue ${name}` } };
     const all = [message('jobs/1', Buffer.from('one')), message('jobs/2', Buffer.alloc(70_000, 1))];

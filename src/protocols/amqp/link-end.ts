@@ -12,7 +12,9 @@ import { linkSessionName } from './address.ts';
 import type { AmqpError, AmqpFault, Attach, Condition, Detach } from './codec/index.ts';
 import { countName } from './counters.ts';
 import type { AttachAnswer, Link, LinkFault, LinkFlow, LinkHost, SessionEnd, SessionSide } from './link.ts';
+import type { ServiceNodes } from './nodes/service-nodes.ts';
 import type { AmqpServer } from './server.ts';
+import type { ConnectionTransactions } from './transactions.ts';
 
 /** What an end needs of its session, besides what links see. */
 export interface EndOwner extends SessionSide {
@@ -21,6 +23,8 @@ export interface EndOwner extends SessionSide {
   readonly containerId: string;
   readonly principal: Principal;
   readonly connectionSession: BrokerSession;
+  readonly transactions: ConnectionTransactions;
+  readonly nodes: ServiceNodes;
   writeAttach(attach: Attach): void;
   writeDetach(detach: Detach): void;
   writeLinkFlow(handle: number, flow: LinkFlow): void;
@@ -106,6 +110,14 @@ export class LinkEnd implements LinkHost {
 
   get connectionSession(): BrokerSession {
     return this.#owner.connectionSession;
+  }
+
+  get transactions(): ConnectionTransactions {
+    return this.#owner.transactions;
+  }
+
+  get nodes(): ServiceNodes {
+    return this.#owner.nodes;
   }
 
   get session(): SessionSide {

@@ -25,10 +25,12 @@ import { DeliveryTable } from './delivery-table.ts';
 import { DispositionRun } from './disposition-runs.ts';
 import { type EndOwner, errorOf, LinkEnd } from './link-end.ts';
 import type { Link, LinkFlow, SessionEnd } from './link.ts';
+import type { ServiceNodes } from './nodes/service-nodes.ts';
 import { openLink } from './open-link.ts';
 import type { PeerWriter } from './peer-writer.ts';
 import { serialAdd, serialDistance } from './serial.ts';
 import type { AmqpServer } from './server.ts';
+import type { ConnectionTransactions } from './transactions.ts';
 import { WaitingTransfers } from './waiting-transfers.ts';
 
 /** What a session needs of its connection. */
@@ -39,6 +41,8 @@ export interface SessionOwner {
   readonly containerId: string;
   readonly principal: Principal;
   readonly brokerSession: BrokerSession;
+  readonly transactions: ConnectionTransactions;
+  readonly nodes: ServiceNodes;
   /** Largest frame that is sent. */
   readonly maxFrameBytes: number;
   /** How many links there are, over all sessions. */
@@ -262,6 +266,14 @@ export class AmqpSession implements EndOwner {
 
   get connectionSession(): BrokerSession {
     return this.#owner.brokerSession;
+  }
+
+  get transactions(): ConnectionTransactions {
+    return this.#owner.transactions;
+  }
+
+  get nodes(): ServiceNodes {
+    return this.#owner.nodes;
   }
 
   get output(): Output {
