@@ -1,0 +1,76 @@
+// Which kind of link an attach asks for.
+
+import { targetNode, serviceNodes, type ServiceNode } from './address.ts';
+import { Condition } from './codec/index.ts';
+import { wordsOf } from './conditions.ts';
+import { CoordinatorLink } from './coordinator-link.ts';
+import { IncomingLink, type PublishNode } from './incoming-link.ts';
+import type { Link, LinkHost } from './link.ts';
+import { ServiceSource } from './nodes/service-source.ts';
+import { ServiceTarget } from './nodes/service-target.ts';
+import { terminusRequest } from './terminus-request.ts';
+import { Outcome } from '../../broker/port.ts';
+
+/** Opens the link that the peer asks for, or refuses it: then there is none. */
+export function openLink(host: LinkHost): Link | undefined {
+  const { asked } = host;
+  if (asked.role === 'receiver') return openOutgoing(host);
+  if (asked.target?.type === 'coordinator') return new CoordinatorLink(host);
+  return openIncoming(host);
+}
+
+function openOutgoing(host: LinkHost): Link | undefined {
+  const { source } = host.asked;
+  const service = serviceOf(source?.address);
+  if (service !== undefined) return new ServiceSource(host, service);
+  host.refuse({ condition: Condition.notImplemented, message: 'receiving is not offered yet' });
+  return undefined;
+}
+
+function openIncoming(host: LinkHost): Link | undefined {
+  const { target } = host.asked;
+  const node = targetNode(target?.type === 'target' ? terminusRequest(target) : undefined, host.server.options);
+  switch (node.kind) {
+    case 'refused':
+      host.refuse(node.fault);
+      return undefined;
+    case 'service':
+      return new ServiceTarget(host, node.name);
+    case 'temporary':
+      return openTemporary(host, node.node);
+    case 'topic': {
+      // Asked of the connection's session, so that a link that may not be has none of its own.
+      const { outcome } = host.connectionSession.address(node.topic, Buffer.from(node.topic));
+      if (outcome !== Outcome.accepted) {
+        host.refuse(wordsOf(outcome));
+        return undefined;
+      }
+      return begin(new IncomingLink(host, node));
+    }
+    case 'anonymous':
+      return begin(new IncomingLink(host, node));
+  }
+}
+
+function openTemporary(host: LinkHost, kind: 'queue' | 'topic'): Link | undefined {
+  if (kind === 'topic') {
+    host.refuse({ condition: Condition.notImplemented, message: 'a temporary topic is made by a receiver' });
+    return undefined;
+  }
+  const name = host.connectionSession.createTemporaryQueue();
+  if (name === undefined) {
+    host.refuse({ condition: Condition.resourceLimitExceeded, message: 'there are too many temporary queues' });
+    return undefined;
+  }
+  const node: PublishNode = { kind: 'topic', topic: `$queue/${name}`, temporaryQueue: name };
+  return begin(new IncomingLink(host, node));
+}
+
+function begin(link: IncomingLink): IncomingLink {
+  link.open();
+  return link;
+}
+
+function serviceOf(address: string | undefined): ServiceNode | undefined {
+  return serviceNodes.find((name) => name === address);
+}
