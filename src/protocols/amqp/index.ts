@@ -5,6 +5,7 @@ import type { Protocol } from '../protocol.ts';
 import { AmqpConnection } from './connection.ts';
 import { AmqpServer, type AmqpServerParts } from './server.ts';
 
+export type { ManagementDesk, ManagementEvent } from './nodes/management-node.ts';
 export { saslMechanisms } from './options.ts';
 export type { AmqpOptions, SaslMechanism } from './options.ts';
 export type { AmqpServerParts } from './server.ts';
