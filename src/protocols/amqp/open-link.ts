@@ -8,6 +8,7 @@ import { IncomingLink, type PublishNode } from './incoming-link.ts';
 import type { Link, LinkHost } from './link.ts';
 import { ServiceSource } from './nodes/service-source.ts';
 import { ServiceTarget } from './nodes/service-target.ts';
+import { openOutgoingLink } from './outgoing-link.ts';
 import { terminusRequest } from './terminus-request.ts';
 import { Outcome } from '../../broker/port.ts';
 
@@ -20,11 +21,8 @@ export function openLink(host: LinkHost): Link | undefined {
 }
 
 function openOutgoing(host: LinkHost): Link | undefined {
-  const { source } = host.asked;
-  const service = serviceOf(source?.address);
-  if (service !== undefined) return new ServiceSource(host, service);
-  host.refuse({ condition: Condition.notImplemented, message: 'receiving is not offered yet' });
-  return undefined;
+  const service = serviceOf(host.asked.source?.address);
+  return service === undefined ? openOutgoingLink(host) : new ServiceSource(host, service);
 }
 
 function openIncoming(host: LinkHost): Link | undefined {
@@ -37,7 +35,7 @@ function openIncoming(host: LinkHost): Link | undefined {
     case 'service':
       return new ServiceTarget(host, node.name);
     case 'temporary':
-      return openTemporary(host, node.node);
+      return openTemporary(host);
     case 'topic': {
       // Asked of the connection's session, so that a link that may not be has none of its own.
       const { outcome } = host.connectionSession.address(node.topic, Buffer.from(node.topic));
@@ -52,11 +50,8 @@ function openIncoming(host: LinkHost): Link | undefined {
   }
 }
 
-function openTemporary(host: LinkHost, kind: 'queue' | 'topic'): Link | undefined {
-  if (kind === 'topic') {
-    host.refuse({ condition: Condition.notImplemented, message: 'a temporary topic is made by a receiver' });
-    return undefined;
-  }
+/** A temporary topic is a temporary queue, too: nobody but its maker may receive from either. */
+function openTemporary(host: LinkHost): Link | undefined {
   const name = host.connectionSession.createTemporaryQueue();
   if (name === undefined) {
     host.refuse({ condition: Condition.resourceLimitExceeded, message: 'there are too many temporary queues' });

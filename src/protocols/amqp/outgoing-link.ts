@@ -1,0 +1,518 @@
+// A link on which the peer receives: a broker session of its own with one subscription. Deliveries of the broker become transfers,
+// dispositions of the peer become settlements.
+//
+//   opening → subscribing → attached → over
+//
+// Nothing is sent before the attach is answered, nothing without credit, and nothing while the session has no window.
+
+import { type CloseReason, type Consumer, Outcome, type Session, type SubscribeResult } from '../../broker/port.ts';
+import type { Message } from '../../message/message.ts';
+import {
+  acceptedState,
+  AmqpFault,
+  Condition,
+  type DeliveryState,
+  type Detach,
+  type FlowFields,
+  OutgoingTransfer,
+  releasedState,
+  SenderSettleMode,
+  tagOfNumber,
+  type TransactionalState,
+} from './codec/index.ts';
+import { detachWords, wordsOf } from './conditions.ts';
+import { recover, type Recovery } from './link-recovery.ts';
+import type { Link, LinkHost, SessionEnd } from './link.ts';
+import { OutgoingMessage } from './outgoing-message.ts';
+import {
+  attachRequest,
+  grantedAttach,
+  hasSeveralTopics,
+  type OutgoingTerms,
+  readTerms,
+  sessionExpiryMs,
+  subscribeRequest,
+} from './outgoing-terms.ts';
+import { serialAdd, serialDistance } from './serial.ts';
+import { ResumedSettlements } from './resumed-settlements.ts';
+import { settlementOf } from './settlements.ts';
+
+/** Key of deliveries that the broker has forgotten: unsettled on the wire, but delivered at most once. */
+const forgottenKey = 0;
+/** Their tags: positions, which name all others, are smaller. */
+const firstForgottenTag = 2 ** 48;
+/** Of an attach frame: for everything in it but the map of unsettled deliveries. */
+const attachOverheadBytes = 2048;
+
+// One for all links: filled, and written before anything else is filled.
+const encoded = new OutgoingMessage();
+const transfer = new OutgoingTransfer();
+const facts = {
+  retained: false,
+  guarantee: 0 as 0 | 1 | 2,
+  redelivered: false,
+  deliveryCount: 0,
+  showsTopic: false,
+  showsSender: false,
+};
+
+/** [AMQP 2.6.13] A resumed delivery is sent from its first byte. */
+const fromTheStart: DeliveryState = { type: 'received', sectionNumber: 0, sectionOffset: 0n };
+
+/** Opens a link to what the peer wants to receive from, or refuses it. Not for nodes of the broker itself. */
+export function openOutgoingLink(host: LinkHost): Link | undefined {
+  const terms = readTerms(host);
+  if (terms instanceof AmqpFault) {
+    host.refuse(terms);
+    return undefined;
+  }
+  const link = new OutgoingLink(host, terms);
+  link.open();
+  return link;
+}
+
+export class OutgoingLink implements Link, Consumer {
+  readonly direction = 'out';
+  readonly #host: LinkHost;
+  readonly #terms: OutgoingTerms;
+  #state: 'opening' | 'subscribing' | 'attached' | 'over' = 'opening';
+  #session: Session | undefined = undefined;
+  /** What it is subscribed to. */
+  #filter = '';
+  #showsTopic = false;
+  #maxMessageBytes: number;
+  /** Name of the dynamic node, on whoever's session it was made. */
+  #temporary: { readonly name: string; readonly session: Session } | undefined = undefined;
+
+  // ---- Credit [AMQP 2.6.7]
+  #deliveryCount = 0;
+  #credit = 0;
+  #drains = false;
+  /** Flows that came before the attach was answered. */
+  #mustResume = false;
+  /** There was a session of this name before. */
+  #wasPresent = false;
+  /** The peer closed the link before the broker had answered: what comes is to be ended. */
+  #isClosed = false;
+
+  // ---- Settling
+  #nextForgottenTag = firstForgottenTag;
+  /** Exactly-once deliveries that the peer has accepted: our delivery-id by the broker's; -1: the peer has settled, too. */
+  #accepted: Map<number, number> | undefined = undefined;
+  #recovery: Recovery | undefined = undefined;
+  #resumed: ResumedSettlements | undefined = undefined;
+  /** What the broker released while it was asked for the session. */
+  #releasedEarly: number[] | undefined = undefined;
+
+  constructor(host: LinkHost, terms: OutgoingTerms) {
+    this.#host = host;
+    this.#terms = terms;
+    const largest = Number(host.asked.maxMessageSize ?? 0n);
+    this.#maxMessageBytes = largest === 0 ? Infinity : largest;
+  }
+
+  /** Opens the broker session; the attach is answered when it is there and subscribed. */
+  open(): void {
+    const { asked } = this.#host;
+    const asksForState = asked.unsettled !== undefined || this.#terms.node.kind === 'existing';
+    this.#attach(sessionExpiryMs(this.#terms) === 0 && !asksForState);
+  }
+
+  #attach(cleanStart: boolean): void {
+    this.#state = 'opening';
+    this.#host.server.broker.attach({ ...attachRequest(this.#host, this.#terms), cleanStart }, this);
+  }
+
+  // ---- From the peer
+
+  /** [AMQP 2.6.7] */
+  onFlow(flow: FlowFields): void {
+    if (flow.linkCredit >= 0) {
+      // Before the peer has our attach it does not know where we count from: it has seen nothing.
+      const seen = flow.deliveryCount < 0 ? 0 : flow.deliveryCount;
+      const credit = Math.max(0, serialDistance(this.#deliveryCount, serialAdd(seen, Math.min(flow.linkCredit, 0x7fff_ffff))));
+      this.#credit = credit;
+    }
+    this.#drains = flow.drain;
+    if (this.#state !== 'attached') {
+      this.#mustResume = true;
+      return;
+    }
+    this.#useCredit();
+    if (flow.echo && !this.#drains) this.#tellState();
+  }
+
+  onTransfer(): void {}
+
+  onWritable(): void {
+    if (this.#state === 'attached' && this.#credit > 0) this.#useCredit();
+  }
+
+  onDisposition(key: number, deliveryId: number, settled: boolean, state: DeliveryState | undefined): boolean {
+    const session = this.#session;
+    if (session === undefined) return true;
+    if (key === forgottenKey) {
+      if (!settled && isTerminal(state)) this.#host.session.disposition('sent', deliveryId, true, acceptedState);
+      return settled || isTerminal(state);
+    }
+    if (state?.type === 'transactional-state') return this.#inTransaction(session, key, deliveryId, settled, state);
+    const outcome = settlementOf(state ?? this.#terms.defaultOutcome) ?? (settled ? settlementOf(this.#terms.defaultOutcome) : undefined);
+    // Without an outcome nothing has happened yet: the peer tells how far it has come [AMQP 3.4.1].
+    if (outcome === undefined || (state === undefined && !settled)) return false;
+    if (this.#terms.settlesSecond && outcome.settlement === 'accepted') return this.#acceptedSecond(session, key, deliveryId, settled);
+    if (!session.settle(key, outcome.settlement, outcome.detail)) this.#host.server.counters.strayDispositions++;
+    if (!settled) this.#host.session.disposition('sent', deliveryId, true, shared(state));
+    return true;
+  }
+
+  /** Exactly once: it is settled when the broker has made durable that the peer has it; see releaseDelivery. */
+  #acceptedSecond(session: Session, key: number, deliveryId: number, settled: boolean): boolean {
+    const accepted = (this.#accepted ??= new Map());
+    const isNew = !accepted.has(key);
+    accepted.set(key, settled ? -1 : deliveryId);
+    if (isNew && !session.settle(key, 'received')) {
+      accepted.delete(key);
+      // The message was delivered at least once only.
+      if (!session.settle(key, 'accepted')) this.#host.server.counters.strayDispositions++;
+      if (!settled) this.#host.session.disposition('sent', deliveryId, true, acceptedState);
+      return true;
+    }
+    return settled;
+  }
+
+  /** [AMQP 4.4.2] The outcome is taken when the transaction is committed. */
+  #inTransaction(session: Session, key: number, deliveryId: number, settled: boolean, { txnId, outcome }: TransactionalState): boolean {
+    const transaction = this.#host.transactions.find(txnId);
+    if (transaction instanceof AmqpFault) {
+      this.#leave(false);
+      this.#host.detach(true, transaction);
+      return true;
+    }
+    const taken = outcome === undefined ? undefined : settlementOf(outcome);
+    if (taken === undefined) return false; // It was acquired for the transaction; what becomes of it is said later [AMQP 4.4.3].
+    const retired = transaction.retire(session, key, taken.settlement, taken.detail, (committed) => {
+      if (this.#session !== session) return;
+      if (committed && !settled) {
+        this.#host.session.disposition('sent', deliveryId, true, shared(outcome));
+        this.#host.session.forget('sent', deliveryId);
+      } else if (!committed && settled) {
+        // The peer has forgotten it: nobody would settle it any more.
+        session.settle(key, 'released');
+      }
+    });
+    if (!retired) this.#host.server.counters.strayDispositions++;
+    return settled;
+  }
+
+  onDetach({ closed }: Detach): void {
+    if (closed === true) this.#close();
+    else this.#leave(true);
+  }
+
+  onSessionEnd(_end: SessionEnd): void {
+    this.#leave(true);
+  }
+
+  /** The terminus goes with the link: of a durable subscription that is its end. */
+  #close(): void {
+    const session = this.#session;
+    const { node } = this.#terms;
+    this.#isClosed = true;
+    this.#over();
+    if (session === undefined) return;
+    if (node.kind === 'existing' && this.#filter.startsWith('$share/')) session.subscribe([subscribeRequest(this.#terms, this.#filter)], 0);
+    if (this.#filter.startsWith('$share/')) session.unsubscribe([this.#filter], 0);
+    session.detach(false, 0);
+  }
+
+  /** The link is gone. `keeps`: what it is owed stays as long as its terminus does. */
+  #leave(keeps: boolean): void {
+    const session = this.#session;
+    this.#over();
+    session?.detach(false, keeps ? sessionExpiryMs(this.#terms) : 0);
+  }
+
+  #over(): void {
+    this.#state = 'over';
+    this.#session = undefined;
+    const temporary = this.#temporary;
+    // What is on the link's own session goes with it.
+    if (temporary !== undefined && !this.#terms.nodeOutlivesLink) temporary.session.removeTemporaryQueue(temporary.name);
+    this.#temporary = undefined;
+  }
+
+  // ---- Opening
+
+  attached(outcome: Outcome, session: Session | undefined, present: boolean): void {
+    if (this.#state === 'over') {
+      session?.detach(false, this.#isClosed ? 0 : sessionExpiryMs(this.#terms));
+      return;
+    }
+    if (outcome !== Outcome.accepted || session === undefined) {
+      this.#state = 'over';
+      this.#host.refuse(wordsOf(outcome));
+      return;
+    }
+    this.#session = session;
+    this.#state = 'subscribing';
+    this.#wasPresent = present;
+    if (present) {
+      const { asked, session: side } = this.#host;
+      const room = Math.max(0, Math.min(side.maxFrameBytes, 1 << 20) - attachOverheadBytes);
+      this.#recovery = recover(session, asked.unsettled, asked.incompleteUnsettled === true, room);
+    }
+    this.#host.atEnd(() => this.#subscribe(session));
+  }
+
+  #subscribe(session: Session): void {
+    if (this.#session !== session) return;
+    for (const id of this.#recovery?.released ?? []) session.settle(id, 'accepted');
+    const { node, filters, nodeOutlivesLink } = this.#terms;
+    if (node.kind === 'existing') return this.#lookUp(session, node.group);
+    if (node.kind === 'temporary') {
+      const owner = nodeOutlivesLink ? this.#host.connectionSession : session;
+      const name = owner.createTemporaryQueue();
+      if (name === undefined) return this.#refuse(wordsOf(Outcome.quotaExceeded));
+      this.#temporary = { name, session: owner };
+      this.#filter = `$queue/${name}`;
+    } else {
+      this.#filter = node.filter;
+    }
+    const before = this.#wasPresent ? session.subscribed() : [];
+    const isAnother = before.some(
+      (each) => each.filter !== this.#filter || each.selector !== filters.selector || each.noLocal !== filters.noLocal,
+    );
+    if (isAnother) {
+      // A subscription of the same name to something else is a new one [JMS 2.0, 8.3.3]: what the old one was owed goes with it.
+      this.#session = undefined;
+      this.#recovery = undefined;
+      session.detach(false, 0);
+      return this.#attach(true);
+    }
+    session.subscribe([subscribeRequest(this.#terms, this.#filter)], 0);
+  }
+
+  /** A source that was not given: there must be something to look at. */
+  #lookUp(session: Session, group: string): void {
+    const own = this.#wasPresent ? session.subscribed()[0]?.filter : undefined;
+    const filter = own ?? session.sharedFilters(group)[0];
+    if (filter === undefined) return this.#refuse({ condition: Condition.notFound, message: 'there is no such subscription' });
+    this.#filter = filter;
+    this.#answer();
+  }
+
+  subscribed(_token: number, results: readonly SubscribeResult[]): void {
+    if (this.#state !== 'subscribing') return;
+    const outcome = results[0]?.outcome ?? Outcome.unavailable;
+    if (outcome === Outcome.accepted) this.#answer();
+    else this.#host.atEnd(() => this.#refuse(wordsOf(outcome)));
+  }
+
+  #answer(): void {
+    const recovery = this.#recovery;
+    this.#showsTopic = hasSeveralTopics(this.#filter);
+    this.#state = 'attached';
+    this.#host.attach({
+      ...grantedAttach(this.#host, this.#terms, this.#filter),
+      ...(recovery?.unsettled !== undefined && { unsettled: recovery.unsettled }),
+      ...(recovery?.incomplete === true && { incompleteUnsettled: true }),
+    });
+    if (recovery?.releasing !== undefined) {
+      this.#resumed = new ResumedSettlements(recovery.releasing);
+      for (const id of this.#releasedEarly ?? []) this.#mustResume = this.#resumed.released(id) || this.#mustResume;
+      this.#releasedEarly = undefined;
+    }
+    if (recovery?.mustReattach === true) {
+      this.#host.atEnd(() => {
+        this.#leave(true);
+        this.#host.detach(false);
+      });
+    } else if (this.#mustResume) {
+      this.#host.atEnd(() => this.#useCredit());
+    }
+  }
+
+  #refuse(words: { readonly condition: Condition; readonly message: string }): void {
+    if (this.#state === 'over') return;
+    // What was there before the peer asked is not ended by its asking for what it cannot have.
+    this.#leave(this.#wasPresent);
+    this.#host.refuse(words);
+  }
+
+  // ---- From the broker
+
+  get congested(): boolean {
+    return this.#credit <= 0 || this.#state !== 'attached' || this.#resumed?.isWaiting === true || this.#host.session.congested;
+  }
+
+  send(message: Message, retained: boolean): boolean {
+    if (this.#credit <= 0 || this.#state !== 'attached') return false;
+    const { session, server } = this.#host;
+    if (session.outputFull) {
+      server.counters.dropped['output full']++;
+      return false;
+    }
+    facts.deliveryCount = 0;
+    facts.redelivered = false;
+    if (!this.#encode(message, 0, retained)) return false;
+    const settled = this.#terms.sndSettleMode !== SenderSettleMode.unsettled;
+    this.#write(forgottenKey, settled ? 0 : this.#nextForgottenTag++, settled, undefined);
+    return true;
+  }
+
+  transfer(
+    deliveryId: number,
+    guarantee: 1 | 2,
+    message: Message,
+    retained: boolean,
+    redelivered: boolean,
+    _subscriptionIds: readonly number[] | undefined,
+    position: number,
+    deliveryCount: number,
+  ): boolean {
+    facts.redelivered = redelivered;
+    facts.deliveryCount = deliveryCount;
+    if (!this.#encode(message, guarantee, retained)) return false;
+    this.#write(deliveryId, position, false, redelivered && this.#takeResumable(position) ? fromTheStart : undefined);
+    return true;
+  }
+
+  #encode(message: Message, guarantee: 0 | 1 | 2, retained: boolean): boolean {
+    facts.guarantee = guarantee;
+    facts.retained = retained;
+    facts.showsTopic = this.#showsTopic;
+    facts.showsSender = this.#terms.showsSender;
+    encoded.set(message, facts, message.expiresAtMs === 0 ? 0 : this.#host.server.clock.wallMs());
+    if (encoded.length <= this.#maxMessageBytes) return true;
+    this.#host.server.counters.dropped['message too large']++; // [AMQP 2.7.3]
+    return false;
+  }
+
+  #write(key: number, tag: number, settled: boolean, state: DeliveryState | undefined): void {
+    const { session, handle } = this.#host;
+    transfer.begin(handle, session.beginDelivery(this, key, settled), tag);
+    transfer.settled = settled;
+    transfer.messageFormat = encoded.messageFormat;
+    if (state !== undefined) {
+      transfer.state = state;
+      transfer.resume = true;
+    }
+    transfer
+      .add(encoded.head, 0, encoded.headLength)
+      .add(encoded.buffer, encoded.start, encoded.end)
+      .add(encoded.tail, encoded.tailStart, encoded.tail.length);
+    session.transfer(transfer);
+    this.#countDelivery();
+  }
+
+  #countDelivery(): void {
+    this.#deliveryCount = serialAdd(this.#deliveryCount, 1);
+    this.#credit--;
+  }
+
+  #takeResumable(position: number): boolean {
+    return this.#recovery?.resumable?.has(tagOfNumber(position)) === true;
+  }
+
+  releaseDelivery(deliveryId: number): void {
+    const outgoing = this.#accepted?.get(deliveryId);
+    if (outgoing !== undefined) {
+      this.#accepted!.delete(deliveryId);
+      if (outgoing >= 0) {
+        this.#host.session.disposition('sent', outgoing, true, acceptedState);
+        this.#host.session.forget('sent', outgoing);
+      }
+      this.#settleReleased(deliveryId);
+    } else if (this.#state !== 'attached') {
+      (this.#releasedEarly ??= []).push(deliveryId);
+    } else if (this.#resumed?.released(deliveryId) === true) {
+      this.#host.atEnd(() => this.#useCredit());
+    }
+  }
+
+  /** Not from within the call of the broker. */
+  #settleReleased(deliveryId: number): void {
+    const session = this.#session;
+    this.#host.atEnd(() => {
+      if (this.#session === session) session?.settle(deliveryId, 'accepted');
+    });
+  }
+
+  drained(): void {
+    if (!this.#drains || this.#state !== 'attached') return;
+    // Whatever waits for the window may still be sent: the peer is answered then.
+    if (this.#credit > 0 && this.#host.session.congested) return;
+    this.#deliveryCount = serialAdd(this.#deliveryCount, this.#credit);
+    this.#credit = 0;
+    this.#tellState();
+    this.#drains = false;
+  }
+
+  detached(reason: CloseReason): void {
+    const wasOver = this.#state === 'over';
+    this.#session = undefined;
+    this.#temporary = undefined;
+    this.#state = 'over';
+    // The terminus is there still, but for an operator who ended it.
+    if (!wasOver) this.#host.detach(reason === 'administrative', detachWords[reason]);
+  }
+
+  /** A live cut: the link has no right to what it is attached to. */
+  revoked(filters: readonly string[]): void {
+    if (this.#state === 'opening' || !filters.includes(this.#filter)) return;
+    this.#host.atEnd(() => {
+      if (this.#session === undefined) return;
+      this.#leave(false);
+      this.#host.detach(true, wordsOf(Outcome.notAuthorized));
+    });
+  }
+
+  published(): void {}
+  released(): void {}
+  unsubscribed(): void {}
+  hold(): void {}
+
+  // ---- Inside
+
+  /** Lets the broker send what there is credit for. */
+  #useCredit(): void {
+    const session = this.#session;
+    if (session === undefined || this.#state !== 'attached') return;
+    this.#mustResume = false;
+    this.#sendResumed(session);
+    if (this.#drains && this.#credit === 0) this.drained();
+    else if (this.#drains) session.drain();
+    else if (this.#credit > 0) session.resume();
+  }
+
+  /** [AMQP 2.6.13] Tells the peer that exactly-once deliveries of an earlier connection are settled: each is a delivery without bytes. */
+  #sendResumed(session: Session): void {
+    const resumed = this.#resumed;
+    if (resumed === undefined) return;
+    for (let next = resumed.take(this.#credit); next !== undefined; next = resumed.take(this.#credit)) {
+      const side = this.#host.session;
+      transfer.begin(this.#host.handle, side.beginDelivery(this, forgottenKey, true), next.position);
+      transfer.settled = true;
+      transfer.resume = true;
+      transfer.state = acceptedState;
+      side.transfer(transfer);
+      this.#countDelivery();
+      session.settle(next.deliveryId, 'accepted');
+    }
+    if (resumed.isEmpty) this.#resumed = undefined;
+  }
+
+  #tellState(): void {
+    this.#host.flow({ deliveryCount: this.#deliveryCount, linkCredit: this.#credit, drain: this.#drains });
+  }
+}
+
+function isTerminal(state: DeliveryState | undefined): boolean {
+  return state !== undefined && settlementOf(state) !== undefined;
+}
+
+/** The state to answer with: it is kept until the end of the turn, and states without content make one run. */
+function shared(state: DeliveryState | undefined): DeliveryState | undefined {
+  if (state === undefined) return undefined;
+  return state.type === 'accepted' ? acceptedState : state.type === 'released' ? releasedState : { ...state };
+}
