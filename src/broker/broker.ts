@@ -3,15 +3,14 @@
 
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
+import type { Random } from '../base/random.ts';
 import { Timers } from '../base/timers.ts';
-import { parseFilter } from '../message/filter.ts';
 import type { Principal, Security } from '../security/security.ts';
 import { JournalError } from '../store/journal.ts';
 import type { Journal } from '../store/journal.ts';
 import { RowError } from '../store/row.ts';
 import { LocalManagement } from './broker-management.ts';
 import { Checkpointer } from './checkpoint.ts';
-import { CompetingConsumers } from './competing-consumers.ts';
 import { ClientSession } from './client-session.ts';
 import { BrokerCounters, shardOf } from './context.ts';
 import type { BrokerContext } from './context.ts';
@@ -24,16 +23,15 @@ import type { AttachRequest, BrokerPort, Consumer, Will } from './port.ts';
 import { Queue } from './queue.ts';
 import { withoutQuotas } from './quotas.ts';
 import type { QuotaSource } from './quotas.ts';
-import { ShardRecovery, StoredMessages, fillQueue, settleOrphans } from './recovery.ts';
-import type { Orphan, RecoveredQueue } from './recovery.ts';
+import { ShardRecovery } from './recovery.ts';
 import { Review, concernedSessions } from './review.ts';
 import type { Concerned, Reassess, ReviewResult } from './review.ts';
-import { Subscription } from './route.ts';
 import { ServiceTopics } from './service-topics.ts';
-import { Shard, maxShards } from './shard.ts';
+import { Shard } from './shard.ts';
+import { StateRecovery } from './state-recovery.ts';
 import { PayloadMemory } from './stored.ts';
 import { SystemMessages } from './system-messages.ts';
-import { TopicSpace, queuePrefix } from './topic-space.ts';
+import { TopicSpace } from './topic-space.ts';
 import { Transactions } from './transactions.ts';
 import type { Turn } from './turn.ts';
 
@@ -43,6 +41,8 @@ export type BrokerOptions = {
   readonly log: Log;
   readonly security: Security;
   readonly limits: BrokerLimits;
+  /** Names temporary queues; absent: there are none. */
+  readonly random?: Random;
   /** Absent: nobody has any. */
   readonly quotas?: QuotaSource;
   /** Whose deadlines the owner advances, on the monotonic clock; the broker's own when absent. */
@@ -94,6 +94,7 @@ export class Broker implements BrokerPort {
       log,
       security,
       limits,
+      random: options.random,
       timers: this.timers,
       shards: this.shards,
       memory: this.memory,
@@ -143,7 +144,7 @@ export class Broker implements BrokerPort {
         recoveries[i]!.finish();
       }),
     );
-    this.#recover(recoveries);
+    new StateRecovery(this.#context, this.spaces, (tenant) => this.space(tenant)).bringBack(recoveries);
     this.state = 'serving';
     this.#keepHouse();
   }
@@ -295,6 +296,11 @@ export class Broker implements BrokerPort {
     for (const space of this.spaces.values()) space.usages.refresh();
   }
 
+  /** The settings of queues have changed. */
+  refreshQueueSettings(): void {
+    for (const space of this.spaces.values()) space.refreshSettings();
+  }
+
   // --- Keeping house
 
   #keepHouse(): void {
@@ -318,6 +324,7 @@ export class Broker implements BrokerPort {
       for (const session of space.sessions.values()) if (session.inbox.expiring > 0) session.inbox.dropExpired(nowMs);
       for (const { queue } of space.shared.values()) if (queue.expiring > 0) queue.dropExpired(nowMs);
       for (const { queue } of space.named.values()) if (queue.expiring > 0) queue.dropExpired(nowMs);
+      if (space.delayed !== undefined && space.delayed.queue.expiring > 0) space.delayed.queue.dropExpired(nowMs);
       space.retained.dropExpired(nowMs);
     }
   }
@@ -356,146 +363,6 @@ export class Broker implements BrokerPort {
     this.state = 'failed';
     this.#context.log.error('store-failed', { code: error.code, reason: error.message, where: error.where });
     this.#options.onFailed(error);
-  }
-
-  // --- Recovery
-
-  #recover(recoveries: readonly ShardRecovery[]): void {
-    const sessions = new Map<number, ClientSession>();
-    const filled: (() => void)[] = [];
-    const retired: CompetingConsumers[] = [];
-    const orphans: Orphan[] = [];
-    const sessionOf = (key: number): ClientSession | undefined => sessions.get(key);
-    for (const recovery of recoveries) completeMoves(recovery, recoveries);
-    const { redo } = this.#context.transactions;
-    redo.settleRecovered(recoveries);
-    recoveries.forEach((recovery, i) => {
-      const shard = this.shards[i]!;
-      // A session that had no record must not share its key with a new one.
-      for (const key of recovery.sessionKeys) this.shards[key % maxShards]?.reserveSessionKey(key);
-      const messages = new StoredMessages(shard);
-      for (const found of recovery.queues.values()) {
-        const queue = this.#recoverQueue(shard, found, sessions, retired);
-        if (queue !== undefined) filled.push(() => fillQueue(queue, found, messages, sessionOf, orphans));
-      }
-      for (const [tenant, topics] of recovery.retained) {
-        for (const [topic, { stored, owner }] of topics) this.space(tenant).retained.set(topic, messages.at(stored), owner);
-      }
-    });
-    for (const recovery of recoveries) this.#recoverSubscriptions(recovery, sessions);
-    // Only now are all sessions known that may have deliveries of other shards' queues under way.
-    for (const fill of filled) fill();
-    settleOrphans(orphans);
-    for (const space of this.spaces.values()) space.recovered(retired.filter(({ queue }) => queue.tenant === space.tenant));
-    this.#recoverOrigins(sessions);
-    redo.publishRecovered(recoveries, (tenant) => this.space(tenant));
-    for (const { shard, queues } of recoveries) {
-      for (const found of queues.values()) this.#resumeSession(found, sessions.get(shard.sessionKey(found.id)));
-    }
-  }
-
-  #recoverQueue(
-    shard: Shard,
-    found: RecoveredQueue,
-    sessions: Map<number, ClientSession>,
-    retired: CompetingConsumers[],
-  ): Queue | undefined {
-    const { limits } = this.#context;
-    if (found.session !== undefined) {
-      const { tenant, clientId, owner, protocol, expiryMs, disconnectedAtMs } = found.session;
-      const principal: Principal = { tenant, id: owner, kind: 'application', roles: [] };
-      const inbox = new Queue(found.id, 'inbox', tenant, clientId, shard, expiryMs > 0, limits.durableInbox, this.total);
-      const session = new ClientSession(this.#context, this.space(tenant), principal, clientId, inbox);
-      session.protocol = protocol;
-      session.buriesDead(found.session.deadLetters);
-      session.queuesAtMostOnce = found.session.queuesAtMostOnce;
-      session.isPart = found.session.isPart;
-      session.sessionExpiryMs = expiryMs;
-      session.disconnectedAtMs = disconnectedAtMs === 0 ? this.#context.clock.wallMs() : disconnectedAtMs;
-      session.recovered();
-      // An earlier one of the same name is over, but for its will.
-      // What quotas its principal has is known only when it comes back.
-      inbox.usage = this.space(tenant).usages.tenant;
-      this.space(tenant).addSession(session);
-      shard.sessions.set(found.id, session);
-      sessions.set(session.key, session);
-      return inbox;
-    }
-    if (found.queue === undefined) return undefined;
-    const { kind, tenant, name } = found.queue;
-    const queue = new Queue(
-      found.id,
-      kind,
-      tenant,
-      name,
-      shard,
-      true,
-      kind === 'shared' ? limits.sharedQueue : limits.namedQueue,
-      this.total,
-    );
-    queue.keepMs = found.queue.keepMs;
-    queue.forsakenAtMs = found.queue.forsakenAtMs;
-    queue.usage = this.space(tenant).usages.tenant;
-    shard.queues.set(queue.id, queue);
-    const filter = kind === 'shared' ? name.slice(name.indexOf('/') + 1) : '';
-    if (found.queue.retired) retired.push(new CompetingConsumers(queue, filter));
-    else if (kind === 'named') this.space(tenant).adoptNamed(queue);
-    else this.space(tenant).adoptShared(queue, filter);
-    return queue;
-  }
-
-  #recoverSubscriptions(recovery: ShardRecovery, sessions: ReadonlyMap<number, ClientSession>): void {
-    for (const found of recovery.queues.values()) {
-      for (const record of found.subscriptions.values()) {
-        const session = sessions.get(recovery.shard.sessionKey(found.id));
-        const parsed = parseFilter(record.filter);
-        if (session === undefined || parsed.kind === 'invalid') continue;
-        let competing;
-        if (parsed.kind === 'shared') competing = session.space.obtainShared(parsed.group, parsed.filter, true, true);
-        if (parsed.kind === 'queue') competing = session.space.obtainNamed(parsed.name, true);
-        const filter = parsed.kind === 'queue' ? queuePrefix + parsed.name : parsed.filter;
-        const { guarantee, noLocal, retainAsPublished, subscriptionId } = record;
-        session.recoverSubscription(
-          new Subscription(session, record.filter, filter, guarantee, noLocal, retainAsPublished, subscriptionId, competing),
-        );
-      }
-    }
-  }
-
-  #recoverOrigins(sessions: ReadonlyMap<number, ClientSession>): void {
-    for (const shard of this.shards) {
-      for (const [key, ids] of shard.origins) {
-        const session = sessions.get(key);
-        if (session === undefined) shard.origins.delete(key);
-        else for (const id of ids) session.received.recover(shard, id);
-      }
-    }
-  }
-
-  /** Time goes on for sessions found in the journal: their wills and their expiry. */
-  #resumeSession(found: RecoveredQueue, session: ClientSession | undefined): void {
-    if (found.session === undefined || session === undefined) return;
-    if (found.session.will !== undefined) session.will.recover(found.session.will);
-    if (session.sessionExpiryMs === 0 || session.space.sessions.get(session.clientId) !== session) {
-      session.end();
-      return;
-    }
-    // Its connection was lost with the node: that time must not begin again with the next restart.
-    if (found.session.disconnectedAtMs === 0) session.writeRecord();
-    // The clock may have been set back in between.
-    const goneMs = Math.max(0, this.#context.clock.wallMs() - session.disconnectedAtMs);
-    session.scheduleExpiry(Math.max(0, session.sessionExpiryMs - goneMs));
-  }
-}
-
-/** What has been moved to another shard has left, although a crash came before that was written. */
-function completeMoves({ movedFrom, shard: target }: ShardRecovery, recoveries: readonly ShardRecovery[]): void {
-  for (const from of movedFrom) {
-    const source = recoveries[from.shard];
-    if (source?.queues.get(from.queueId)?.entries.delete(from.position) !== true) continue;
-    source.shard.writeSettle(from.queueId, from.position);
-    target.movedFrom.add(from);
-    source.shard.afterAll(() => target.movedFrom.delete(from));
   }
 }
 

@@ -21,6 +21,7 @@ import type {
   Transaction,
   UnsettledDelivery,
 } from './port.ts';
+import { inboxRules } from './queue-settings.ts';
 import type { Entry, EntryOwner, Queue, QueueHolder } from './queue.ts';
 import { plainRules } from './limits.ts';
 import { OutgoingDeliveries } from './outgoing-deliveries.ts';
@@ -31,6 +32,7 @@ import type { OriginId } from './records.ts';
 import type { Route, Subscription, Target } from './route.ts';
 import { SessionSubscriptions } from './session-subscriptions.ts';
 import { SessionWill } from './session-will.ts';
+import { whenAllDurable } from './shard.ts';
 import { KeptOnce } from './stored.ts';
 import { queuePrefix, sharedPrefix } from './topic-space.ts';
 import type { RoutedAddress, TopicSpace } from './topic-space.ts';
@@ -178,7 +180,7 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
       if (routed.service !== undefined) return routed.service.take(this, message);
     }
     const route = routed.route();
-    if (message.guarantee === 0 && !message.retain && route.competing.length === 0) {
+    if (message.guarantee === 0 && !message.retain && route.competing.length === 0 && message.attributes?.deliverAtMs === undefined) {
       this.#context.counters.publishesAccepted++;
       return sendToAll(this, route, message);
     }
@@ -323,10 +325,12 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
   // --- Queues and transactions of its own
 
   createTemporaryQueue(): string | undefined {
-    return undefined;
+    return this.space.createTemporary(this);
   }
 
-  removeTemporaryQueue(_name: string): void {}
+  removeTemporaryQueue(name: string): void {
+    if (this.space.temporary.of(this).includes(name)) this.space.removeTemporary(name);
+  }
 
   begin(aborted: () => void): Transaction | Outcome {
     return this.#context.transactions.begin(this, aborted);
@@ -335,23 +339,19 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
   // --- Subscribing
 
   subscribe(requests: readonly SubscribeRequest[], token: number): void {
-    const { results, journaled } = this.#subscribed.subscribe(requests);
+    const { results, written } = this.#subscribed.subscribe(requests);
     const consumer = this.consumer;
-    const answer = (): void => {
+    whenAllDurable(written, () => {
       if (consumer === undefined || consumer !== this.consumer) return;
       consumer.subscribed(token, results);
       this.resume();
-    };
-    if (journaled) this.inbox.shard.whenDurable(answer);
-    else answer();
+    });
   }
 
   unsubscribe(filters: readonly string[], token: number): void {
-    const outcomes = filters.map((filter) => (this.#subscribed.unsubscribe(filter) ? Outcome.accepted : Outcome.noSubscription));
+    const { outcomes, written } = this.#subscribed.unsubscribeAll(filters);
     const consumer = this.consumer;
-    const journaled = this.durable && outcomes.includes(Outcome.accepted);
-    if (journaled) this.inbox.shard.whenDurable(() => consumer === this.consumer && consumer?.unsubscribed(token, outcomes));
-    else consumer?.unsubscribed(token, outcomes);
+    whenAllDurable(written, () => consumer === this.consumer && consumer?.unsubscribed(token, outcomes));
   }
 
   get #subscribed(): SessionSubscriptions {
@@ -386,7 +386,7 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
     this.#suspectBefore = this.inbox.ledger.queued === 0 && this.deliveries.size === 0 ? 0 : this.inbox.nextPosition;
     const own = this.#subscriptions?.recheck() ?? noFilters;
     this.#context.counters.subscriptionsRevoked += own.length;
-    if (own.length > 0 && this.#live) this.consumer!.revoked?.(own);
+    if (own.length > 0) this.consumer?.revoked?.(own);
     if (this.#parts === undefined) return own;
     return [own, ...[...this.#parts].map((part) => part.reviewed(principal))].flat();
   }
@@ -427,8 +427,8 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
 
   buriesDead(deadLetters: boolean): void {
     this.deadLetters = deadLetters;
-    const { maxDeliveries, deadLetterQueue } = this.#context.limits;
-    this.inbox.rules = deadLetters ? { ...plainRules, maxDeliveries, deadLetterQueue } : plainRules;
+    this.inbox.graves = deadLetters ? this.space.deadLetters : undefined;
+    this.inbox.ruleBy(deadLetters ? inboxRules(this.#context.limits) : plainRules);
   }
 
   /** A connection is about to use the session; nothing goes out until `goLive`. */
@@ -476,6 +476,7 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
     if (sessionExpiryMs !== undefined) this.sessionExpiryMs = sessionExpiryMs;
     this.deliveries.connectionWent();
     this.#subscriptions?.connectionWent();
+    for (const name of this.space.temporary.of(this)) this.space.removeTemporary(name);
     if (!publishWill) this.will.clear();
     if (this.sessionExpiryMs === 0) {
       this.end();

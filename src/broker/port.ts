@@ -79,7 +79,10 @@ export type SubscribeRequest = {
   readonly exclusive?: boolean;
   /** The last values there are, and nothing that comes later. */
   readonly retainedOnly?: boolean;
-  /** How long a shared subscription outlives its last member. Absent: 0. Infinity: until `unsubscribe` by its last member. */
+  /**
+   * How long a shared subscription outlives its last member. Absent: 0. Infinity: until `unsubscribe` by its last member, or by
+   * any session when it has none.
+   */
   readonly sharedExpiryMs?: number;
 };
 
@@ -166,8 +169,6 @@ export interface Consumer {
   drained?(): void;
   /** A browsing subscription has shown all there was. */
   browsed?(): void;
-  /** Subscriptions that its principal may not have any more: they are gone. */
-  revoked?(filters: readonly string[]): void;
 
   /** A publish that was pending is decided. */
   published(token: number, outcome: Outcome): void;

@@ -79,6 +79,7 @@ export class RetainedDelivery {
     if (session.space.retained.get(retained.topic) !== retained) return true;
     const message = retained.shard.load(retained.stored, session.inbox);
     if (message === undefined) return false;
+    if (subscription.selector?.matches(message) === false) return true;
     if (message.expiresAtMs > 0 && message.expiresAtMs <= this.#context.clock.wallMs()) return true;
     const guarantee = Math.min(message.guarantee, subscription.guarantee) as Guarantee;
     if (guarantee === 0) {

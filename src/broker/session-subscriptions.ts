@@ -11,7 +11,11 @@ import type { SubscribeRequest, SubscribeResult } from './port.ts';
 import { writeSubscribe, writeUnsubscribe } from './records.ts';
 import { RetainedDelivery } from './retained-delivery.ts';
 import { Subscription } from './route.ts';
+import { queuePrefix } from './topic-space.ts';
 import type { SubscriptionTerms } from './route.ts';
+import { currentRows } from './shard.ts';
+import type { Shard, Written } from './shard.ts';
+import type { KeptTerms } from './topic-space.ts';
 
 export class SessionSubscriptions {
   /** By the text that the peer wrote. */
@@ -27,10 +31,10 @@ export class SessionSubscriptions {
     this.#session = session;
   }
 
-  /** `journaled`: the answer must wait for the session's shard. */
-  subscribe(requests: readonly SubscribeRequest[]): { readonly results: readonly SubscribeResult[]; readonly journaled: boolean } {
+  /** `written`: the answer must wait for it to be durable. */
+  subscribe(requests: readonly SubscribeRequest[]): { readonly results: readonly SubscribeResult[]; readonly written: readonly Written[] } {
     const results: SubscribeResult[] = [];
-    let journaled = false;
+    const written = new Set<Shard>();
     for (const request of requests) {
       const before = this.byText.get(request.filter);
       const result = this.#subscribeOne(request, before);
@@ -41,12 +45,13 @@ export class SessionSubscriptions {
       results.push({ outcome: Outcome.accepted, guarantee: result.guarantee });
       if (this.#session.durable) {
         this.#write(result);
-        journaled = true;
+        written.add(this.#session.inbox.shard);
       }
+      if (request.sharedExpiryMs !== undefined && result.competing !== undefined) written.add(result.competing.queue.shard);
       const wanted = request.retainHandling === 'always' || (request.retainHandling === 'ifNew' && before === undefined);
       if (wanted && result.competing === undefined) (this.#retained ??= new RetainedDelivery(this.#context, this.#session)).add(result);
     }
-    return { results, journaled };
+    return { results, written: currentRows(written) };
   }
 
   #subscribeOne(request: SubscribeRequest, before: Subscription | undefined): Subscription | Outcome {
@@ -57,6 +62,7 @@ export class SessionSubscriptions {
     const terms = termsOf(request);
     if (terms === undefined) return Outcome.selectorInvalid;
     if (terms.browse && parsed.kind !== 'queue') return Outcome.notSupported;
+    if (terms.retainedOnly && parsed.kind !== 'plain') return Outcome.notSupported;
     if (!this.#allows(request.filter, parsed.kind === 'queue')) return Outcome.notAuthorized;
     if (session.durable && session.inbox.shard.stall !== undefined) return Outcome.unavailable;
     if (before === undefined && this.byText.size >= limits.maxSubscriptionsPerSession) return Outcome.quotaExceeded;
@@ -69,8 +75,10 @@ export class SessionSubscriptions {
     if (parsed.kind !== 'plain') {
       const { space } = session;
       competing =
-        parsed.kind === 'shared' ? space.obtainShared(parsed.group, parsed.filter, session.durable) : space.obtainNamed(parsed.name);
-      if (competing === undefined) return Outcome.quotaExceeded;
+        parsed.kind === 'shared'
+          ? space.obtainShared(parsed.group, parsed.filter, session.durable, false, keptTerms(request, terms))
+          : space.obtainNamed(parsed.name);
+      if (competing === undefined) return parsed.kind === 'queue' && parsed.name.startsWith('$') ? Outcome.notFound : Outcome.quotaExceeded;
       if (!terms.browse && !competing.admits(session, terms.exclusive)) return Outcome.inUse;
     }
     const subscription = new Subscription(
@@ -92,6 +100,8 @@ export class SessionSubscriptions {
   }
 
   #allows(text: string, isQueue: boolean): boolean {
+    const owner = isQueue ? this.#session.space.temporary.ownerOf(text.slice(queuePrefix.length)) : undefined;
+    if (owner !== undefined) return owner === this.#session.principal.id;
     return this.#context.security.allows(this.#session.principal, isQueue ? 'consume' : 'subscribe', text);
   }
 
@@ -117,11 +127,38 @@ export class SessionSubscriptions {
     });
   }
 
-  /** Returns whether there was one. The caller answers when the session's shard is durable, if the session is. */
+  /** `written`: the answer must wait for it to be durable. */
+  unsubscribeAll(filters: readonly string[]): { readonly outcomes: readonly Outcome[]; readonly written: readonly Written[] } {
+    const written = new Set<Shard>();
+    const { durable, inbox } = this.#session;
+    const outcomes = filters.map((filter) => {
+      const competing = this.byText.get(filter)?.competing;
+      if (!this.unsubscribe(filter)) return this.#unsubscribeForsaken(filter, written);
+      if (durable) written.add(inbox.shard);
+      if (competing !== undefined && competing.queue.keepMs > 0) written.add(competing.queue.shard);
+      return Outcome.accepted;
+    });
+    return { outcomes, written: currentRows(written) };
+  }
+
+  /** A shared subscription that has outlived its members may be ended by whoever may subscribe to it. */
+  #unsubscribeForsaken(filter: string, written: Set<Shard>): Outcome {
+    const parsed = parseFilter(filter);
+    const { space } = this.#session;
+    const competing = parsed.kind === 'shared' ? space.shared.get(`${parsed.group}/${parsed.filter}`) : undefined;
+    if (competing === undefined || competing.queue.keepMs === 0) return Outcome.noSubscription;
+    if (!this.#allows(filter, false)) return Outcome.notAuthorized;
+    if (competing.members.length > 0) return Outcome.inUse;
+    space.removeShared(competing);
+    written.add(competing.queue.shard);
+    return Outcome.accepted;
+  }
+
+  /** Returns whether there was one. */
   unsubscribe(filter: string): boolean {
     const subscription = this.byText.get(filter);
     if (subscription === undefined) return false;
-    this.#drop(subscription);
+    this.#drop(subscription, true);
     const { inbox } = this.#session;
     if (inbox.durable) {
       inbox.shard.touch();
@@ -142,17 +179,18 @@ export class SessionSubscriptions {
 
   /** The session is over. */
   dropAll(): void {
-    for (const subscription of [...this.byText.values()]) this.#drop(subscription);
+    for (const subscription of [...this.byText.values()]) this.#drop(subscription, false);
   }
 
-  #drop(subscription: Subscription): void {
+  /** `byRequest`: or else because its session is over. */
+  #drop(subscription: Subscription, byRequest: boolean): void {
     this.byText.delete(subscription.text);
     this.#retained?.remove(subscription);
     this.#session.inbox.usage?.subscribed(-1);
     const competing = subscription.competing;
     if (competing !== undefined) this.#competing!.delete(competing);
     // What is under way stays so until the peer settles it, or its connection is lost [MQTT-3.10.4-3].
-    this.#session.space.unsubscribe(subscription);
+    this.#session.space.unsubscribe(subscription, byRequest);
   }
 
   /** Takes over a subscription found in the journal. */
@@ -186,6 +224,10 @@ export class SessionSubscriptions {
   pumpCompeting(): void {
     for (const competing of this.#competing ?? []) competing.pump();
   }
+}
+
+function keptTerms({ sharedExpiryMs = 0 }: SubscribeRequest, { selector }: SubscriptionTerms): KeptTerms | undefined {
+  return sharedExpiryMs > 0 ? { keepMs: sharedExpiryMs, selector } : undefined;
 }
 
 /** Undefined: its selector cannot be read. */

@@ -465,6 +465,11 @@ export class Shard implements JournalEvents {
 /** Where something was written: to be waited for. */
 export type Written = { readonly shard: Shard; readonly row: number };
 
+/** What stands in these shards' rows that are being written. The caller has written something into each. */
+export function currentRows(shards: Iterable<Shard>): Written[] {
+  return Array.from(shards, (shard) => ({ shard, row: shard.row }));
+}
+
 /** Runs `task` once all of it is durable; now, if it is already. */
 export function whenAllDurable(written: readonly Written[], task: () => void): void {
   let remaining = written.length;

@@ -3,19 +3,24 @@
 import { filterProblem } from '../message/filter.ts';
 import { topicProblem } from '../message/topic.ts';
 import type { Message } from '../message/message.ts';
+import type { Selector } from '../message/selector/selector.ts';
 import type { MessageTerms, Principal, Security } from '../security/security.ts';
 import type { ClientSession } from './client-session.ts';
 import { CompetingConsumers } from './competing-consumers.ts';
 import type { BrokerContext } from './context.ts';
 import { shardOf } from './context.ts';
+import { DeadLetters } from './dead-letters.ts';
+import { DelayedMessages } from './delayed-messages.ts';
 import { Outcome } from './port.ts';
 import type { Address } from './port.ts';
 import { PrincipalIndex } from './principal-index.ts';
 import { Queue } from './queue.ts';
+import { settingsOf } from './queue-settings.ts';
 import { RecordKind, writeEntries, writeNumber } from './records.ts';
 import { RetainedMessages } from './retained-messages.ts';
 import { Route, type Subscription, Target } from './route.ts';
 import type { OpenService } from './service-topics.ts';
+import { TemporaryQueues, isTemporary } from './temporary-queues.ts';
 import { TopicTree } from './topic-tree.ts';
 import { Usages } from './usages.ts';
 
@@ -31,7 +36,17 @@ const keepForsakenMs = 10 * 60_000;
 const publishOnly = ['publish'] as const;
 const publishAndRetain = ['publish', 'retain'] as const;
 
+const delayedName = '$delayed';
+
+/** Names of queues that come into being in other ways than by being asked for. */
+function isReserved(name: string): boolean {
+  return name.startsWith('$');
+}
+
 type Subscriber = Subscription | CompetingConsumers;
+
+/** Of a shared subscription that outlives its members: for how long, and what it takes when it has none. */
+export type KeptTerms = { readonly keepMs: number; readonly selector: Selector | undefined };
 
 export class TopicSpace {
   readonly tenant: string;
@@ -41,6 +56,9 @@ export class TopicSpace {
   /** Shared queues by `group/filter`. */
   readonly shared = new Map<string, CompetingConsumers>();
   readonly named = new Map<string, CompetingConsumers>();
+  readonly temporary: TemporaryQueues;
+  readonly deadLetters: DeadLetters;
+  delayed: DelayedMessages | undefined = undefined;
   /** Moves with every subscription: routes built before are stale. */
   version = 1;
   readonly #context: BrokerContext;
@@ -52,6 +70,8 @@ export class TopicSpace {
     this.#context = context;
     this.tenant = tenant;
     this.retained = new RetainedMessages(context, tenant);
+    this.temporary = new TemporaryQueues(context);
+    this.deadLetters = new DeadLetters(context, this);
     this.#usages = new Usages(context.quotas, tenant, this.principals);
   }
 
@@ -99,13 +119,20 @@ export class TopicSpace {
     if (topicProblem(topic, this.#context.limits.maxTopicLevels) !== undefined) return Outcome.topicInvalid;
     // `$share/…` is a way to subscribe, not a place to publish to.
     if (topic.startsWith(sharedPrefix)) return Outcome.topicInvalid;
-    if (topic.startsWith(queuePrefix) && topic.length === queuePrefix.length) return Outcome.topicInvalid;
+    if (topic.startsWith(queuePrefix)) {
+      const name = topic.slice(queuePrefix.length);
+      if (name === '' || (isReserved(name) && !this.named.has(name))) return Outcome.topicInvalid;
+      if (isTemporary(name) && this.temporary.ownerOf(name) === principal.id) return Outcome.accepted;
+    }
     return this.#context.security.allows(principal, 'publish', topic) ? Outcome.accepted : Outcome.notAuthorized;
   }
 
   route(topic: string): Route {
     if (topic.startsWith(queuePrefix)) {
-      const queue = this.obtainNamed(topic.slice(queuePrefix.length));
+      const name = topic.slice(queuePrefix.length);
+      const queue = this.obtainNamed(name);
+      // A temporary queue that is gone is like a topic to which nobody listens.
+      if (queue === undefined && isReserved(name)) return new Route(this.version, [], []);
       return new Route(this.version, [], queue === undefined ? [] : [queue], queue === undefined);
     }
     const matched = this.#matched;
@@ -123,6 +150,7 @@ export class TopicSpace {
   }
 
   subscribe(subscription: Subscription): void {
+    if (subscription.retainedOnly) return;
     if (subscription.competing !== undefined) {
       subscription.competing.join(subscription);
       return;
@@ -131,7 +159,9 @@ export class TopicSpace {
     this.version++;
   }
 
-  unsubscribe(subscription: Subscription): void {
+  /** `byRequest`: or else because its session is over; some shared subscriptions outlive that. */
+  unsubscribe(subscription: Subscription, byRequest: boolean): void {
+    if (subscription.retainedOnly) return;
     const competing = subscription.competing;
     if (competing === undefined) {
       this.#tree.remove(subscription.filter, subscription);
@@ -140,21 +170,31 @@ export class TopicSpace {
     }
     competing.quit(subscription);
     // A shared queue lives as long as somebody shares it; a named one is its own (removed by an operator).
-    if (competing.queue.kind === 'shared' && competing.members.length === 0) this.#removeShared(competing);
+    if (competing.queue.kind !== 'shared' || competing.members.length > 0) return;
+    if (byRequest || competing.queue.keepMs === 0) this.removeShared(competing);
+    else this.#forsake(competing);
   }
 
   /** A session has subscribed again with the same filter: the earlier subscription goes, its queue stays. */
   replaced(before: Subscription): void {
     if (before.competing !== undefined) before.competing.quit(before);
-    else this.unsubscribe(before);
+    else this.unsubscribe(before, true);
   }
 
   /** The shared queue of a group and filter; undefined when there are too many. One that was promised before a restart is there in any case. */
-  obtainShared(group: string, filter: string, durable: boolean, promised = false): CompetingConsumers | undefined {
+  obtainShared(group: string, filter: string, forDurable: boolean, promised = false, kept?: KeptTerms): CompetingConsumers | undefined {
     const name = `${group}/${filter}`;
-    const existing = this.shared.get(name);
+    const durable = forDurable || kept !== undefined;
+    let existing = this.shared.get(name);
+    // Another subscription of the same name: the earlier one, which nobody uses, is over (Jakarta Messaging 3.1 §8.3.3).
+    if (kept !== undefined && existing?.members.length === 0 && existing.keptSelector?.text !== kept.selector?.text) {
+      this.removeShared(existing);
+      existing = undefined;
+    }
     if (existing !== undefined) {
+      const isChanged = keep(existing, kept);
       if (durable && !existing.queue.durable) this.#makeDurable(existing.queue);
+      else if (isChanged) this.#writeRecord(existing);
       return existing;
     }
     if (!promised && this.shared.size >= this.#context.limits.maxSharedQueues) return undefined;
@@ -170,6 +210,7 @@ export class TopicSpace {
       this.#context.total,
     );
     const competing = this.adoptShared(queue, filter);
+    keep(competing, kept);
     if (durable) this.#makeDurable(queue);
     return competing;
   }
@@ -177,6 +218,7 @@ export class TopicSpace {
   /** Takes over a shared queue, new or found in the journal. */
   adoptShared(queue: Queue, filter: string): CompetingConsumers {
     queue.usage = this.#usages.tenant;
+    this.#settle(queue);
     const competing = new CompetingConsumers(queue, filter);
     this.shared.set(queue.name, competing);
     if (filterProblem(filter) === undefined) this.#tree.add(filter, competing);
@@ -188,7 +230,8 @@ export class TopicSpace {
   obtainNamed(name: string, promised = false): CompetingConsumers | undefined {
     const existing = this.named.get(name);
     if (existing !== undefined) return existing;
-    if (!promised && this.named.size >= this.#context.limits.maxNamedQueues) return undefined;
+    if (isReserved(name)) return undefined;
+    if (!promised && this.named.size - this.temporary.size >= this.#context.limits.maxNamedQueues) return undefined;
     const shard = shardOf(this.#context, this.tenant, queuePrefix + name);
     const queue = new Queue(
       shard.nextQueueId++,
@@ -201,12 +244,60 @@ export class TopicSpace {
       this.#context.total,
     );
     const competing = this.adoptNamed(queue);
-    this.#makeDurable(queue);
+    if (queue.rules.durable) this.#makeDurable(queue);
     return competing;
+  }
+
+  /** A queue of the session's own; see TemporaryQueues. */
+  createTemporary(maker: ClientSession): string | undefined {
+    const name = this.temporary.add(maker);
+    if (name === undefined) return undefined;
+    const { limits, total } = this.#context;
+    const shard = shardOf(this.#context, this.tenant, queuePrefix + name);
+    this.adoptNamed(new Queue(shard.nextQueueId++, 'named', this.tenant, name, shard, false, limits.namedQueue, total));
+    return name;
+  }
+
+  /** Its maker wants it no more, or is gone. */
+  removeTemporary(name: string): void {
+    const competing = this.named.get(name);
+    this.temporary.delete(name);
+    if (competing !== undefined) this.removeNamed(competing);
+  }
+
+  /** The queue of messages whose time has not come; made when first asked for. */
+  obtainDelayed(): DelayedMessages {
+    if (this.delayed !== undefined) return this.delayed;
+    const { limits, total } = this.#context;
+    const shard = shardOf(this.#context, this.tenant, delayedName);
+    const queue = new Queue(shard.nextQueueId++, 'delayed', this.tenant, delayedName, shard, false, limits.delayedQueue, total);
+    const delayed = this.adoptDelayed(queue, undefined);
+    this.#makeDurable(queue);
+    return delayed;
+  }
+
+  /** Takes over the queue of delayed messages, new or found in the journal. `moved`: shards that hold some of them, by position. */
+  adoptDelayed(queue: Queue, moved: ReadonlyMap<number, readonly number[]> | undefined): DelayedMessages {
+    queue.usage = this.#usages.tenant;
+    queue.limits = this.#context.limits.delayedQueue;
+    return (this.delayed = new DelayedMessages(this.#context, this, queue, moved));
+  }
+
+  #settle(queue: Queue): void {
+    const { limits, rules } = settingsOf(this.#context.limits, queue);
+    queue.limits = limits;
+    queue.ruleBy(rules);
+    queue.graves = this.deadLetters;
+  }
+
+  /** The settings of queues have changed. */
+  refreshSettings(): void {
+    for (const { queue } of [...this.named.values(), ...this.shared.values()]) this.#settle(queue);
   }
 
   adoptNamed(queue: Queue): CompetingConsumers {
     queue.usage = this.#usages.tenant;
+    this.#settle(queue);
     const competing = new CompetingConsumers(queue, '');
     this.named.set(queue.name, competing);
     return competing;
@@ -218,7 +309,31 @@ export class TopicSpace {
     this.version++;
   }
 
-  #removeShared(competing: CompetingConsumers): void {
+  /** Its last member is gone, but comes back some day, or another one: it goes on taking what is published. */
+  #forsake(competing: CompetingConsumers): void {
+    const { queue } = competing;
+    queue.forsakenAtMs = Math.max(1, this.#context.clock.wallMs());
+    if (queue.durable) this.#writeRecord(competing);
+    this.#removeForsaken(competing, queue.keepMs);
+  }
+
+  #removeForsaken(competing: CompetingConsumers, inMs: number): void {
+    if (inMs === Infinity) return;
+    const { timers, clock } = this.#context;
+    const { queue } = competing;
+    const { forsakenAtMs } = queue;
+    timers.at(clock.monotonicMs() + inMs, () => {
+      const isForsaken = competing.members.length === 0 && queue.forsakenAtMs === forsakenAtMs;
+      if (isForsaken && this.shared.get(queue.name) === competing) this.removeShared(competing);
+    });
+  }
+
+  #writeRecord(competing: CompetingConsumers): void {
+    competing.queue.shard.touch();
+    competing.writeRecord();
+  }
+
+  removeShared(competing: CompetingConsumers): void {
     this.disownShared(competing);
     this.#retire(competing);
   }
@@ -233,14 +348,13 @@ export class TopicSpace {
   /** Takes note of shared queues in the journal whose members are not; call when all sessions and entries are recovered. */
   recovered(retired: readonly CompetingConsumers[]): void {
     for (const competing of retired) this.#retire(competing);
-    const { timers, clock } = this.#context;
     for (const competing of this.shared.values()) {
+      const { queue } = competing;
       if (competing.members.length > 0) continue;
-      timers.at(clock.monotonicMs() + keepForsakenMs, () => {
-        if (competing.members.length === 0 && !competing.retired && this.shared.get(competing.queue.name) === competing) {
-          this.#removeShared(competing);
-        }
-      });
+      if (queue.keepMs === 0) this.#removeForsaken(competing, keepForsakenMs);
+      else if (queue.forsakenAtMs === 0) this.#forsake(competing);
+      // The clock may have been set back in between.
+      else this.#removeForsaken(competing, queue.keepMs - Math.max(0, this.#context.clock.wallMs() - queue.forsakenAtMs));
     }
   }
 
@@ -338,4 +452,17 @@ export class RoutedAddress implements Address {
     if (route !== undefined && route.version === this.space.version && !route.full) return route;
     return (this.#route = this.space.route(this.topic));
   }
+}
+
+/** Notes for how long a shared subscription that somebody joins outlives its members. Returns whether that is news. */
+function keep(competing: CompetingConsumers, kept: KeptTerms | undefined): boolean {
+  const { queue } = competing;
+  const { keepMs, forsakenAtMs } = queue;
+  const selector = competing.keptSelector?.text;
+  queue.forsakenAtMs = 0;
+  if (kept !== undefined) {
+    queue.keepMs = Math.max(keepMs, kept.keepMs);
+    competing.keptSelector = kept.selector;
+  }
+  return queue.keepMs !== keepMs || forsakenAtMs !== 0 || selector !== competing.keptSelector?.text;
 }
