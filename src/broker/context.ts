@@ -2,6 +2,7 @@
 
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
+import type { Random } from '../base/random.ts';
 import type { Timers } from '../base/timers.ts';
 import type { Security } from '../security/security.ts';
 import type { HeldPublishers } from './held-publishers.ts';
@@ -23,6 +24,8 @@ export type BrokerContext = {
   readonly security: Security;
   readonly quotas: QuotaSource;
   readonly limits: BrokerLimits;
+  /** Absent: nothing can be made that nobody may guess. */
+  readonly random: Random | undefined;
   readonly shards: readonly Shard[];
   readonly memory: PayloadMemory;
   /** The books of all queues together, including those that are gone. */
@@ -42,6 +45,9 @@ export class BrokerCounters {
   sessionsExpired = 0;
   takeOvers = 0;
   publishesAccepted = 0;
+  publishesDelayed = 0;
+  /** Messages that went to dead-letter queues. */
+  deadLettered = 0;
   publishesWithoutSubscribers = 0;
   publishesRefusedByFullQueue = 0;
   publishesRefusedByStore = 0;

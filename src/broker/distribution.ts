@@ -27,6 +27,8 @@ export type Publisher = {
   readonly skip: readonly number[] | undefined;
   /** It was admitted before, with others: what has become full since takes it all the same. */
   readonly isAdmitted?: boolean;
+  /** The time has come for which it was published. */
+  readonly isDue?: boolean;
 };
 
 /** Where a message was journaled. Empty: nowhere, nothing to wait for. */
@@ -60,6 +62,7 @@ export function distribute(
   message: Message,
   publisher: Publisher | undefined,
 ): Distributed {
+  if (isLater(context, message, publisher)) return distributeLater(context, space, message, publisher);
   const refused = publisher?.isAdmitted === true ? undefined : refusal(context, space, route, message, publisher);
   if (refused !== undefined) return refused;
   const batch = new Batch(context, publisher?.isAdmitted === true);
@@ -70,6 +73,26 @@ export function distribute(
   const shards = batch.write(message, space.tenant, publisher);
   if (shards.length > 0) return { outcome: Outcome.pending, shards };
   return route.isEmpty && !message.retain ? nobody : handedOver;
+}
+
+function isLater({ clock }: BrokerContext, { attributes }: Message, publisher: Publisher | undefined): boolean {
+  if (attributes === undefined || publisher?.isDue === true) return false;
+  const { deliverAtMs } = attributes;
+  return deliverAtMs !== undefined && deliverAtMs > clock.wallMs();
+}
+
+/** Keeps the message until its time has come. */
+function distributeLater(context: BrokerContext, space: TopicSpace, message: Message, publisher: Publisher | undefined): Distributed {
+  const { queue } = space.obtainDelayed();
+  if (has(publisher, queue.shard)) return handedOver;
+  const isAdmitted = publisher?.isAdmitted === true;
+  const refused = isAdmitted ? undefined : refusalOf(context, queue, storedBytes(message), context.clock.wallMs(), publisher);
+  if (refused !== undefined) return refused;
+  context.counters.publishesDelayed++;
+  const batch = new Batch(context, isAdmitted);
+  batch.add(queue, message, message.guarantee, message.retain, undefined);
+  const shards = batch.write(message, space.tenant, publisher);
+  return shards.length > 0 ? { outcome: Outcome.pending, shards } : handedOver;
 }
 
 /** The reason why the message cannot be taken as a whole, before anything has happened. */
@@ -100,7 +123,7 @@ function refusal(
     if (target.session.durable) copies++;
   }
   for (const competing of route.competing) {
-    if (message.guarantee === 0 && competing.queue.kind === 'shared') continue;
+    if (!competing.wants(message) || (message.guarantee === 0 && competing.queue.kind === 'shared')) continue;
     const refused = refusalOf(context, competing.queue, bytes, nowMs, publisher);
     if (refused !== undefined) return refused;
     copies++;
@@ -122,6 +145,7 @@ function refusalOf(
 ): Distributed | undefined {
   if (has(publisher, queue.shard)) return undefined;
   if (queue.durable && queue.shard.stall !== undefined) return stalled(context);
+  if (!queue.durable && queue.kind === 'named' && isCrowded(context, queue, bytes)) return full(context);
   // Nobody to refuse: who has room gets it.
   if (publisher === undefined) return undefined;
   if (queue.limits.onFull !== 'reject-new' || queue.admission(bytes, nowMs) !== 'refuse') return undefined;
@@ -184,19 +208,24 @@ function toCompeting(
 ): void {
   const { message } = kept;
   const queue = competing.queue;
+  if (!competing.wants(message)) return;
   if (message.guarantee === 0 && queue.kind === 'shared') {
-    competing.send(message);
+    competing.send(message, publisher?.session?.connectionKey);
   } else if (queue.durable) {
     if (has(publisher, queue.shard)) return;
     batch.add(queue, message, message.guarantee, message.retain, undefined);
   } else {
-    enqueueTransient(context, queue, kept, message.guarantee, message.retain, undefined);
+    enqueueTransient(context, queue, kept, message.guarantee, message.retain, undefined, publisher?.session?.connectionKey);
     competing.pump();
   }
 }
 
 /** A queue may always hold this much without a journal, also when all of them together have used up their memory. */
 const fairShareBytes = 64 * 1024;
+
+function isCrowded({ memory, limits }: BrokerContext, queue: Queue, bytes: number): boolean {
+  return queue.bytes + bytes > fairShareBytes && memory.transientBytes + bytes > limits.transientMemoryBytes;
+}
 
 /** Keeps the message in a queue that is not journaled, if its policy and the node's memory let it. */
 export function enqueueTransient(
@@ -206,14 +235,15 @@ export function enqueueTransient(
   guarantee: Guarantee,
   retained: boolean,
   subscriptionIds: readonly number[] | undefined,
+  publisher = 0,
 ): void {
   const bytes = storedBytes(kept.message);
-  const crowded = queue.bytes + bytes > fairShareBytes && context.memory.transientBytes + bytes > context.limits.transientMemoryBytes;
-  if (crowded || queue.admission(bytes, context.clock.wallMs()) !== 'take') {
+  if (isCrowded(context, queue, bytes) || queue.admission(bytes, context.clock.wallMs()) !== 'take') {
     queue.passThrough('queueFull');
     return;
   }
   const entry = queue.append(guarantee, retained, subscriptionIds);
+  entry.publisher = publisher;
   entry.stored = kept.stored();
   queue.shard.acquire(entry.stored);
   queue.enqueue(entry);
@@ -272,6 +302,7 @@ class Batch {
       const stored = shard.store(message, setsRetained ? tenant : undefined, publisher?.origin ?? 0, publisher?.id ?? 0, entries);
       if (setsRetained) space!.retained.set(message.topic, stored, message.sender);
       for (const entry of entries) {
+        entry.publisher = publisher?.session?.connectionKey ?? 0;
         entry.queue.enqueue(entry);
         shard.pumpWhenDurable(entry.queue);
       }

@@ -179,6 +179,8 @@ export interface QueueHolder {
   pump(): void;
   /** Entries taken and not settled. */
   taken(): Iterable<Entry>;
+  /** An entry waits whose message has terms of its own; see DeliveryTerms. */
+  arrived?(entry: Entry): void;
 }
 
 export class Queue {
@@ -306,7 +308,10 @@ export class Queue {
 
   #waits(entry: Entry): void {
     const { expiresAtMs, terms } = entry.stored!;
-    if (terms !== undefined && terms.groupId !== undefined) this.grouped++;
+    if (terms !== undefined) {
+      if (terms.groupId !== undefined) this.grouped++;
+      this.holder?.arrived?.(entry);
+    }
     if (expiresAtMs === 0) return;
     this.expiring++;
     if (expiresAtMs < this.#nextExpiryMs) this.#nextExpiryMs = expiresAtMs;
@@ -506,6 +511,8 @@ export class Queue {
 
   /** What was set aside is durable elsewhere. */
   movedAway(entry: Entry): void {
+    // It went with the queue.
+    if (entry.gone) return;
     this.fetch(entry);
     this.leave(entry, 'delivered');
   }
@@ -532,9 +539,14 @@ export class Queue {
     this.shard.release(before);
   }
 
-  /** Empties the queue of what waits. Returns how many. */
+  /** Empties the queue of what waits, and when it is removed of what is set aside, too. Returns how many. */
   purge(reason: DropReason): number {
     let count = 0;
+    for (const entry of this.removed ? [...(this.leaving ?? [])] : []) {
+      this.fetch(entry);
+      this.leave(entry, reason);
+      count++;
+    }
     for (let entry = this.takeFirst(); entry !== undefined; entry = this.takeFirst()) {
       this.leave(entry, reason);
       count++;

@@ -39,18 +39,26 @@ export class ReadyList {
     else this.#link(this.#tailFrom(entry.level), entry);
   }
 
-  /** Puts an entry back to its place. Costs as much as entries of its level stand before it; they are few after what was taken from the front. */
-  insert(entry: Entry): void {
+  /**
+   * Puts an entry back to its place. Costs as much as entries of its level stand before it, or after `hint`, which waits before it:
+   * few, where entries were taken from the front.
+   */
+  insert(entry: Entry, hint?: Entry): void {
     const { level, position } = entry;
     const last = this.#last;
     if (last === undefined || (last.level === level && last.position < position)) return this.push(entry);
-    let before = this.#tails === undefined && last.level === level ? undefined : this.#tailAbove(level);
+    let before = hint?.level === level ? hint : this.#beforeLevel(level);
     let next = before === undefined ? this.#first : before.after;
     while (next !== undefined && next.level === level && next.position < position) {
       before = next;
       next = next.after;
     }
     this.#link(before, entry);
+  }
+
+  #beforeLevel(level: number): Entry | undefined {
+    const isAlone = this.#tails === undefined && this.#last?.level === level;
+    return isAlone ? undefined : this.#tailAbove(level);
   }
 
   #tailAbove(level: number): Entry | undefined {

@@ -55,6 +55,8 @@ export type RecoveredQueue = {
   session: SessionRecord | undefined;
   readonly subscriptions: Map<string, SubscriptionRecord>;
   readonly entries: Map<number, RecoveredEntry>;
+  /** Of a queue of delayed messages: the shards that hold some of them already, by position. */
+  readonly moved: Map<number, readonly number[]>;
   nextPosition: number;
 };
 
@@ -212,7 +214,7 @@ export class ShardRecovery {
   #obtain(id: number, queue: QueueRecord | undefined): RecoveredQueue {
     let found = this.queues.get(id);
     if (found === undefined) {
-      found = { id, queue, session: undefined, subscriptions: new Map(), entries: new Map(), nextPosition: 1 };
+      found = { id, queue, session: undefined, subscriptions: new Map(), entries: new Map(), moved: new Map(), nextPosition: 1 };
       this.queues.set(id, found);
       this.#nextQueueId = Math.max(this.#nextQueueId, id + 1);
     }

@@ -21,7 +21,7 @@ export function brokerPart(rooms: Rooms): Part {
   return {
     name: 'broker',
     async start() {
-      const { config, clock, log, loop, security } = rooms;
+      const { config, clock, random, log, loop, security } = rooms;
       if (config.store.kind === 'memory') log.warn('store.kind is memory: nothing survives the end of this process');
       const quotas = quotasOf(rooms);
       await quotas.load();
@@ -33,6 +33,7 @@ export function brokerPart(rooms: Rooms): Part {
         timers: new LoopTimers(loop),
         log,
         security,
+        random,
         limits,
         quotas,
         journals,
@@ -55,7 +56,11 @@ export function brokerPart(rooms: Rooms): Part {
       unsubscribe();
       return rooms.broker.stop();
     },
-    reload: (config) => changeInPlace(limits, brokerLimits(config)),
+    reload: (config) => {
+      changeInPlace(limits, brokerLimits(config));
+      rooms.loop.enterTurn();
+      rooms.broker.refreshQueueSettings();
+    },
   };
 }
 

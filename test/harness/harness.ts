@@ -83,6 +83,7 @@ export class Harness {
       turn: { atEnd: (task) => void this.#atEnd.push(task), later: (task) => void this.#later.push(task) },
       log: silentLog,
       security: this.security,
+      random: this.#random,
       limits: { ...testLimits, ...this.#options.limits },
       journals: this.#contents.map((contents) => new MemoryJournal({ contents, schedule: (task) => void this.#journalTasks.push(task) })),
       onFailed: (error) => {

@@ -109,12 +109,14 @@ export function assertInvariants(broker: Broker): void {
       entries.reduce((sum, { stored }) => sum + (stored?.bytes ?? 0), 0),
     );
     assert.equal(queue.expiring, queue.ready.toArray().filter(({ stored }) => stored!.expiresAtMs > 0).length);
-    const positions = queue.ready.toArray().map(({ position }) => position);
+    const places = queue.ready.toArray().map(({ level, position }) => [level, position] as const);
     assert.deepEqual(
-      positions,
-      positions.toSorted((a, b) => a - b),
+      places,
+      places.toSorted((a, b) => b[0] - a[0] || a[1] - b[1]),
       `${queue.name} is in order`,
     );
+    assert.equal(queue.ready.length, places.length);
+    assert.equal(queue.grouped, queue.ready.toArray().filter(({ stored }) => stored!.terms?.groupId !== undefined).length);
     queued += queue.ledger.queued;
   }
   for (const space of broker.spaces.values()) {

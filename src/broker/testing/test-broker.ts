@@ -4,6 +4,8 @@ import assert from 'node:assert/strict';
 
 import { ManualClock } from '../../base/clock.ts';
 import { silentLog } from '../../base/log.ts';
+import { SeededRandom } from '../../base/random.ts';
+import type { Attributes } from '../../message/attributes.ts';
 import { Message, defaultPriority } from '../../message/message.ts';
 import type { Guarantee } from '../../message/message.ts';
 import type { Principal, Security } from '../../security/security.ts';
@@ -109,6 +111,7 @@ export class TestBroker {
       clock: this.clock,
       turn: this.turn,
       log: silentLog,
+      random: new SeededRandom(1),
       security: options.security ?? allowAll,
       limits: { ...testLimits, ...options.limits },
       ...(options.quotas && { quotas: options.quotas }),
@@ -238,16 +241,20 @@ export type Delivery = {
   readonly retained: boolean;
   readonly redelivered: boolean;
   readonly ids: readonly number[] | undefined;
+  readonly attributes: Attributes | undefined;
+  readonly deliveryCount: number;
 };
 
 const text = new TextEncoder();
 
-export function message(
-  topic: string,
-  payload: string,
-  guarantee: Guarantee = 1,
-  options: { retain?: boolean; expiresAtMs?: number } = {},
-): Message {
+export type MessageOptions = {
+  readonly retain?: boolean;
+  readonly expiresAtMs?: number;
+  readonly priority?: number;
+  readonly attributes?: Attributes;
+};
+
+export function message(topic: string, payload: string, guarantee: Guarantee = 1, options: MessageOptions = {}): Message {
   const bytes = text.encode(payload);
   return new Message(
     topic,
@@ -257,11 +264,11 @@ export function message(
     bytes.length,
     guarantee,
     options.retain ?? false,
-    defaultPriority,
+    options.priority ?? defaultPriority,
     options.expiresAtMs ?? 0,
     0,
     'tester',
-    undefined,
+    options.attributes,
   );
 }
 
@@ -281,6 +288,7 @@ export class TestConsumer implements Consumer {
   readonly subscribeResults: (readonly SubscribeResult[])[] = [];
   readonly unsubscribeOutcomes: (readonly Outcome[])[] = [];
   maxPayloadBytes = Infinity;
+  timesBrowsed = 0;
   readonly #test: TestBroker;
   #token = 0;
 
@@ -304,15 +312,37 @@ export class TestConsumer implements Consumer {
     return true;
   }
 
-  transfer(id: number, guarantee: 1 | 2, m: Message, retained: boolean, redelivered: boolean, ids: readonly number[] | undefined): boolean {
+  transfer(
+    id: number,
+    guarantee: 1 | 2,
+    m: Message,
+    retained: boolean,
+    redelivered: boolean,
+    ids: readonly number[] | undefined,
+    _position: number,
+    deliveryCount: number,
+  ): boolean {
     if (m.payloadBytes > this.maxPayloadBytes) return false;
-    this.#record(id, guarantee, m, retained, redelivered, ids);
+    this.#record(id, guarantee, m, retained, redelivered, ids, deliveryCount);
     return true;
   }
 
-  #record(id: number, guarantee: Guarantee, m: Message, retained: boolean, redelivered: boolean, ids: readonly number[] | undefined): void {
+  #record(
+    id: number,
+    guarantee: Guarantee,
+    m: Message,
+    retained: boolean,
+    redelivered: boolean,
+    ids: readonly number[] | undefined,
+    deliveryCount = 0,
+  ): void {
     const payload = new TextDecoder().decode(m.payload());
-    this.deliveries.push({ id, guarantee, topic: m.topic, payload, retained, redelivered, ids });
+    const { topic, attributes } = m;
+    this.deliveries.push({ id, guarantee, topic, payload, retained, redelivered, ids, attributes, deliveryCount });
+  }
+
+  browsed(): void {
+    this.timesBrowsed++;
   }
 
   releaseDelivery(id: number): void {
@@ -363,18 +393,13 @@ export class TestConsumer implements Consumer {
     topic: string,
     payload: string,
     guarantee: Guarantee = 1,
-    options: { retain?: boolean; expiresAtMs?: number; token?: number } = {},
+    options: MessageOptions & { readonly token?: number } = {},
   ): Outcome {
     const m = message(topic, payload, guarantee, options);
     return this.session!.publish(this.session!.address(topic, m.topicBytes), m, options.token ?? ++this.#token);
   }
 
-  publish(
-    topic: string,
-    payload: string,
-    guarantee: Guarantee = 1,
-    options: { retain?: boolean; expiresAtMs?: number; token?: number } = {},
-  ): Outcome {
+  publish(topic: string, payload: string, guarantee: Guarantee = 1, options: MessageOptions & { readonly token?: number } = {}): Outcome {
     const outcome = this.publishNow(topic, payload, guarantee, options);
     this.#test.settle();
     return outcome;

@@ -1,0 +1,46 @@
+// Shows one subscriber what waits in a queue, and takes nothing: what waits now, in the order in which it would be delivered, then
+// what comes later. What is with consumers is not shown, unless it comes back.
+
+import { QueueCursor } from './queue-cursor.ts';
+import type { Queue } from './queue.ts';
+import type { Subscription } from './route.ts';
+
+const readAheadEntries = 256;
+
+export class QueueBrowser {
+  readonly subscription: Subscription;
+  readonly #queue: Queue;
+  readonly #cursor: QueueCursor;
+  #told = false;
+
+  constructor(queue: Queue, subscription: Subscription) {
+    this.#queue = queue;
+    this.subscription = subscription;
+    this.#cursor = new QueueCursor(queue);
+  }
+
+  close(): void {
+    this.#cursor.close();
+  }
+
+  /** Shows what its consumer can take now, as long as `goOn` says so before each message. */
+  show(goOn: () => boolean): void {
+    const { session, selector, retainAsPublished, subscriptionIds } = this.subscription;
+    const { shard } = this.#queue;
+    for (let entry = this.#cursor.next(); ; entry = this.#cursor.next()) {
+      const consumer = session.connected ? session.consumer : undefined;
+      if (consumer === undefined) return;
+      if (entry === undefined || entry.row > shard.durableRow) {
+        if (!this.#told) consumer.browsed?.();
+        this.#told = true;
+        return;
+      }
+      if (consumer.congested || !goOn()) return;
+      const message = shard.load(entry.stored!, this.#queue);
+      if (message === undefined) return shard.readAhead(entry, readAheadEntries);
+      this.#cursor.pass(entry);
+      if (selector !== undefined && !selector.matches(message)) continue;
+      consumer.send(message, entry.retained && retainAsPublished, subscriptionIds);
+    }
+  }
+}
