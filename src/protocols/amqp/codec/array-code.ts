@@ -31,7 +31,7 @@ function isSmall(value: number | bigint): boolean {
 
 type Sized = 'uint' | 'int' | 'ulong' | 'long' | 'binary' | 'string' | 'symbol';
 
-/** Of types with one encoding, and of compounds, which stand in arrays in their wide form. */
+/** Of types with one encoding; of compounds, which the writer makes wide where it must, the narrow one. */
 const onlyCodes: Readonly<Record<Exclude<PrimitiveType, Sized>, number>> = {
   null: FormatCode.null,
   boolean: FormatCode.boolean,
@@ -47,7 +47,7 @@ const onlyCodes: Readonly<Record<Exclude<PrimitiveType, Sized>, number>> = {
   char: FormatCode.char,
   timestamp: FormatCode.timestamp,
   uuid: FormatCode.uuid,
-  list: FormatCode.list32,
-  map: FormatCode.map32,
-  array: FormatCode.array32,
+  list: FormatCode.list8,
+  map: FormatCode.map8,
+  array: FormatCode.array8,
 };

@@ -216,11 +216,33 @@ export class ValueWriter {
       this.#byte(FormatCode.described);
       this.value(descriptor);
     }
+    if (array.value.some((element) => element.type !== array.of)) throw new TypeError(`something else in an array of ${array.of}`);
     const code = arrayCode(array.of, array.value);
+    if (code >= FormatCode.list8) return this.#compounds(code, array.value.map(encodeValue));
     this.#byte(code);
-    for (const element of array.value) {
-      if (element.type !== array.of) throw new TypeError(`a ${element.type} in an array of ${array.of}`);
-      this.#data(code, element);
+    for (const element of array.value) this.#data(code, element);
+  }
+
+  /** Lists, maps or arrays as elements of an array: all narrow or all wide. `encoded`: each as it would stand alone. */
+  #compounds(narrow: number, encoded: readonly Uint8Array[]): void {
+    const wide = encoded.some((bytes) => (bytes[0]! & 0x10) !== 0);
+    this.#byte(wide ? narrow | 0x10 : narrow);
+    for (const bytes of encoded) {
+      const isEmptyList = bytes[0] === FormatCode.list0;
+      if (!isEmptyList && wide === ((bytes[0]! & 0x10) !== 0)) {
+        this.raw(bytes, 1);
+        continue;
+      }
+      const size = isEmptyList ? 1 : bytes[1]!;
+      const count = isEmptyList ? 0 : bytes[2]!;
+      if (wide) {
+        this.#uint32(size + 3);
+        this.#uint32(count);
+      } else {
+        this.#byte(size);
+        this.#byte(count);
+      }
+      if (!isEmptyList) this.raw(bytes, 3);
     }
   }
 
@@ -282,34 +304,8 @@ export class ValueWriter {
       case 'symbol':
         return this.#sized(code === FormatCode.sym8, value.value.length, value.value, undefined);
       default:
-        return this.#compoundData(value);
+        throw new TypeError(`${value.type} has no constructor of its own`);
     }
-  }
-
-  /** A list, a map or an array that is an element of an array: always in its wide form. */
-  #compoundData(value: AmqpValue): void {
-    // Its constructor would stand in the byte before; that belongs to what was written last and is put back.
-    const start = this.length - 1;
-    const kept = this.bytes[start]!;
-    this.#reserve(wideHead - 1);
-    this.length += wideHead - 1;
-    let count = 0;
-    if (value.type === 'list') {
-      for (const element of value.value) this.value(element);
-      count = value.value.length;
-    } else if (value.type === 'map') {
-      for (const [key, element] of value.value) {
-        this.value(key);
-        this.value(element);
-      }
-      count = value.value.length * 2;
-    } else if (value.type === 'array') {
-      this.#elements(value);
-      count = value.value.length;
-    }
-    this.#view.setUint32(start + 1, this.length - start - 5);
-    this.#view.setUint32(start + 5, count);
-    this.bytes[start] = kept;
   }
 
   /** Puts constructor, size and count in front of what was written since `start`, in the narrow form if they fit. */

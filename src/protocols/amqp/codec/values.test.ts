@@ -89,6 +89,24 @@ const encodings: readonly (readonly [value: AmqpValue, ...encodings: string[]])[
     '0000a30161a30162a100',
   ],
   [{ type: 'array', of: 'string', descriptors: [symbolValue('u')], value: [stringValue('a'), stringValue('')] }, 'e0090200a30175a1016100'],
+  // Arrays of compounds.
+  [{ type: 'array', of: 'list', value: [{ type: 'list', value: [] }] }, 'e00401c00100', 'e0020145', 'f00000000d00000001d00000000400000000'],
+  [
+    { type: 'array', of: 'map', value: [{ type: 'map', value: [[symbolValue('a'), { type: 'null', value: null }]] }] },
+    'e00801c10502a3016140',
+  ],
+  [{ type: 'array', of: 'array', value: [{ type: 'array', of: 'null', value: [{ type: 'null', value: null }] }] }, 'e00501e0020140'],
+  [
+    {
+      type: 'array',
+      of: 'list',
+      value: [
+        { type: 'list', value: [] },
+        { type: 'list', value: [symbolValue('x'.repeat(253))] },
+      ],
+    },
+    `f0000001 14 00000002 d0 00000004 00000000 00000103 00000001 a3fd${'78'.repeat(253)}`,
+  ],
 ];
 
 test('every encoding of every type is read, and the smallest is written', () => {
