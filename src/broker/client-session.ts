@@ -94,6 +94,10 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
   /** Entries of the inbox before this position came when its principal might have more than now; 0: none is left. */
   #suspectBefore = 0;
   #pumping = false;
+  /** The first waiting message must be read from the journal. */
+  #isReading = false;
+  /** Its consumer wants to know when nothing more can be sent. */
+  #isDraining = false;
   /** Somebody wanted to deliver and could not: to be told when that changes. */
   #declined = false;
   #expiry: Timer | undefined = undefined;
@@ -272,7 +276,9 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
   /** The peer has room for one more unsettled delivery. */
   hasCredit(): boolean {
     const attachment = this.attachment;
-    return this.#live && this.deliveries.unsettled < attachment!.receiveMaximum && !attachment!.consumer.congested;
+    if (!this.#live || this.deliveries.unsettled >= attachment!.receiveMaximum || attachment!.consumer.congested) return false;
+    const { unsent } = this.deliveries;
+    return unsent === 0 || unsent < (attachment!.consumer.credit ?? Infinity);
   }
 
   /** See OutgoingDeliveries.take. */
@@ -295,17 +301,23 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
   pump(): void {
     if (this.#pumping || !this.#live) return;
     this.#pumping = true;
+    this.#isReading = false;
     this.deliveries.sendAgain();
     const inbox = this.inbox;
     for (let entry = inbox.ready.first; entry !== undefined; entry = inbox.ready.first) {
       if (this.deliveries.waiting || !this.canTake() || entry.row > inbox.shard.durableRow) break;
-      if (this.take(entry, entry.guarantee, entry.retained, entry.subscriptionIds) === 'loading') break;
+      if (this.take(entry, entry.guarantee, entry.retained, entry.subscriptionIds) === 'loading') {
+        this.#isReading = true;
+        break;
+      }
     }
     this.#subscriptions?.deliverRetained();
     this.#pumping = false;
-    if (!this.#declined || !this.canTake()) return;
-    this.#declined = false;
-    this.#subscriptions?.pumpCompeting();
+    if (this.#declined && this.canTake()) {
+      this.#declined = false;
+      this.#subscriptions?.pumpCompeting();
+    }
+    if (this.#isDraining) this.#answerDrain();
   }
 
   resume(): void {
@@ -318,8 +330,19 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
   }
 
   drain(): void {
+    this.#isDraining = true;
     this.resume();
-    this.consumer?.drained?.();
+  }
+
+  /** Not as long as something is on its way that there is credit for. */
+  #answerDrain(): void {
+    const consumer = this.attachment!.consumer;
+    const { deliveries } = this;
+    const hasRoom = !consumer.congested && deliveries.unsettled < this.attachment!.receiveMaximum;
+    if (deliveries.unsent > 0 || (consumer.congested && (consumer.credit ?? 0) > 0)) return;
+    if (hasRoom && (this.#isReading || deliveries.isReading || this.#subscriptions?.goesOn === true)) return;
+    this.#isDraining = false;
+    consumer.drained?.();
   }
 
   // --- Queues and transactions of its own
@@ -449,6 +472,7 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
   /** The peer has been told that it is attached. Unsettled deliveries are sent again, in their order. */
   goLive(): void {
     this.#live = true;
+    this.#isDraining = false;
     this.deliveries.connectionCame();
     this.resume();
   }

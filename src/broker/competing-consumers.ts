@@ -48,6 +48,10 @@ export class CompetingConsumers implements QueueHolder {
   #next = 0;
   #pumping = false;
   #looked = 0;
+  /** What waits is being read or looked through: it goes on by itself. */
+  #goesOn = false;
+  /** To be told when that is over. */
+  #drainers: Set<ClientSession> | undefined = undefined;
   #goesOnLater = false;
   /** The queue is gone but for what is under way; called when that is settled. */
   #whenSettled: (() => void) | undefined = undefined;
@@ -233,11 +237,25 @@ export class CompetingConsumers implements QueueHolder {
     if (this.#pumping) return;
     this.#pumping = true;
     this.#looked = 0;
-    if (this.#browsers !== undefined) for (const browser of this.#browsers) browser.show(this.#mayLook);
+    this.#goesOn = false;
+    if (this.#browsers !== undefined) for (const browser of this.#browsers) if (browser.show(this.#mayLook)) this.#goesOn = true;
     this.#elect();
     if (this.#choosy === 0 && this.queue.grouped === 0 && (this.#barred === undefined || this.#barred.size === 0)) this.#pumpPlainly();
     else this.#pumpByMember();
     this.#pumping = false;
+    if (this.#drainers !== undefined && !this.#goesOn) this.#tellDrainers();
+  }
+
+  /** What waits may still go to the session, without anybody doing anything. If so, it is told when that is over. */
+  goesOnFor(session: ClientSession): boolean {
+    if (this.#goesOn) (this.#drainers ??= new Set()).add(session);
+    return this.#goesOn;
+  }
+
+  #tellDrainers(): void {
+    const drainers = this.#drainers!;
+    this.#drainers = undefined;
+    for (const session of drainers) session.pump();
   }
 
   #pumpPlainly(): void {
@@ -271,7 +289,10 @@ export class CompetingConsumers implements QueueHolder {
     const sendAs = (entry.guarantee < member.guarantee ? entry.guarantee : member.guarantee) as Guarantee;
     const groupId = entry.stored!.terms?.groupId;
     const taken = member.session.take(entry, sendAs, entry.retained && member.retainAsPublished, member.subscriptionIds);
-    if (taken === 'loading') return false;
+    if (taken === 'loading') {
+      this.#goesOn = true;
+      return false;
+    }
     if (taken === 'unsettled') this.#taken.add(entry);
     else this.#barred?.delete(entry);
     if (groupId !== undefined) this.#groups.claim(groupId, member, taken === 'unsettled' ? entry : undefined);
@@ -311,6 +332,7 @@ export class CompetingConsumers implements QueueHolder {
         const message = shard.load(entry.stored!, this.queue);
         if (message === undefined) {
           shard.readAhead(entry, readAheadEntries);
+          this.#goesOn = true;
           return undefined;
         }
         if (selector!.matches(message)) return entry;
@@ -322,6 +344,7 @@ export class CompetingConsumers implements QueueHolder {
 
   readonly #mayLook = (): boolean => {
     if (++this.#looked < sliceEntries) return true;
+    this.#goesOn = true;
     this.#pumpLater();
     return false;
   };

@@ -22,6 +22,8 @@ export class OutgoingDeliveries {
   unsettled = 0;
   /** Those that wait for their records to be durable before they are sent. */
   unsent = 0;
+  /** What is to be sent again must be read first. */
+  isReading = false;
   readonly #context: BrokerContext;
   readonly #session: ClientSession;
   #outgoing: DeliveryTable | undefined = undefined;
@@ -159,6 +161,7 @@ export class OutgoingDeliveries {
 
   /** Sends what waits to be sent again, as far as the connection can take it. */
   sendAgain(): void {
+    this.isReading = false;
     const resend = this.#resend;
     if (resend === undefined) return;
     for (let entry = resend.at(0); entry !== undefined; entry = resend.at(0)) {
@@ -166,7 +169,8 @@ export class OutgoingDeliveries {
         if (entry.counted ? this.#session.consumer!.congested : !this.#session.hasCredit()) return;
         if (!this.#sendOnce(entry)) return;
       }
-      resend.shift();
+      // One that was not sent has been taken out already.
+      if (resend.at(0) === entry) resend.shift();
     }
   }
 
@@ -186,7 +190,10 @@ export class OutgoingDeliveries {
       return true;
     }
     const message = entry.queue.shard.load(stored, session.inbox);
-    if (message === undefined) return false;
+    if (message === undefined) {
+      this.isReading = true;
+      return false;
+    }
     if (session.isRevoked(entry, message)) {
       this.#revoke(entry);
       return true;

@@ -23,21 +23,28 @@ export class QueueBrowser {
     this.#cursor.close();
   }
 
-  /** Shows what its consumer can take now, as long as `goOn` says so before each message. */
-  show(goOn: () => boolean): void {
+  /**
+   * Shows what its consumer can take now, as long as `goOn` says so before each message. Returns whether it goes on by itself: when
+   * a message has been read.
+   */
+  show(goOn: () => boolean): boolean {
     const { session, selector, retainAsPublished, subscriptionIds } = this.subscription;
     const { shard } = this.#queue;
     for (let entry = this.#cursor.next(); ; entry = this.#cursor.next()) {
       const consumer = session.connected ? session.consumer : undefined;
-      if (consumer === undefined) return;
+      if (consumer === undefined) return false;
       if (entry === undefined || entry.row > shard.durableRow) {
         if (!this.#told) consumer.browsed?.();
         this.#told = true;
-        return;
+        return false;
       }
-      if (consumer.congested || !goOn()) return;
+      if (consumer.congested) return false;
+      if (!goOn()) return true;
       const message = shard.load(entry.stored!, this.#queue);
-      if (message === undefined) return shard.readAhead(entry, readAheadEntries);
+      if (message === undefined) {
+        shard.readAhead(entry, readAheadEntries);
+        return true;
+      }
       this.#cursor.pass(entry);
       if (selector !== undefined && !selector.matches(message)) continue;
       consumer.send(message, entry.retained && retainAsPublished, subscriptionIds);

@@ -220,6 +220,13 @@ export class SessionSubscriptions {
     for (const competing of this.#competing ?? []) competing.memberWent();
   }
 
+  /** What it has subscribed to may still be delivered, without anybody doing anything; it is pumped when that is over. */
+  get goesOn(): boolean {
+    if (this.#retained !== undefined) return true;
+    for (const competing of this.#competing ?? []) if (competing.goesOnFor(this.#session)) return true;
+    return false;
+  }
+
   /** The session can take more from the queues that it competes for. */
   pumpCompeting(): void {
     for (const competing of this.#competing ?? []) competing.pump();

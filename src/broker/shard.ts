@@ -465,9 +465,9 @@ export class Shard implements JournalEvents {
 /** Where something was written: to be waited for. */
 export type Written = { readonly shard: Shard; readonly row: number };
 
-/** What stands in these shards' rows that are being written. The caller has written something into each. */
+/** Everything that was written into these shards so far. */
 export function currentRows(shards: Iterable<Shard>): Written[] {
-  return Array.from(shards, (shard) => ({ shard, row: shard.row }));
+  return Array.from(shards, (shard) => ({ shard, row: shard.writer.length > 0 ? shard.row : shard.row - 1 }));
 }
 
 /** Runs `task` once all of it is durable; now, if it is already. */
