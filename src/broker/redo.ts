@@ -5,7 +5,7 @@
 
 import type { BrokerContext } from './context.ts';
 import { distribute } from './distribution.ts';
-import type { Entry } from './queue.ts';
+import type { CauseOfDeath, Entry } from './queue.ts';
 import { RecordKind, writeDelivery } from './records.ts';
 import type { ShardRecovery } from './recovery.ts';
 import { whenAllDurable } from './shard.ts';
@@ -22,6 +22,8 @@ const lookMs = 1000;
 export class Redo {
   readonly #context: () => BrokerContext;
   readonly #counters: TransactionCounters;
+  /** Rejected entries that a crash has left in their queues. */
+  readonly #rejected = new Map<string, SettledEntry[]>();
 
   constructor(context: () => BrokerContext, counters: TransactionCounters) {
     this.#context = context;
@@ -94,8 +96,9 @@ export class Redo {
   /** Before queues are filled: what has been settled in transactions that are committed leaves them, as far as it has not. */
   settleRecovered(recoveries: readonly ShardRecovery[]): void {
     for (const { transactions } of recoveries) {
-      for (const record of transactions.values()) {
-        for (const settled of record.settled) leaveRecovered(recoveries[settled.shard], settled);
+      for (const [key, record] of transactions) {
+        const rejected = record.settled.filter((settled) => leaveRecovered(recoveries[settled.shard], settled));
+        if (rejected.length > 0) this.#rejected.set(key, rejected);
       }
     }
   }
@@ -113,7 +116,12 @@ export class Redo {
           else missing.push(recovery.shard);
         }
         this.#inOneRowEach(record, missing, (skip) => this.#publish(record, spaceOf(record.tenant), skip));
-        this.#whenDone(record, []);
+        const rejected = this.#rejected.get(key) ?? [];
+        this.#rejected.delete(key);
+        this.#whenDone(
+          record,
+          rejected.flatMap((settled) => buryRecovered(recoveries[settled.shard]!.shard, settled)),
+        );
       }
     }
   }
@@ -132,20 +140,41 @@ function settledOf({ entry, settlement, detail }: BrokerTransaction['provisional
   return [{ shard: queue.shard.index, queueId: queue.id, position, settlement: settled, reason: detail?.reason }];
 }
 
-function leaveRecovered(recovery: ShardRecovery | undefined, { queueId, position, settlement }: SettledEntry): void {
+/** Returns whether it is still there, to be buried when its queue is filled. */
+function leaveRecovered(recovery: ShardRecovery | undefined, { queueId, position, settlement }: SettledEntry): boolean {
   const entries = recovery?.queues.get(queueId)?.entries;
   const entry = entries?.get(position);
-  if (recovery === undefined || entry === undefined) return;
+  if (recovery === undefined || entry === undefined) return false;
   const { shard } = recovery;
   if (settlement === 'received' && entry.state !== 'ready') {
-    if (entry.state === 'received') return;
+    if (entry.state === 'received') return false;
     entry.state = 'received';
     entry.stored = undefined;
     shard.touch();
     const { session, deliveryId } = entry;
     writeDelivery(shard.writer, RecordKind.received, { queueId, position, session, deliveryId, returns: entry.returns });
-    return;
+    return false;
+  }
+  if (settlement === 'rejected' && entry.stored !== undefined) {
+    entry.state = 'ready';
+    entry.session = 0;
+    entry.deliveryId = 0;
+    return true;
   }
   entries!.delete(position);
   shard.writeSettle(queueId, position);
+  return false;
+}
+
+function buryRecovered({ queues, sessions }: Shard, { queueId, position, reason }: SettledEntry): Entry[] {
+  const queue = queues.get(queueId) ?? sessions.get(queueId)?.inbox;
+  const entry = queue?.ready.toArray().find((waiting) => waiting.position === position);
+  if (queue === undefined || entry === undefined) return [];
+  queue.takeOut(entry);
+  queue.bury(entry, causeOfDeath(reason), 'refusedByConsumer');
+  return [entry];
+}
+
+export function causeOfDeath(reason: SettledEntry['reason']): CauseOfDeath {
+  return reason === undefined ? { reason: 'rejected' } : { reason: reason.condition, description: reason.description };
 }

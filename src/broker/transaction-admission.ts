@@ -53,17 +53,21 @@ export class TransactionAdmission {
         this.#refused = Outcome.quotaExceeded;
       }
     }
-    for (const target of route.targets) {
-      const inbox = target.session.inbox;
-      if (!inbox.durable || Math.min(message.guarantee, target.guarantee) === 0) continue;
-      this.parts.add(inbox.shard);
-      this.#add(inbox, 1, bytes);
+    for (const whole of route.targets) {
+      const target = whole.isChoosy ? whole.forMessage(message, session) : whole;
+      if (target === undefined || Math.min(message.guarantee, target.guarantee) === 0) continue;
+      this.#enters(target.session.inbox, bytes);
     }
-    for (const { queue } of route.competing) {
-      if (message.guarantee === 0 && queue.kind === 'shared') continue;
-      if (queue.durable) this.parts.add(queue.shard);
-      this.#add(queue, 1, bytes);
+    for (const competing of route.competing) {
+      if (!competing.wants(message) || (message.guarantee === 0 && competing.queue.kind === 'shared')) continue;
+      this.#enters(competing.queue, bytes);
     }
+  }
+
+  #enters(queue: Queue, bytes: number): void {
+    if (queue.durable) this.parts.add(queue.shard);
+    // One that is not journaled may drop what comes, by its policy.
+    if (queue.durable || queue.kind !== 'inbox') this.#add(queue, 1, bytes);
   }
 
   #add(queue: Queue, messages: number, bytes: number): void {

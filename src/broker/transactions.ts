@@ -11,7 +11,7 @@ import { distribute } from './distribution.ts';
 import type { TransactionLimits } from './limits.ts';
 import { Outcome } from './port.ts';
 import type { Entry } from './queue.ts';
-import { Redo } from './redo.ts';
+import { Redo, causeOfDeath } from './redo.ts';
 import type { Shard } from './shard.ts';
 import { BrokerTransaction } from './transaction.ts';
 import type { Provisional } from './transaction.ts';
@@ -116,7 +116,7 @@ export class Transactions {
       const { entry, session } = each;
       this.locked.delete(entry);
       if (entry.gone) continue;
-      if (each.isAdrift) giveBack(each);
+      if (each.isAdrift) giveBack(each, true);
       else session.deliveries.sendIfMissed(entry);
     }
     for (const { session } of provisional) session.pump();
@@ -205,18 +205,19 @@ function isBuried({ settlement, entry }: Provisional): boolean {
 }
 
 function settleAdrift(provisional: Provisional): void {
-  const { entry, settlement } = provisional;
-  if (settlement === 'released' || settlement === 'modified') return giveBack(provisional);
+  const { entry, settlement, detail } = provisional;
+  if (settlement === 'released' || settlement === 'modified') return giveBack(provisional, detail?.deliveryFailed === true);
   competingOf(entry.queue)!.finished(entry);
   if (entry.state === 'received') entry.queue.forget(entry);
-  else entry.queue.leave(entry, settlement === 'rejected' ? 'refusedByConsumer' : 'delivered');
+  else if (settlement === 'rejected') entry.queue.bury(entry, causeOfDeath(detail?.reason), 'refusedByConsumer');
+  else entry.queue.leave(entry, 'delivered');
 }
 
-/** To others: its session is gone. What was sent exactly once must not go to another session [MQTT-4.8.2-5]. */
-function giveBack({ entry }: Provisional): void {
+/** To others: its session is gone. What was sent exactly once to a session that is none of a link goes to nobody [MQTT-4.8.2-5]. */
+function giveBack({ entry, session }: Provisional, failed: boolean): void {
   const consumers = competingOf(entry.queue)!;
-  if (entry.sendAs !== 2) {
-    consumers.returned([entry]);
+  if (entry.state === 'sent' && (entry.sendAs !== 2 || session.isPart)) {
+    consumers.returned([entry], failed);
     consumers.pump();
     return;
   }
