@@ -83,6 +83,7 @@ export function artemis(): Broker | undefined {
       options: [],
       topic: ['-k', 'topic', '-K', 'topic', '-a', 'bench.%d', '-A', 'bench.%d'],
       queue: (name) => ({ sender: ['-k', 'queue', '-a', name], receiver: ['-K', 'queue', '-A', name] }),
+      noSecond: 'it answers that its receivers settle first',
     },
     command(directory, { amqp }) {
       const instance = join(directory, 'instance');

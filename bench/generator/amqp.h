@@ -419,6 +419,11 @@ static void on_attach(Conn *conn, const Value *performative) {
   if (fields[link->sends ? 6 : 5].kind == NOTHING) return; // refused: a detach says why
   link->attached = true;
   link->second = amqp.settle[link->sends] == 2 && fields[4].number == 1;
+  if (amqp.settle[link->sends] == 2 && !link->second) {
+    fprintf(stderr, "refused: the receiver settles first\n");
+    lose(conn);
+    return;
+  }
   if (link->sends) return;
   link->deliveries = fields[9].number;
   link->credit = amqp.credit;

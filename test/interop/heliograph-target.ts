@@ -50,6 +50,8 @@ export async function startHeliograph(portOffset: number, more = ''): Promise<Ta
     tls: at(8883),
     ws: { ...at(8083), host: '127.0.0.1' },
     wss: at(8084),
+    amqp: { ...at(5672), host: '127.0.0.1' },
+    amqps: at(5671),
     tlsFacts: { caFile, client: await issueDevice(folder, caFile, at(8085), await token(deviceName, '--new-devices')) },
     credentials: { username: 'admin', password },
     log: () => child.tail(),

@@ -2,12 +2,14 @@
 //
 //   --target mosquitto       against Debian's mosquitto instead (proves the checks)
 //   --target HOST:PORT       against a broker that already runs (plain TCP, anonymous)
+//   --amqp HOST:PORT         where that broker speaks AMQP 1.0; its MQTT is then not looked at
 //   --suites DIR             also the public suites checked out there (paho.mqtt.testing, testmqtt, est)
 //   --only TEXT              only checks whose name contains it
 //   --port-offset N          first of our ports is 1883 + N (default 21000)
 
 import { parseArgs } from 'node:util';
 
+import { amqpChecks } from './amqp/amqp-checks.ts';
 import { Checks } from './checks.ts';
 import { compiledClientChecks } from './compiled-clients.ts';
 import { estChecks } from './est.ts';
@@ -21,18 +23,18 @@ import { revocationChecks } from './revocation.ts';
 import { suiteChecks } from './suites.ts';
 import { requireTools } from './tools.ts';
 
-import type { Target } from './target.ts';
+import type { Endpoint, Target } from './target.ts';
 
 const overallLimitMs = 290_000;
 
-async function startTarget(name: string | undefined, portOffset: number): Promise<Target> {
+async function startTarget(name: string | undefined, amqp: string | undefined, portOffset: number): Promise<Target> {
   if (name === 'mosquitto') return startMosquitto(1883 + portOffset);
   if (name === undefined) return startHeliograph(portOffset);
-  const [host, port] = name.split(':');
-  const tcp = { host: host!, port: Number(port) };
+  const endpoint = (text: string): Endpoint => ({ host: text.split(':')[0]!, port: Number(text.split(':')[1]) });
   return {
     name,
-    tcp,
+    tcp: endpoint(name),
+    ...(amqp === undefined ? {} : { amqp: endpoint(amqp) }),
     tls: undefined,
     ws: undefined,
     wss: undefined,
@@ -47,6 +49,7 @@ async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
       target: { type: 'string' },
+      amqp: { type: 'string' },
       suites: { type: 'string' },
       only: { type: 'string' },
       'port-offset': { type: 'string', default: '21000' },
@@ -59,11 +62,13 @@ async function main(): Promise<number> {
   await requireTools();
   const checks = new Checks(values.only);
   const portOffset = Number(values['port-offset']);
-  const target = await startTarget(values.target, portOffset);
+  const target = await startTarget(values.target, values.amqp, portOffset);
   console.log(`target: ${target.name}`);
   // The suites mostly wait, each on a broker of its own, so they run beside the rest.
   const suites = values.target === undefined ? suiteChecks(checks, values.suites, portOffset) : Promise.resolve();
   try {
+    if (target.amqp !== undefined) await amqpChecks(checks, { ...target, amqp: target.amqp });
+    if (values.amqp !== undefined) return ended(checks);
     await newDeviceChecks(checks, target);
     await mosquittoChecks(checks, target);
     await mqttJsChecks(checks, target);
@@ -77,6 +82,10 @@ async function main(): Promise<number> {
     await target.stop();
     clearTimeout(limit);
   }
+  return ended(checks);
+}
+
+function ended(checks: Checks): number {
   if (checks.failures.length > 0) console.log(`failed: ${checks.failures.join('; ')}`);
   console.log(checks.summary());
   return checks.failed === 0 && checks.passed > 0 ? 0 : 1;

@@ -14,6 +14,9 @@ export interface Target {
   readonly tls: Endpoint | undefined;
   readonly ws: Endpoint | undefined;
   readonly wss: Endpoint | undefined;
+  /** AMQP 1.0, plain and over TLS; undefined where the broker does not speak it. */
+  readonly amqp?: Endpoint;
+  readonly amqps?: Endpoint;
   readonly tlsFacts: TlsFacts | undefined;
   /** Sent by every client; undefined where anonymous clients are let in. */
   readonly credentials: { readonly username: string; readonly password: string } | undefined;

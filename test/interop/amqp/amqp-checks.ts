@@ -1,0 +1,10 @@
+// Everything that speaks AMQP 1.0.
+
+import { rheaChecks } from './rhea.ts';
+
+import type { Checks } from '../checks.ts';
+import type { AmqpTarget } from './amqp-target.ts';
+
+export async function amqpChecks(checks: Checks, target: AmqpTarget): Promise<void> {
+  await rheaChecks(checks, target);
+}
