@@ -10,7 +10,7 @@ export function check(facts: Facts, refusals: number): string[] {
     problems.push(...onlyWhatWasSent(facts, subscriber), ...noRepetition(facts, subscriber), ...inOrder(facts, subscriber, refusals > 0));
     if (subscriber.group === undefined && subscriber.durable) problems.push(...nothingLost(facts, subscriber));
   }
-  problems.push(...groupsGetEverythingOnce(facts));
+  problems.push(...groupsGetEverythingOnce(facts), ...allOrNothing(facts));
   return problems;
 }
 
@@ -22,7 +22,8 @@ function nothingAfterTheCut(facts: Facts, { clientId, cutAtMs = Infinity, receiv
 }
 
 function matching(facts: Facts, subscriber: SubscriberFacts): SentMessage[] {
-  return [...facts.sent.values()].filter((message) => covers(subscriber.filter, message.topic));
+  const { filter, color } = subscriber;
+  return [...facts.sent.values()].filter((message) => covers(filter, message.topic) && (color === undefined || message.color === color));
 }
 
 function covers(filter: string, topic: string): boolean {
@@ -56,12 +57,16 @@ function noRepetition(facts: Facts, subscriber: SubscriberFacts): string[] {
 
 function onlyWhatWasSent(facts: Facts, subscriber: SubscriberFacts): string[] {
   const problems: string[] = [];
-  for (const { key, topic } of subscriber.received) {
+  for (const { key, topic, wallMs = Infinity } of subscriber.received) {
     const sent = facts.sent.get(key);
     if (sent === undefined || sent.topic !== topic) problems.push(`INVENTED: ${subscriber.clientId} got ${key} on ${topic}`);
+    else if (subscriber.color !== undefined && sent.color !== subscriber.color)
+      problems.push(`UNASKED: ${subscriber.clientId} got ${key}, which its selector does not select`);
     else if (!covers(subscriber.filter, topic)) problems.push(`ASTRAY: ${subscriber.clientId} got ${key} on ${topic}`);
     else if (sent.refused && sent.attempts === 1)
       problems.push(`REFUSED: ${subscriber.clientId} got ${key}, which its publisher was told was refused`);
+    else if (!facts.clockJumped && wallMs < (sent.dueAtMs ?? 0))
+      problems.push(`EARLY: ${subscriber.clientId} got ${key} ${sent.dueAtMs! - wallMs} ms too early`);
     else if (topic.startsWith('secret/')) problems.push(`FORBIDDEN: ${subscriber.clientId} got ${key} on ${topic}`);
   }
   return problems;
@@ -69,14 +74,14 @@ function onlyWhatWasSent(facts: Facts, subscriber: SubscriberFacts): string[] {
 
 /** Per publisher, topic and guarantee, messages arrive first in the order in which they were sent. */
 function inOrder(facts: Facts, subscriber: SubscriberFacts, refused: boolean): string[] {
-  if (subscriber.group !== undefined) return [];
+  if (subscriber.group !== undefined || subscriber.moody === true) return [];
   const last = new Map<string, { sequence: number; key: string }>();
   const seen = new Set<string>();
   const problems: string[] = [];
   for (const { key, qos } of subscriber.received) {
     const sent = facts.sent.get(key);
     // Who takes at most once may have missed the first of two that their publisher then sends again.
-    if (sent === undefined || seen.has(key) || qos < sent.qos) continue;
+    if (sent === undefined || seen.has(key) || qos < sent.qos || sent.dueAtMs !== undefined) continue;
     // One that was refused, and sent again because its publisher did not hear so, comes after its successors; so does, for who
     // was not there the first time and keeps no session, any that was sent again.
     if ((refused || !subscriber.durable) && sent.attempts > 1) continue;
@@ -127,4 +132,28 @@ function groupsGetEverythingOnce(facts: Facts): string[] {
     }
   }
   return problems;
+}
+
+/** Of a transaction either everything arrives or nothing, and nothing of one that was rolled back. */
+function allOrNothing(facts: Facts): string[] {
+  const problems: string[] = [];
+  const got = new Set(facts.subscribers.flatMap(({ received }) => received.map(({ key }) => key)));
+  // Durable, so that nothing can have passed them by.
+  const faithful = facts.subscribers.filter(
+    ({ durable, qos, cutAtMs, subscribedAtMs }) => durable && qos > 0 && cutAtMs === undefined && subscribedAtMs !== undefined,
+  );
+  for (const { keys, fate } of facts.transactions) {
+    const arrived = keys.filter((key) => got.has(key));
+    if (fate === 'rolledBack' && arrived.length > 0) problems.push(`ROLLED BACK: ${arrived.join(' ')} arrived all the same`);
+    if (arrived.length === 0 || arrived.length === keys.length) continue;
+    const missing = keys.filter((key) => !got.has(key) && expectedBy(faithful, facts.sent.get(key)!));
+    if (missing.length > 0) problems.push(`HALF: ${arrived.join(' ')} arrived, but not ${missing.join(' ')} of the same transaction`);
+  }
+  return problems;
+}
+
+function expectedBy(subscribers: readonly SubscriberFacts[], { topic, color, sentAtMs }: SentMessage): boolean {
+  return subscribers.some(
+    (each) => covers(each.filter, topic) && (each.color === undefined || each.color === color) && each.subscribedAtMs! < sentAtMs,
+  );
 }

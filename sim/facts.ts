@@ -17,6 +17,17 @@ export type SentMessage = {
   attempts: number;
   /** The node refused it. */
   refused: boolean;
+  /** What selectors may ask for. */
+  readonly color?: string;
+  /** Wall clock: not to be delivered before. */
+  readonly dueAtMs?: number;
+};
+
+/** Messages that were published in one transaction. */
+export type TransactionFacts = {
+  readonly keys: string[];
+  /** `unknown`: its publisher lost its connection after it had asked for the commit. */
+  fate: 'committed' | 'rolledBack' | 'unknown';
 };
 
 export type Received = {
@@ -26,6 +37,8 @@ export type Received = {
   readonly dup: boolean;
   readonly connection: number;
   readonly atMs: number;
+  /** Wall clock. */
+  readonly wallMs?: number;
 };
 
 export type SubscriberFacts = {
@@ -38,6 +51,10 @@ export type SubscriberFacts = {
   readonly group: string | undefined;
   /** What it subscribes to, when that is not the topics it gets. */
   readonly subscribeAs?: string;
+  /** It asks for messages of this color only. */
+  readonly color?: string;
+  /** It gives some back, and so gets them out of order. */
+  readonly moody?: boolean;
   /** When it lost the right to its topics, for good. */
   cutAtMs?: number;
   /** When the subscription was acknowledged. */
@@ -49,6 +66,9 @@ export type SubscriberFacts = {
 export class Facts {
   readonly sent = new Map<string, SentMessage>();
   readonly subscribers: SubscriberFacts[] = [];
+  readonly transactions: TransactionFacts[] = [];
+  /** The wall clock was set: nobody can say when something was due. */
+  clockJumped = false;
   /** What clients found wrong by themselves. */
   readonly complaints: string[] = [];
 

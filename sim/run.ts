@@ -1,4 +1,4 @@
-// npm run sim -- [--seeds N] [--seed FIRST] [--shards 1|8|both]: runs histories and says how to replay one that fails.
+// npm run sim -- [--seeds N] [--seed FIRST] [--shards 1|8|both] [--cast mqtt|mixed|both]: runs histories and says how to replay one that fails.
 
 import { parseArgs } from 'node:util';
 import { runSeed } from './scenario.ts';
@@ -8,12 +8,15 @@ const { values } = parseArgs({
     seeds: { type: 'string', default: '200' },
     seed: { type: 'string', default: '1' },
     shards: { type: 'string', default: 'both' },
+    cast: { type: 'string', default: 'both' },
     help: { type: 'boolean', default: false },
   },
 });
 
 if (values.help) {
-  console.log('npm run sim -- [--seeds N] [--seed FIRST] [--shards 1|8|both]\n\nRuns N simulated histories from seed FIRST on.');
+  console.log(
+    'npm run sim -- [--seeds N] [--seed FIRST] [--shards 1|8|both] [--cast mqtt|mixed|both]\n\nRuns N simulated histories from seed FIRST on.',
+  );
   process.exit(0);
 }
 
@@ -24,7 +27,9 @@ const sums = { sent: 0, acknowledged: 0, received: 0, crashes: 0 };
 let failed = 0;
 for (let seed = first; seed < first + count; seed++) {
   const shards = values.shards === 'both' ? (seed % 2 === 0 ? 8 : 1) : Number(values.shards);
-  const result = await runSeed(seed, shards);
+  // Both casts meet both numbers of shards.
+  const cast = values.cast === 'both' ? (seed % 4 < 2 ? 'mixed' : 'mqtt') : values.cast;
+  const result = await runSeed(seed, shards, { amqp: cast === 'mixed' });
   sums.sent += result.sent;
   sums.acknowledged += result.acknowledged;
   sums.received += result.received;
@@ -32,7 +37,7 @@ for (let seed = first; seed < first + count; seed++) {
   if (result.problems.length > 0) {
     failed++;
     console.log(
-      `seed ${seed} (${shards} shards): ${result.problems.length} problems; replay: npm run sim -- --seed ${seed} --seeds 1 --shards ${shards}`,
+      `seed ${seed} (${shards} shards): ${result.problems.length} problems; replay: npm run sim -- --seed ${seed} --seeds 1 --shards ${shards} --cast ${cast}`,
     );
     for (const problem of result.problems.slice(0, 10)) console.log(`  ${problem}`);
   }

@@ -4,10 +4,12 @@ import type { BrokerLimits } from '../src/broker/limits.ts';
 import type { Qos, Version } from '../src/protocols/mqtt/codec/index.ts';
 import type { MqttOptions } from '../src/protocols/mqtt/options.ts';
 import type { Action, AuthenticationResult, Credentials, Principal, Reassessment, Security } from '../src/security/security.ts';
+import { AmqpCast, amqpOptions } from './amqp/amqp-cast.ts';
 import { check } from './checkers.ts';
 import { Facts } from './facts.ts';
 import type { SubscriberFacts } from './facts.ts';
 import { between, chance, pick } from './random-choices.ts';
+import type { SimAmqpClient } from './amqp/sim-amqp-client.ts';
 import { SimClient } from './sim-client.ts';
 import { World } from './world.ts';
 
@@ -115,9 +117,14 @@ class Scenario {
   readonly security = new SimSecurity();
   readonly clients: SimClient[] = [];
   readonly publishers: SimClient[] = [];
+  /** In mixed histories. */
+  readonly amqp: AmqpCast | undefined;
+  /** How far the wall clock is from where it would be, now and at most. */
+  #jumpedMs = 0;
+  #furthestMs = 0;
 
-  constructor(seed: number, shards: number) {
-    this.world = new World({ seed, shards, limits, mqtt, security: this.security });
+  constructor(seed: number, shards: number, mixed: boolean) {
+    this.world = new World({ seed, shards, limits, mqtt, amqp: amqpOptions, security: this.security });
     this.world.latencyMs = pick(this.world.random, [1, 20, 300]);
     for (let i = 0; i < 3; i++) this.publishers.push(this.#client(`pub${i}`, true));
     this.publishers.push(this.#client('pub-transient', false));
@@ -152,6 +159,19 @@ class Scenario {
     const work: SubscriberFacts = { ...facts, group: undefined, subscribedAtMs: undefined, received: [] };
     this.facts.subscribers.push(work);
     worker.subscriptions.push(work);
+    this.amqp = mixed ? new AmqpCast(this.world, this.facts) : undefined;
+  }
+
+  get #everybody(): readonly (SimClient | SimAmqpClient)[] {
+    return [...this.clients, ...(this.amqp?.clients ?? [])];
+  }
+
+  begin(): void {
+    for (const client of this.#everybody) client.connect();
+    this.traffic();
+    this.amqp?.traffic(faultsMs);
+    this.faults();
+    this.changes();
   }
 
   #client(clientId: string, durable: boolean, username = 'somebody'): SimClient {
@@ -258,7 +278,7 @@ class Scenario {
     const { world } = this;
     const { random } = world;
     const disk = pick(random, world.disks);
-    const client = pick(random, this.clients);
+    const client = pick(random, this.#everybody);
     const forMs = between(random, 1, 5000);
     switch (random.below(9)) {
       case 0:
@@ -283,20 +303,29 @@ class Scenario {
         world.after(forMs, () => client.link?.unstall());
         break;
       case 7:
-        world.clock.jump(between(random, -3_600_000, 3_600_000));
+        this.#jump(between(random, -3_600_000, 3_600_000));
         break;
       default:
         world.latencyMs = pick(random, [0, 5, 100, 1500]);
     }
   }
 
+  #jump(ms: number): void {
+    this.world.clock.jump(ms);
+    this.facts.clockJumped = true;
+    this.#jumpedMs += ms;
+    this.#furthestMs = Math.max(this.#furthestMs, this.#jumpedMs);
+  }
+
   calm(): void {
     const { world } = this;
     world.restart();
+    // What was to wait until a time that the clock has gone back from would wait for hours.
+    if (this.#furthestMs > this.#jumpedMs) this.#jump(this.#furthestMs - this.#jumpedMs);
     this.security.barred.clear();
     world.latencyMs = 5;
     for (const disk of world.disks) disk.weather.full = disk.weather.slow = false;
-    for (const client of this.clients) {
+    for (const client of this.#everybody) {
       client.link?.unstall();
       client.connect();
     }
@@ -309,6 +338,7 @@ class Scenario {
       if (!client.connected) problems.push(`STUCK: ${client.options.clientId} is not connected after the calm`);
       else if (!client.idle) problems.push(`STUCK: ${client.options.clientId} still waits for acknowledgements after the calm`);
     }
+    problems.push(...(this.amqp?.problems() ?? []));
     if (node === undefined) return [...problems, 'STUCK: the node does not run after the calm'];
     const { total } = node.broker;
     if (total.imbalance() !== 0) problems.push(`BOOKS: the ledger is out of balance by ${total.imbalance()}`);
@@ -320,18 +350,21 @@ class Scenario {
   }
 }
 
+export type ScenarioOptions = {
+  readonly lyingDisk?: boolean;
+  /** With clients that speak AMQP besides those that speak MQTT. */
+  readonly amqp?: boolean;
+};
+
 /** Runs the history of one seed. */
-export async function runSeed(seed: number, shards: number, options: { lyingDisk?: boolean } = {}): Promise<ScenarioResult> {
-  const scenario = new Scenario(seed, shards);
+export async function runSeed(seed: number, shards: number, options: ScenarioOptions = {}): Promise<ScenarioResult> {
+  const scenario = new Scenario(seed, shards, options.amqp ?? false);
   const { world, facts } = scenario;
   for (const disk of world.disks) disk.weather.lying = options.lyingDisk ?? false;
   let problems: string[];
   try {
     await world.start();
-    for (const client of scenario.clients) client.connect();
-    scenario.traffic();
-    scenario.faults();
-    scenario.changes();
+    scenario.begin();
     await world.run(faultsMs + 5000);
     scenario.calm();
     await world.run(faultsMs + 5000 + calmMs);

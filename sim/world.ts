@@ -6,9 +6,11 @@ import { SeededRandom } from '../src/base/random.ts';
 import { Timers } from '../src/base/timers.ts';
 import { Broker } from '../src/broker/broker.ts';
 import type { BrokerLimits } from '../src/broker/limits.ts';
+import { createAmqpProtocol } from '../src/protocols/amqp/index.ts';
+import type { AmqpOptions } from '../src/protocols/amqp/options.ts';
 import { createMqttProtocol } from '../src/protocols/mqtt/index.ts';
 import type { MqttOptions } from '../src/protocols/mqtt/options.ts';
-import type { MqttProtocol } from '../src/protocols/mqtt/index.ts';
+import type { Protocol } from '../src/protocols/protocol.ts';
 import type { Security } from '../src/security/security.ts';
 import { SimDisk } from './sim-disk.ts';
 import { SimLink } from './sim-link.ts';
@@ -21,11 +23,12 @@ export type WorldOptions = {
   readonly shards: number;
   readonly limits: BrokerLimits;
   readonly mqtt: MqttOptions;
+  readonly amqp: AmqpOptions;
   readonly security: Security;
 };
 
 /** A running node; replaced by a new one after a crash. */
-type SimNode = { readonly broker: Broker; readonly protocol: MqttProtocol; readonly links: Set<SimLink> };
+type SimNode = { readonly broker: Broker; readonly mqtt: Protocol; readonly amqp: Protocol; readonly links: Set<SimLink> };
 
 export class World {
   readonly clock = new ManualClock();
@@ -70,19 +73,23 @@ export class World {
 
   /** Starts the node on what the disks hold. */
   async start(): Promise<void> {
-    const { limits, mqtt, security } = this.#options;
+    const { clock, random, turn } = this;
+    const { limits, security } = this.#options;
     const broker = new Broker({
-      clock: this.clock,
-      turn: this.turn,
+      clock,
+      turn,
       log: silentLog,
       security,
+      random: this.random,
       limits,
       journals: this.disks.map((disk) => disk.mount()),
       onFailed: (error) => (this.failure = error),
     });
     await broker.start();
-    const protocol = createMqttProtocol({ broker, security, clock: this.clock, random: this.random, log: silentLog, options: mqtt });
-    this.node = { broker, protocol, links: new Set() };
+    const parts = { broker, security, clock, random, log: silentLog };
+    const mqtt = createMqttProtocol({ ...parts, options: this.#options.mqtt });
+    const amqp = createAmqpProtocol({ ...parts, turn, options: this.#options.amqp, accepts: () => ['password'] });
+    this.node = { broker, mqtt, amqp, links: new Set() };
   }
 
   /** The node's machine loses power. */
@@ -107,10 +114,10 @@ export class World {
     this.#restart = this.start().finally(() => (this.#restart = undefined));
   }
 
-  connect(client: LinkEnd): SimLink | undefined {
+  connect(client: LinkEnd, protocol: 'mqtt' | 'amqp' = 'mqtt'): SimLink | undefined {
     const node = this.node;
     if (node === undefined) return undefined;
-    const link = new SimLink(this, node.protocol, client);
+    const link = new SimLink(this, node[protocol], client);
     node.links.add(link);
     return link;
   }
