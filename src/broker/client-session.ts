@@ -4,9 +4,9 @@
 import type { Timer } from '../base/timers.ts';
 import type { Guarantee, Message } from '../message/message.ts';
 import type { Principal } from '../security/security.ts';
-import { competingOf } from './competing-consumers.ts';
+import type { Attachment } from './attachment.ts';
 import type { BrokerContext } from './context.ts';
-import { acknowledgeWhenDurable, distribute, enqueueTransient, sendToAll } from './distribution.ts';
+import { enqueueTransient, sendToAll } from './distribution.ts';
 import { Outcome } from './port.ts';
 import type {
   Address,
@@ -25,34 +25,19 @@ import { inboxRules } from './queue-settings.ts';
 import type { Entry, EntryOwner, Queue, QueueHolder } from './queue.ts';
 import { plainRules } from './limits.ts';
 import { OutgoingDeliveries } from './outgoing-deliveries.ts';
-import { holdForPressure, isWithinRates } from './publish-rates.ts';
 import { ReceivedIds } from './received-ids.ts';
 import { RecordKind, writeNumber, writeSession } from './records.ts';
-import type { OriginId } from './records.ts';
-import type { Route, Subscription, Target } from './route.ts';
+import type { Subscription, Target } from './route.ts';
+import { admitsTransacted, holdForPressure, publishKept, refusalOf } from './session-publishing.ts';
+import { SessionRights } from './session-rights.ts';
 import { SessionSubscriptions } from './session-subscriptions.ts';
 import { SessionWill } from './session-will.ts';
-import { whenAllDurable } from './shard.ts';
 import { KeptOnce } from './stored.ts';
-import { queuePrefix, sharedPrefix } from './topic-space.ts';
 import type { RoutedAddress, TopicSpace } from './topic-space.ts';
-
-/** The connection as far as the session knows it. */
-export type Attachment = {
-  readonly consumer: Consumer;
-  readonly receiveMaximum: number;
-  readonly protocol: string;
-  readonly remoteAddress: string;
-  readonly listener: string;
-  readonly since: number;
-  /** See AttachRequest. */
-  readonly canRefuse: boolean;
-  /** The session of the connection that this one is a part of. */
-  readonly partOf: ClientSession | undefined;
-};
 
 const noSubscriptions: ReadonlyMap<string, Subscription> = new Map();
 const noFilters: readonly string[] = [];
+const noParts: readonly ClientSession[] = [];
 
 export class ClientSession implements Session, QueueHolder, EntryOwner {
   readonly space: TopicSpace;
@@ -89,10 +74,7 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
   #recorded = false;
   readonly #context: BrokerContext;
   #subscriptions: SessionSubscriptions | undefined = undefined;
-  /** How often it was given another principal. */
-  #facts = 0;
-  /** Entries of the inbox before this position came when its principal might have more than now; 0: none is left. */
-  #suspectBefore = 0;
+  readonly rights: SessionRights;
   #pumping = false;
   /** The first waiting message must be read from the journal. */
   #isReading = false;
@@ -112,6 +94,7 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
     this.will = new SessionWill(context, this);
     this.received = new ReceivedIds(context, this);
     this.deliveries = new OutgoingDeliveries(context, this);
+    this.rights = new SessionRights(context, this);
     inbox.holder = this;
   }
 
@@ -148,24 +131,16 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
   }
 
   subscribed(): readonly SubscribedFilter[] {
-    return Array.from(this.subscriptions.values(), ({ text, guarantee, noLocal, selector }) => ({
-      filter: text,
-      guarantee,
-      noLocal,
-      ...(selector !== undefined && { selector: selector.text }),
-    }));
+    return this.#subscriptions?.asked() ?? [];
   }
 
   sharedFilters(group: string): readonly string[] {
-    const start = `${group}/`;
-    return Array.from(this.space.shared.keys(), (name) => name)
-      .filter((name) => name.startsWith(start))
-      .map((name) => sharedPrefix + name);
+    return this.space.sharedFilters(group);
   }
 
   get addressVersion(): number {
     // Each only rises, so their sum moves with either.
-    return this.#context.security.version + this.#facts;
+    return this.#context.security.version + this.rights.facts;
   }
 
   // --- Publishing
@@ -179,7 +154,7 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
     const routed = address as RoutedAddress;
     const isPlain = !routed.isGuarded && this.inbox.usage?.metered !== true;
     if (!isPlain || message.retain) {
-      const refused = this.#refusal(routed, message, tag ?? token);
+      const refused = refusalOf(this.#context, this, routed, message, tag ?? token);
       if (refused !== undefined) return refused;
       if (routed.service !== undefined) return routed.service.take(this, message);
     }
@@ -188,37 +163,7 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
       this.#context.counters.publishesAccepted++;
       return sendToAll(this, route, message);
     }
-    return this.#publishKept(route, message, token, tag);
-  }
-
-  /** What is asked of messages one by one. */
-  #refusal(routed: RoutedAddress, message: Message, id: OriginId): Outcome | undefined {
-    if (routed.terms !== undefined && !routed.terms.allows(message.guarantee, message.payloadBytes)) return Outcome.notAuthorized;
-    if (message.retain && !routed.allowsRetained(message)) return Outcome.notAuthorized;
-    const { usage } = this.inbox;
-    if (usage?.metered !== true) return undefined;
-    // What was promised may not be refused when it is asked for again.
-    if (message.guarantee === 2 && this.received.has(id)) return undefined;
-    return isWithinRates(this.#context, this, usage, message) ? undefined : Outcome.quotaExceeded;
-  }
-
-  /** What is, or may have to be, more than handed to who is there. */
-  #publishKept(route: Route, message: Message, token: number, tag: string | undefined): Outcome {
-    const context = this.#context;
-    if (message.guarantee === 2) {
-      const outcome = this.received.publish(route, message, token, tag ?? token);
-      if (outcome === Outcome.pending && context.pressure.on) this.holdForPressure();
-      return outcome;
-    }
-    const publisher = { session: this, origin: 0, id: 0, skip: undefined };
-    const { outcome, shards } = distribute(context, this.space, route, message, publisher);
-    if (outcome === Outcome.quotaExceeded || outcome === Outcome.unavailable) return outcome;
-    context.counters.publishesAccepted++;
-    if (outcome !== Outcome.pending) return outcome;
-    if (context.pressure.on) this.holdForPressure();
-    if (message.guarantee === 0) return Outcome.accepted;
-    acknowledgeWhenDurable(shards, this, token);
-    return Outcome.pending;
+    return publishKept(this.#context, this, route, message, token, tag);
   }
 
   release(token: number, tag?: string): Outcome {
@@ -229,13 +174,9 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
     return this.received.tags();
   }
 
-  /** Whether a message may be published later, by a transaction. As far as it can be known now; the caller bounds its size. */
+  /** See `admitsTransacted`. */
   admitsTransacted(address: Address, message: Message): Outcome {
-    if (address.outcome !== Outcome.accepted) return address.outcome;
-    const routed = address as RoutedAddress;
-    // What a service of the node is asked happens at once.
-    if (routed.service !== undefined) return Outcome.notSupported;
-    return this.#refusal(routed, message, 0) ?? Outcome.accepted;
+    return admitsTransacted(this.#context, this, address, message);
   }
 
   /** It goes on when the journal has caught up. */
@@ -281,11 +222,6 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
     return unsent === 0 || unsent < (attachment!.consumer.credit ?? Infinity);
   }
 
-  /** See OutgoingDeliveries.take. */
-  take(entry: Entry, sendAs: Guarantee, retained: boolean, ids: readonly number[] | undefined): 'loading' | 'unsettled' | 'done' {
-    return this.deliveries.take(entry, sendAs, retained, ids);
-  }
-
   settle(deliveryId: number, settlement: Settlement, detail?: SettlementDetail): boolean {
     const queue = this.deliveries.settle(deliveryId, settlement, detail);
     if (queue === undefined) return false;
@@ -306,7 +242,7 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
     const inbox = this.inbox;
     for (let entry = inbox.ready.first; entry !== undefined; entry = inbox.ready.first) {
       if (this.deliveries.waiting || !this.canTake() || entry.row > inbox.shard.durableRow) break;
-      if (this.take(entry, entry.guarantee, entry.retained, entry.subscriptionIds) === 'loading') {
+      if (this.deliveries.take(entry, entry.guarantee, entry.retained, entry.subscriptionIds) === 'loading') {
         this.#isReading = true;
         break;
       }
@@ -362,19 +298,11 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
   // --- Subscribing
 
   subscribe(requests: readonly SubscribeRequest[], token: number): void {
-    const { results, written } = this.#subscribed.subscribe(requests);
-    const consumer = this.consumer;
-    whenAllDurable(written, () => {
-      if (consumer === undefined || consumer !== this.consumer) return;
-      consumer.subscribed(token, results);
-      this.resume();
-    });
+    this.#subscribed.subscribe(requests, token);
   }
 
   unsubscribe(filters: readonly string[], token: number): void {
-    const { outcomes, written } = this.#subscribed.unsubscribeAll(filters);
-    const consumer = this.consumer;
-    whenAllDurable(written, () => consumer === this.consumer && consumer?.unsubscribed(token, outcomes));
+    this.#subscribed.unsubscribe(filters, token);
   }
 
   get #subscribed(): SessionSubscriptions {
@@ -393,50 +321,23 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
 
   // --- What its principal may have
 
-  /**
-   * What is known of its principal, or what principals may do, has changed: what it may not have any more is taken from it.
-   * Returns the subscriptions that went.
-   */
+  /** See SessionRights. */
   reviewed(principal: Principal): readonly string[] {
-    if (principal !== this.principal) {
-      this.principal = principal;
-      this.#facts++;
-    }
-    // It may have other quotas now.
-    this.space.usages.of(principal);
-    this.principalIsKnown = true;
-    // What waits may have come by a subscription that is gone now, and what is under way will be sent again some day.
-    this.#suspectBefore = this.inbox.ledger.queued === 0 && this.deliveries.size === 0 ? 0 : this.inbox.nextPosition;
-    const own = this.#subscriptions?.recheck() ?? noFilters;
-    this.#context.counters.subscriptionsRevoked += own.length;
-    if (own.length > 0) this.consumer?.revoked?.(own);
-    if (this.#parts === undefined) return own;
-    return [own, ...[...this.#parts].map((part) => part.reviewed(principal))].flat();
+    return this.rights.reviewed(principal);
   }
 
   renew(principal: Principal): void {
-    this.provenAtMs = this.#context.clock.wallMs();
-    const revoked = this.reviewed(principal);
-    if (revoked.length === 0) return;
-    const who = { tenant: this.space.tenant, principal: principal.id, client: this.clientId };
-    this.#context.log.info('session.subscriptions.revoked', { ...who, count: revoked.length, first: revoked[0]! });
+    this.rights.renew(principal);
   }
 
-  /** The entry came when its principal might have more than now, and the message is one that it may not have any more. */
-  isRevoked(entry: Entry, message: Message): boolean {
-    if (this.#suspectBefore === 0) return false;
-    const { queue } = entry;
-    const { security } = this.#context;
-    let wanted = message.topic;
-    if (queue === this.inbox) {
-      if (entry.position >= this.#suspectBefore) return false;
-    } else {
-      // As long as it is a member, it may have all that the queue holds.
-      if (competingOf(queue)?.memberOf(this) !== undefined) return false;
-      if (queue.kind === 'named') return !security.allows(this.principal, 'consume', queuePrefix + queue.name);
-      wanted = `${sharedPrefix}${queue.name.slice(0, queue.name.indexOf('/'))}/${message.topic}`;
-    }
-    return !security.allows(this.principal, 'subscribe', wanted);
+  /** Takes away what its principal may not have any more. Returns what that was. */
+  recheckSubscriptions(): readonly string[] {
+    return this.#subscriptions?.recheck() ?? noFilters;
+  }
+
+  /** Attached sessions that are parts of its connection. */
+  get parts(): Iterable<ClientSession> {
+    return this.#parts ?? noParts;
   }
 
   // --- Coming and going
@@ -481,7 +382,7 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
   expel(reason: CloseReason): void {
     const consumer = this.consumer;
     if (consumer === undefined) return;
-    for (const part of [...(this.#parts ?? [])]) part.expel(reason);
+    for (const part of [...this.parts]) part.expel(reason);
     this.detach(true);
     consumer.detached(reason);
   }
@@ -489,7 +390,7 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
   detach(publishWill: boolean, sessionExpiryMs?: number): void {
     const { attachment } = this;
     if (attachment === undefined) return;
-    for (const part of [...(this.#parts ?? [])]) part.detach(true);
+    for (const part of [...this.parts]) part.detach(true);
     this.#context.held.forget(attachment.consumer);
     this.#context.transactions.ownerWent(this);
     this.attachment = undefined;

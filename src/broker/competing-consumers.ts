@@ -288,7 +288,7 @@ export class CompetingConsumers implements QueueHolder {
   #give(entry: Entry, member: Subscription): boolean {
     const sendAs = (entry.guarantee < member.guarantee ? entry.guarantee : member.guarantee) as Guarantee;
     const groupId = entry.stored!.terms?.groupId;
-    const taken = member.session.take(entry, sendAs, entry.retained && member.retainAsPublished, member.subscriptionIds);
+    const taken = member.session.deliveries.take(entry, sendAs, entry.retained && member.retainAsPublished, member.subscriptionIds);
     if (taken === 'loading') {
       this.#goesOn = true;
       return false;

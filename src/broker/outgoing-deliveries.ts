@@ -98,7 +98,7 @@ export class OutgoingDeliveries {
       queue.expire(entry);
       return 'done';
     }
-    if (this.#session.isRevoked(entry, message)) {
+    if (this.#session.rights.isRevoked(entry, message)) {
       queue.leave(entry, 'revoked');
       return 'done';
     }
@@ -194,7 +194,7 @@ export class OutgoingDeliveries {
       this.isReading = true;
       return false;
     }
-    if (session.isRevoked(entry, message)) {
+    if (session.rights.isRevoked(entry, message)) {
       this.#revoke(entry);
       return true;
     }

@@ -2,7 +2,8 @@
 // turns, so that a look at a hundred thousand sessions does not keep anybody waiting.
 
 import type { Principal, Reassessment } from '../security/security.ts';
-import type { Attachment, ClientSession } from './client-session.ts';
+import type { Attachment } from './attachment.ts';
+import type { ClientSession } from './client-session.ts';
 import type { BrokerContext } from './context.ts';
 import type { TopicSpace } from './topic-space.ts';
 

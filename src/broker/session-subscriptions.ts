@@ -7,13 +7,13 @@ import type { ClientSession } from './client-session.ts';
 import type { CompetingConsumers } from './competing-consumers.ts';
 import type { BrokerContext } from './context.ts';
 import { Outcome } from './port.ts';
-import type { SubscribeRequest, SubscribeResult } from './port.ts';
+import type { SubscribeRequest, SubscribeResult, SubscribedFilter } from './port.ts';
 import { writeSubscribe, writeUnsubscribe } from './records.ts';
 import { RetainedDelivery } from './retained-delivery.ts';
 import { Subscription } from './route.ts';
 import { queuePrefix } from './topic-space.ts';
 import type { SubscriptionTerms } from './route.ts';
-import { currentRows } from './shard.ts';
+import { currentRows, whenAllDurable } from './shard.ts';
 import type { Shard, Written } from './shard.ts';
 import type { KeptTerms } from './topic-space.ts';
 
@@ -31,8 +31,37 @@ export class SessionSubscriptions {
     this.#session = session;
   }
 
+  subscribe(requests: readonly SubscribeRequest[], token: number): void {
+    const { results, written } = this.#subscribeAll(requests);
+    const { consumer } = this.#session;
+    whenAllDurable(written, () => {
+      if (consumer === undefined || consumer !== this.#session.consumer) return;
+      consumer.subscribed(token, results);
+      this.#session.resume();
+    });
+  }
+
+  unsubscribe(filters: readonly string[], token: number): void {
+    const { outcomes, written } = this.#unsubscribeAll(filters);
+    const { consumer } = this.#session;
+    whenAllDurable(written, () => consumer === this.#session.consumer && consumer?.unsubscribed(token, outcomes));
+  }
+
+  /** See Session.subscribed. */
+  asked(): SubscribedFilter[] {
+    return Array.from(this.byText.values(), ({ text, guarantee, noLocal, selector }) => ({
+      filter: text,
+      guarantee,
+      noLocal,
+      ...(selector !== undefined && { selector: selector.text }),
+    }));
+  }
+
   /** `written`: the answer must wait for it to be durable. */
-  subscribe(requests: readonly SubscribeRequest[]): { readonly results: readonly SubscribeResult[]; readonly written: readonly Written[] } {
+  #subscribeAll(requests: readonly SubscribeRequest[]): {
+    readonly results: readonly SubscribeResult[];
+    readonly written: readonly Written[];
+  } {
     const results: SubscribeResult[] = [];
     const written = new Set<Shard>();
     for (const request of requests) {
@@ -128,12 +157,12 @@ export class SessionSubscriptions {
   }
 
   /** `written`: the answer must wait for it to be durable. */
-  unsubscribeAll(filters: readonly string[]): { readonly outcomes: readonly Outcome[]; readonly written: readonly Written[] } {
+  #unsubscribeAll(filters: readonly string[]): { readonly outcomes: readonly Outcome[]; readonly written: readonly Written[] } {
     const written = new Set<Shard>();
     const { durable, inbox } = this.#session;
     const outcomes = filters.map((filter) => {
       const competing = this.byText.get(filter)?.competing;
-      if (!this.unsubscribe(filter)) return this.#unsubscribeForsaken(filter, written);
+      if (!this.#unsubscribeOne(filter)) return this.#unsubscribeForsaken(filter, written);
       if (durable) written.add(inbox.shard);
       if (competing !== undefined && competing.queue.keepMs > 0) written.add(competing.queue.shard);
       return Outcome.accepted;
@@ -155,7 +184,7 @@ export class SessionSubscriptions {
   }
 
   /** Returns whether there was one. */
-  unsubscribe(filter: string): boolean {
+  #unsubscribeOne(filter: string): boolean {
     const subscription = this.byText.get(filter);
     if (subscription === undefined) return false;
     this.#drop(subscription, true);
@@ -173,7 +202,7 @@ export class SessionSubscriptions {
     for (const { text, competing } of this.byText.values()) {
       if (!this.#allows(text, competing?.queue.kind === 'named')) revoked.push(text);
     }
-    for (const text of revoked) this.unsubscribe(text);
+    for (const text of revoked) this.#unsubscribeOne(text);
     return revoked;
   }
 

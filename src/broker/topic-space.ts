@@ -215,6 +215,13 @@ export class TopicSpace {
     return competing;
   }
 
+  /** Filters of the shared subscriptions of a group, with the group in front. */
+  sharedFilters(group: string): string[] {
+    const filters: string[] = [];
+    for (const name of this.shared.keys()) if (name.startsWith(`${group}/`)) filters.push(sharedPrefix + name);
+    return filters;
+  }
+
   /** Takes over a shared queue, new or found in the journal. */
   adoptShared(queue: Queue, filter: string): CompetingConsumers {
     queue.usage = this.#usages.tenant;
