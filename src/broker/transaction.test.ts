@@ -259,3 +259,80 @@ describe('limits of transactions', () => {
     t.settle();
   });
 });
+
+describe('a transaction over several shards that is not done everywhere', () => {
+  /** Two queues on different shards, a transaction that publishes to both, and the shard of its record. */
+  async function committed() {
+    const t = await TestBroker.start({ shards: 2 });
+    const producer = t.connect('producer');
+    const queues = [0, 1].map((shard) => `$queue/${t.nameOn(shard, '$queue/q').slice('$queue/'.length)}`);
+    for (const queue of queues) producer.publish(queue, 'before', 1);
+    const transaction = begin(producer);
+    for (const queue of queues) publish(transaction, producer, queue, 'T');
+    let answer: Outcome | undefined;
+    transaction.commit((outcome) => (answer = outcome));
+    t.endTurn();
+    const home = t.broker.shards.findIndex(({ transactions }) => transactions.size > 0);
+    return { t, queues, home, answered: () => answer };
+  }
+
+  function payloadsIn(t: TestBroker, queues: readonly string[]): string[][] {
+    return queues.map((queue) => {
+      const reader = t.connect(`reader of ${queue}`);
+      reader.subscribe(queue, 1);
+      return reader.payloads;
+    });
+  }
+
+  const whole = [
+    ['before', 'T'],
+    ['before', 'T'],
+  ];
+
+  test('is in checkpoints of the shard that holds it', async () => {
+    const { t, queues, home, answered } = await committed();
+    t.frozen.add(1 - home);
+    for (let i = 0; i < 3; i++) {
+      t.commit();
+      t.endTurn();
+    }
+    assert.equal(answered(), Outcome.accepted);
+    const before = t.broker.shards[home]!.checkpointRow;
+    t.broker.checkpoint(() => {});
+    for (let i = 0; i < 10; i++) {
+      t.endTurn();
+      t.commit();
+    }
+    assert.ok(t.broker.shards[home]!.checkpointRow > before);
+    const later = await t.restart({ shards: 2 });
+    later.settle();
+    assert.deepEqual(payloadsIn(later, queues), whole);
+  });
+
+  test('is not done again where it is done, checkpoint or not', async () => {
+    for (const checkpoint of [false, true]) {
+      const { t, queues, home } = await committed();
+      t.commit();
+      // Its record is durable; now only the other shard goes on.
+      t.frozen.add(home);
+      t.endTurn();
+      t.commit();
+      if (checkpoint) {
+        const other = t.broker.shards[1 - home]!;
+        const before = other.checkpointRow;
+        t.broker.checkpoint(() => {});
+        for (let i = 0; i < 10; i++) {
+          t.endTurn();
+          t.commit();
+        }
+        assert.ok(other.checkpointRow > before);
+      }
+      const later = await t.restart({ shards: 2 });
+      later.settle();
+      assert.deepEqual(payloadsIn(later, queues), whole);
+      assert.equal(later.broker.context.transactions.counters.redone, 1);
+      const last = await later.restart({ shards: 2 });
+      assert.equal(last.broker.context.transactions.counters.redone, 0);
+    }
+  });
+});
