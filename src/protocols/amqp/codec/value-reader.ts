@@ -3,9 +3,10 @@
 
 import { type AmqpFault, decodeFault } from './amqp-fault.ts';
 import { type AmqpArray, type AmqpEntry, type AmqpValue, falseValue, type Fields, nullValue, trueValue } from './amqp-value.ts';
+import { DataReader } from './data-reader.ts';
 import { FormatCode, skipValue, uint32 } from './format-code.ts';
 import { mapKey } from './map-key.ts';
-import { isAscii, latin1Of, stringOf, uuidOf } from './text.ts';
+import { uuidOf } from './text.ts';
 import { elementType } from './value-types.ts';
 
 /** How deep values may lie in each other: what is deeper would need stack, and nobody has a use for it. */
@@ -14,47 +15,16 @@ export const maxValueDepth = 32;
 /** Most values that one reading makes: elements of no width cost the sender nothing. */
 export const maxValues = 262_144;
 
-const nothing = new Uint8Array(0);
 const noFields: Fields = new Map();
 
-export class ValueReader {
-  bytes: Uint8Array;
-  at: number;
-  end: number;
-  fault: AmqpFault | undefined;
+export class ValueReader extends DataReader {
   #depth = 0;
   #valuesLeft = maxValues;
 
-  constructor(bytes: Uint8Array = nothing, start = 0, end: number = bytes.length) {
-    this.bytes = bytes;
-    this.at = start;
-    this.end = end;
-    this.fault = undefined;
-  }
-
-  reset(bytes: Uint8Array, start: number, end: number): this {
-    this.bytes = bytes;
-    this.at = start;
-    this.end = end;
-    this.fault = undefined;
+  override reset(bytes: Uint8Array, start: number, end: number): this {
     this.#depth = 0;
     this.#valuesLeft = maxValues;
-    return this;
-  }
-
-  get atEnd(): boolean {
-    return this.at >= this.end;
-  }
-
-  /** Keeps the first fault and ends the reading. */
-  fail(fault: AmqpFault): void {
-    this.fault ??= fault;
-    this.at = this.end;
-  }
-
-  /** Nothing may be left. */
-  finish(what: string): void {
-    if (this.at < this.end) this.fail(decodeFault(`bytes after the end of ${what}`));
+    return super.reset(bytes, start, end);
   }
 
   /** Whether the next value is null; passes it if so. At the end there is none. */
@@ -67,13 +37,13 @@ export class ValueReader {
   /** Passes one value without looking into it. */
   skip(): void {
     const next = skipValue(this.bytes, this.at, this.end);
-    if (next < 0) this.#cut();
+    if (next < 0) this.cut();
     else this.at = next;
   }
 
   /** The constructor of the next value, and its last one if it is described: see `descriptor`. */
   code(): number {
-    if (this.at >= this.end) return this.#cut();
+    if (this.at >= this.end) return this.cut();
     return this.bytes[this.at++]!;
   }
 
@@ -85,55 +55,55 @@ export class ValueReader {
   boolean(): boolean {
     const code = this.code();
     if (code === FormatCode.true) return true;
-    if (code === FormatCode.boolean) return this.#booleanByte();
-    if (code !== FormatCode.false) this.#wrong('a boolean');
+    if (code === FormatCode.boolean) return this.booleanByte();
+    if (code !== FormatCode.false) this.wrong('a boolean');
     return false;
   }
 
   ubyte(): number {
-    return this.code() === FormatCode.ubyte ? this.#uint8() : this.#wrong('a ubyte');
+    return this.code() === FormatCode.ubyte ? this.uint8() : this.wrong('a ubyte');
   }
 
   ushort(): number {
-    return this.code() === FormatCode.ushort ? this.#uint16() : this.#wrong('a ushort');
+    return this.code() === FormatCode.ushort ? this.uint16() : this.wrong('a ushort');
   }
 
   uint(): number {
     const code = this.code();
-    if (code === FormatCode.smalluint) return this.#uint8();
+    if (code === FormatCode.smalluint) return this.uint8();
     if (code === FormatCode.uint0) return 0;
-    return code === FormatCode.uint ? this.#uint32() : this.#wrong('a uint');
+    return code === FormatCode.uint ? this.uint32() : this.wrong('a uint');
   }
 
   ulong(): bigint {
     const code = this.code();
-    if (code === FormatCode.smallulong) return BigInt(this.#uint8());
+    if (code === FormatCode.smallulong) return BigInt(this.uint8());
     if (code === FormatCode.ulong0) return 0n;
-    return code === FormatCode.ulong ? this.#uint64() : BigInt(this.#wrong('a ulong'));
+    return code === FormatCode.ulong ? this.uint64() : BigInt(this.wrong('a ulong'));
   }
 
   /** Milliseconds since the epoch; exact up to 2^53. */
   timestamp(): number {
-    return this.code() === FormatCode.timestamp ? Number(this.#int64()) : this.#wrong('a timestamp');
+    return this.code() === FormatCode.timestamp ? Number(this.int64()) : this.wrong('a timestamp');
   }
 
   string(): string {
     const code = this.code();
-    if (code !== FormatCode.str8 && code !== FormatCode.str32) this.#wrong('a string');
-    return this.#text(code === FormatCode.str8 ? this.#uint8() : this.#uint32());
+    if (code !== FormatCode.str8 && code !== FormatCode.str32) this.wrong('a string');
+    return this.text(code === FormatCode.str8 ? this.uint8() : this.uint32());
   }
 
   symbol(): string {
     const code = this.code();
-    if (code !== FormatCode.sym8 && code !== FormatCode.sym32) this.#wrong('a symbol');
-    return this.#ascii(code === FormatCode.sym8 ? this.#uint8() : this.#uint32());
+    if (code !== FormatCode.sym8 && code !== FormatCode.sym32) this.wrong('a symbol');
+    return this.ascii(code === FormatCode.sym8 ? this.uint8() : this.uint32());
   }
 
   /** A copy. */
   binary(): Uint8Array {
     const code = this.code();
-    if (code !== FormatCode.vbin8 && code !== FormatCode.vbin32) this.#wrong('binary');
-    return this.#copy(code === FormatCode.vbin8 ? this.#uint8() : this.#uint32());
+    if (code !== FormatCode.vbin8 && code !== FormatCode.vbin32) this.wrong('binary');
+    return this.copy(code === FormatCode.vbin8 ? this.uint8() : this.uint32());
   }
 
   /** A field that takes several symbols: one alone, or an array of them; null says none [AMQP 1.4]. */
@@ -144,7 +114,7 @@ export class ValueReader {
     if (value.type === 'array' && value.of === 'symbol' && value.descriptors === undefined) {
       return value.value.map((element) => element.value as string);
     }
-    this.#wrong('one symbol or an array of symbols');
+    this.wrong('one symbol or an array of symbols');
     return [];
   }
 
@@ -179,7 +149,7 @@ export class ValueReader {
    * The value itself follows.
    */
   descriptor(symbols: ReadonlyMap<string, number>): number {
-    if (this.code() !== FormatCode.described) return this.#wrong('a described value') - 1;
+    if (this.code() !== FormatCode.described) return this.wrong('a described value') - 1;
     const code = this.peek();
     if (code === FormatCode.smallulong || code === FormatCode.ulong || code === FormatCode.ulong0) {
       const number = this.ulong();
@@ -196,7 +166,7 @@ export class ValueReader {
     if (code === FormatCode.list0) return this.#open(0, 0);
     if (code === FormatCode.list8) return this.#openSized(1);
     if (code === FormatCode.list32) return this.#openSized(4);
-    this.#wrong('a list');
+    this.wrong('a list');
     return this.#open(0, 0);
   }
 
@@ -243,7 +213,7 @@ export class ValueReader {
       case FormatCode.false:
         return falseValue;
       case FormatCode.boolean:
-        return this.#booleanByte() ? trueValue : falseValue;
+        return this.booleanByte() ? trueValue : falseValue;
       case FormatCode.list0:
         return emptyList;
       case FormatCode.list8:
@@ -267,39 +237,39 @@ export class ValueReader {
   #number(code: number): AmqpValue {
     switch (code) {
       case FormatCode.ubyte:
-        return { type: 'ubyte', value: this.#uint8() };
+        return { type: 'ubyte', value: this.uint8() };
       case FormatCode.ushort:
-        return { type: 'ushort', value: this.#uint16() };
+        return { type: 'ushort', value: this.uint16() };
       case FormatCode.uint:
-        return { type: 'uint', value: this.#uint32() };
+        return { type: 'uint', value: this.uint32() };
       case FormatCode.smalluint:
-        return { type: 'uint', value: this.#uint8() };
+        return { type: 'uint', value: this.uint8() };
       case FormatCode.uint0:
         return { type: 'uint', value: 0 };
       case FormatCode.ulong:
-        return { type: 'ulong', value: this.#uint64() };
+        return { type: 'ulong', value: this.uint64() };
       case FormatCode.smallulong:
-        return { type: 'ulong', value: BigInt(this.#uint8()) };
+        return { type: 'ulong', value: BigInt(this.uint8()) };
       case FormatCode.ulong0:
         return { type: 'ulong', value: 0n };
       case FormatCode.byte:
-        return { type: 'byte', value: (this.#uint8() << 24) >> 24 };
+        return { type: 'byte', value: (this.uint8() << 24) >> 24 };
       case FormatCode.short:
-        return { type: 'short', value: (this.#uint16() << 16) >> 16 };
+        return { type: 'short', value: (this.uint16() << 16) >> 16 };
       case FormatCode.int:
-        return { type: 'int', value: this.#uint32() | 0 };
+        return { type: 'int', value: this.uint32() | 0 };
       case FormatCode.smallint:
-        return { type: 'int', value: (this.#uint8() << 24) >> 24 };
+        return { type: 'int', value: (this.uint8() << 24) >> 24 };
       case FormatCode.long:
-        return { type: 'long', value: this.#int64() };
+        return { type: 'long', value: this.int64() };
       case FormatCode.smalllong:
-        return { type: 'long', value: BigInt((this.#uint8() << 24) >> 24) };
+        return { type: 'long', value: BigInt((this.uint8() << 24) >> 24) };
       case FormatCode.timestamp:
-        return { type: 'timestamp', value: this.#int64() };
+        return { type: 'timestamp', value: this.int64() };
       case FormatCode.float:
-        return { type: 'float', value: this.#float(4) };
+        return { type: 'float', value: this.float(4) };
       case FormatCode.double:
-        return { type: 'double', value: this.#float(8) };
+        return { type: 'double', value: this.float(8) };
       default:
         return this.#rareFixed(code);
     }
@@ -308,19 +278,19 @@ export class ValueReader {
   #rareFixed(code: number): AmqpValue {
     switch (code) {
       case FormatCode.decimal32:
-        return { type: 'decimal32', value: this.#copy(4) };
+        return { type: 'decimal32', value: this.copy(4) };
       case FormatCode.decimal64:
-        return { type: 'decimal64', value: this.#copy(8) };
+        return { type: 'decimal64', value: this.copy(8) };
       case FormatCode.decimal128:
-        return { type: 'decimal128', value: this.#copy(16) };
+        return { type: 'decimal128', value: this.copy(16) };
       case FormatCode.char: {
-        const value = this.#uint32();
+        const value = this.uint32();
         // [AMQP 1.6.16] One Unicode character: a surrogate is none.
         if (value > 0x10ffff || (value >= 0xd800 && value <= 0xdfff)) this.fail(decodeFault('a char is no Unicode character'));
         return { type: 'char', value };
       }
       case FormatCode.uuid:
-        if (!this.#has(16)) return nullValue;
+        if (!this.has(16)) return nullValue;
         this.at += 16;
         return { type: 'uuid', value: uuidOf(this.bytes, this.at - 16) };
       default:
@@ -332,17 +302,17 @@ export class ValueReader {
   #variable(code: number): AmqpValue {
     switch (code) {
       case FormatCode.vbin8:
-        return { type: 'binary', value: this.#copy(this.#uint8()) };
+        return { type: 'binary', value: this.copy(this.uint8()) };
       case FormatCode.vbin32:
-        return { type: 'binary', value: this.#copy(this.#uint32()) };
+        return { type: 'binary', value: this.copy(this.uint32()) };
       case FormatCode.str8:
-        return { type: 'string', value: this.#text(this.#uint8()) };
+        return { type: 'string', value: this.text(this.uint8()) };
       case FormatCode.str32:
-        return { type: 'string', value: this.#text(this.#uint32()) };
+        return { type: 'string', value: this.text(this.uint32()) };
       case FormatCode.sym8:
-        return { type: 'symbol', value: this.#ascii(this.#uint8()) };
+        return { type: 'symbol', value: this.ascii(this.uint8()) };
       case FormatCode.sym32:
-        return { type: 'symbol', value: this.#ascii(this.#uint32()) };
+        return { type: 'symbol', value: this.ascii(this.uint32()) };
       default:
         this.fail(decodeFault('a constructor that no type has'));
         return nullValue;
@@ -405,19 +375,19 @@ export class ValueReader {
     let count = 0;
     if (code === FormatCode.map8) count = this.#openSized(1);
     else if (code === FormatCode.map32) count = this.#openSized(4);
-    else this.#wrong('a map');
+    else this.wrong('a map');
     if ((count & 1) !== 0) this.fail(decodeFault('a map with a key that has no value')); // [AMQP 1.6.23]
     return count;
   }
 
   /** Size and count of a compound or an array [AMQP 1.2.3] [AMQP 1.2.4]; the size counts the count, too. */
   #openSized(width: 1 | 4): number {
-    if (!this.#has(2 * width)) return 0;
+    if (!this.has(2 * width)) return 0;
     const size = width === 1 ? this.bytes[this.at]! : uint32(this.bytes, this.at);
     const count = width === 1 ? this.bytes[this.at + 1]! : uint32(this.bytes, this.at + 4);
     this.at += 2 * width;
     if (size < width) this.fail(decodeFault('a size that does not hold its count'));
-    else if (!this.#has(size - width)) return 0;
+    else if (!this.has(size - width)) return 0;
     return this.fault === undefined ? this.#open(size - width, count) : 0;
   }
 
@@ -430,84 +400,6 @@ export class ValueReader {
     if (this.fault === undefined && this.at < this.end) this.fail(decodeFault('a size that its elements do not fill'));
     // After a fault the end stays where it is, so that nothing more is read.
     if (this.fault === undefined) this.end = outer;
-  }
-
-  #booleanByte(): boolean {
-    const byte = this.#uint8();
-    if (byte > 1) this.fail(decodeFault('a boolean that is neither 0 nor 1')); // [AMQP 1.6.2]
-    return byte === 1;
-  }
-
-  #uint8(): number {
-    return this.#has(1) ? this.bytes[this.at++]! : 0;
-  }
-
-  #uint16(): number {
-    if (!this.#has(2)) return 0;
-    this.at += 2;
-    return (this.bytes[this.at - 2]! << 8) | this.bytes[this.at - 1]!;
-  }
-
-  #uint32(): number {
-    if (!this.#has(4)) return 0;
-    this.at += 4;
-    return uint32(this.bytes, this.at - 4);
-  }
-
-  #uint64(): bigint {
-    if (!this.#has(8)) return 0n;
-    this.at += 8;
-    return (BigInt(uint32(this.bytes, this.at - 8)) << 32n) | BigInt(uint32(this.bytes, this.at - 4));
-  }
-
-  #int64(): bigint {
-    return BigInt.asIntN(64, this.#uint64());
-  }
-
-  #float(width: 4 | 8): number {
-    if (!this.#has(width)) return 0;
-    const view = new DataView(this.bytes.buffer, this.bytes.byteOffset + this.at, width);
-    this.at += width;
-    return width === 4 ? view.getFloat32(0) : view.getFloat64(0);
-  }
-
-  #text(length: number): string {
-    if (!this.#has(length)) return '';
-    this.at += length;
-    const text = stringOf(this.bytes, this.at - length, this.at);
-    if (text === undefined) this.fail(decodeFault('a string is not well-formed UTF-8')); // [AMQP 1.6.20]
-    return text ?? '';
-  }
-
-  #ascii(length: number): string {
-    if (!this.#has(length)) return '';
-    this.at += length;
-    if (isAscii(this.bytes, this.at - length, this.at)) return latin1Of(this.bytes, this.at - length, this.at);
-    this.fail(decodeFault('a symbol is not ASCII')); // [AMQP 1.6.21]
-    return '';
-  }
-
-  #copy(length: number): Uint8Array {
-    if (!this.#has(length)) return nothing;
-    this.at += length;
-    // Not `slice`: that of a Buffer, which sockets hand out, is a view.
-    return new Uint8Array(this.bytes.subarray(this.at - length, this.at));
-  }
-
-  #has(length: number): boolean {
-    if (this.end - this.at >= length && this.fault === undefined) return true;
-    this.#cut();
-    return false;
-  }
-
-  #cut(): number {
-    this.fail(decodeFault('the bytes end within a value'));
-    return 0;
-  }
-
-  #wrong(wanted: string): number {
-    this.fail(decodeFault(`another type where ${wanted} belongs`));
-    return 0;
   }
 }
 
