@@ -5,6 +5,7 @@ import type { Broker } from './broker.ts';
 import { dropReasons, type Ledger } from './ledger.ts';
 import type { Queue } from './queue.ts';
 import type { TopicSpace } from './topic-space.ts';
+import type { Transactions } from './transactions.ts';
 import { quotaNames } from './usage.ts';
 
 export class BrokerMetrics implements MetricSource {
@@ -17,6 +18,7 @@ export class BrokerMetrics implements MetricSource {
   *metrics(): Iterable<Sample> {
     yield* books('heliograph_broker_', {}, this.#broker.total);
     yield* this.#counters();
+    yield* transactionMetrics(this.#broker.context.transactions);
     yield* this.#holdings();
     for (const space of this.#broker.spaces.values()) {
       for (const { queue } of space.shared.values()) yield* queueBooks(queue);
@@ -80,6 +82,20 @@ export class BrokerMetrics implements MetricSource {
     yield counter('payload_evictions_total', 'Rows of payloads that left the memory while wanted.', memory.counters.evictions);
     yield counter('payload_loads_total', 'Rows of payloads read back from the journal.', memory.counters.loads);
   }
+}
+
+function* transactionMetrics({ open, locked, counters }: Transactions): Iterable<Sample> {
+  yield gauge('transactions_open', 'Transactions that are neither committed nor rolled back.', open);
+  yield gauge('transaction_deliveries', 'Deliveries that a transaction is to settle.', locked.size);
+  yield counter('transactions_begun_total', 'Transactions begun.', counters.begun);
+  yield counter('transactions_committed_total', 'Transactions committed.', counters.committed);
+  yield counter('transactions_rolled_back_total', 'Transactions rolled back.', counters.rolledBack);
+  yield counter('transactions_timed_out_total', 'Of those rolled back: because they were open for too long.', counters.timedOut);
+  yield counter('transactions_redone_total', 'Transactions found committed at start, and done again.', counters.redone);
+  const refused = 'Transactions not begun or not committed, and what one had no room for, by reason.';
+  yield { ...counter('transactions_refused_total', refused, counters.tooMany), labels: { reason: 'tooMany' } };
+  yield { ...counter('transactions_refused_total', refused, counters.overLimit), labels: { reason: 'tooLarge' } };
+  yield { ...counter('transactions_refused_total', refused, counters.refused), labels: { reason: 'notAdmitted' } };
 }
 
 /** Tenants with labels of their own; what others are refused is told as one. */
