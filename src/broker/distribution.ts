@@ -1,7 +1,8 @@
 // One message to everyone its route names. The heart of the broker: what goes out at once, what is journaled first, and what
 // the publisher is told.
 
-import type { Guarantee, Message } from '../message/message.ts';
+import { Message } from '../message/message.ts';
+import type { Guarantee } from '../message/message.ts';
 import type { ClientSession } from './client-session.ts';
 import type { CompetingConsumers } from './competing-consumers.ts';
 import type { BrokerContext } from './context.ts';
@@ -59,10 +60,11 @@ export function distribute(
   context: BrokerContext,
   space: TopicSpace,
   route: Route,
-  message: Message,
+  published: Message,
   publisher: Publisher | undefined,
 ): Distributed {
-  if (isLater(context, message, publisher)) return distributeLater(context, space, message, publisher);
+  if (isLater(context, published, publisher)) return distributeLater(context, space, published, publisher);
+  const message = withLifetime(context, route, published);
   const refused = publisher?.isAdmitted === true ? undefined : refusal(context, space, route, message, publisher);
   if (refused !== undefined) return refused;
   const batch = new Batch(context, publisher?.isAdmitted === true);
@@ -75,10 +77,20 @@ export function distribute(
   return route.isEmpty && !message.retain ? nobody : handedOver;
 }
 
+/** One for a named queue that gives its messages a lifetime gets it, if it has none. */
+function withLifetime({ clock }: BrokerContext, { competing }: Route, m: Message): Message {
+  const queue = m.expiresAtMs === 0 && competing.length === 1 ? competing[0]!.queue : undefined;
+  if (queue === undefined || queue.kind !== 'named' || queue.rules.defaultExpiryMs === 0) return m;
+  const { topic, topicBytes, buffer, start, end, guarantee, retain, priority, acceptedAtMs, sender, attributes } = m;
+  const expiresAtMs = clock.wallMs() + queue.rules.defaultExpiryMs;
+  return new Message(topic, topicBytes, buffer, start, end, guarantee, retain, priority, expiresAtMs, acceptedAtMs, sender, attributes);
+}
+
 function isLater({ clock }: BrokerContext, { attributes }: Message, publisher: Publisher | undefined): boolean {
   if (attributes === undefined || publisher?.isDue === true) return false;
   const { deliverAtMs } = attributes;
-  return deliverAtMs !== undefined && deliverAtMs > clock.wallMs();
+  // What was admitted in a transaction was to wait then: it may be due by now, but its place is reserved where it waits.
+  return deliverAtMs !== undefined && (publisher?.isAdmitted === true || deliverAtMs > clock.wallMs());
 }
 
 /** Keeps the message until its time has come. */

@@ -123,6 +123,8 @@ export class StateRecovery {
         let competing;
         if (parsed.kind === 'shared') competing = session.space.obtainShared(parsed.group, parsed.filter, true, true);
         if (parsed.kind === 'queue') competing = session.space.obtainNamed(parsed.name, true);
+        // A temporary queue is gone with the node.
+        if (parsed.kind === 'queue' && competing === undefined) continue;
         const filter = parsed.kind === 'queue' ? queuePrefix + parsed.name : parsed.filter;
         const { guarantee, noLocal, retainAsPublished, subscriptionId, exclusive, browse, retainedOnly } = record;
         const terms = { selector: selectorOf(record.selector), exclusive, browse, retainedOnly };

@@ -44,7 +44,7 @@ const queue = section(
       ),
     ),
     defaultExpirySec: optional(
-      seconds({ min: 0, max: 0xffff_ffff, live }, 'Lifetime of messages that come without one. 0, or absent: none.'),
+      seconds({ min: 0, max: 0xffff_ffff, live }, 'Lifetime of messages that come to named queues without one. 0, or absent: none.'),
     ),
     durable: optional(
       flag(
