@@ -13,6 +13,7 @@ import type {
   PageOptions,
   QueuedMessage,
   QueueView,
+  SessionOptions,
   SessionView,
   SubscriptionView,
 } from './management.ts';
@@ -44,12 +45,13 @@ export class LocalManagement implements BrokerManagement {
     return [...this.#spaces.keys()].toSorted();
   }
 
-  sessions(tenant: string, options: PageOptions & { readonly connected?: boolean; readonly principal?: string }): PageOf<SessionView> {
+  sessions(tenant: string, options: SessionOptions): PageOf<SessionView> {
     const space = this.#spaces.get(tenant);
-    const { connected, principal } = options;
+    const { connected, principal, parts } = options;
     const first = firstOf<ClientSession>(options);
     const sessions = space === undefined ? [] : principal === undefined ? space.sessions.values() : space.principals.of(principal);
     for (const session of sessions) {
+      if (parts === false && session.isPart) continue;
       if (session.ended || (connected !== undefined && connected !== (session.attachment !== undefined))) continue;
       first.offer(session.clientId, session);
     }
@@ -221,6 +223,8 @@ function viewOfSession(session: ClientSession): SessionView {
     principal: session.principal.id,
     protocol: session.protocol,
     connected: attachment !== undefined,
+    isPart: session.isPart,
+    partOf: attachment?.partOf?.clientId,
     durable: session.durable,
     remoteAddress: attachment?.remoteAddress,
     listener: attachment?.listener,

@@ -7,12 +7,19 @@ import type { CloseReason } from './port.ts';
 export type PageOf<T> = { readonly entries: readonly T[]; readonly next: string | undefined };
 export type PageOptions = { readonly limit: number; readonly after?: string | undefined; readonly prefix?: string | undefined };
 
+/** `parts: false`: without links, which are no connections of their own. */
+export type SessionOptions = PageOptions & { readonly connected?: boolean; readonly principal?: string; readonly parts?: boolean };
+
 export type SessionView = {
   readonly tenant: string;
   readonly clientId: string;
   readonly principal: string;
   readonly protocol: string;
   readonly connected: boolean;
+  /** It is a link: a part of a connection, which is a session of its own. */
+  readonly isPart: boolean;
+  /** Client id of that connection's session, as long as it is attached. */
+  readonly partOf: string | undefined;
   readonly durable: boolean;
   /** Of the connection there is; undefined without one. */
   readonly remoteAddress: string | undefined;
@@ -49,7 +56,7 @@ export type ManagementResult<T> = { readonly ok: true; readonly value: T } | { r
 
 export interface BrokerManagement {
   readonly tenants: readonly string[];
-  sessions(tenant: string, options: PageOptions & { readonly connected?: boolean; readonly principal?: string }): PageOf<SessionView>;
+  sessions(tenant: string, options: SessionOptions): PageOf<SessionView>;
   session(
     tenant: string,
     clientId: string,

@@ -10,6 +10,8 @@ const session = (clientId: string, connected: boolean): SessionView => ({
   principal: 'ann',
   protocol: 'mqtt 5.0',
   connected,
+  isPart: false,
+  partOf: undefined,
   durable: !connected,
   remoteAddress: connected ? '192.0.2.1' : undefined,
   listener: connected ? 'mqtt' : undefined,

@@ -22,6 +22,8 @@ const session = object({
   principal: Type.String(),
   protocol: Type.String(),
   connected: Type.Boolean(),
+  isPart: Type.Boolean({ description: 'It is a link: a part of a connection, which is a session of its own.' }),
+  partOf: Type.Optional(Type.String({ description: 'Client id of the session of that connection.' })),
   durable: Type.Boolean({ description: 'It outlives its connection, and a restart.' }),
   remoteAddress: Type.Optional(Type.String()),
   listener: Type.Optional(Type.String()),
@@ -119,7 +121,7 @@ const listConnections = route({
   }),
   answers: { 200: pageOf(session, 'A page.') },
   handle({ query }, { tenant, services }) {
-    const page = services.broker?.()?.sessions(tenant, { ...query, connected: true } as never);
+    const page = services.broker?.()?.sessions(tenant, { ...query, connected: true, parts: false } as never);
     return page === undefined ? noNode : ok({ entries: page.entries.map(sessionView), next: page.next });
   },
 });

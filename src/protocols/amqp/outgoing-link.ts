@@ -341,6 +341,10 @@ export class OutgoingLink implements Link, Consumer {
 
   // ---- From the broker
 
+  get credit(): number {
+    return this.#credit;
+  }
+
   get congested(): boolean {
     return this.#credit <= 0 || this.#state !== 'attached' || this.#resumed?.isWaiting === true || this.#host.session.congested;
   }

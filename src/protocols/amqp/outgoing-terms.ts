@@ -117,8 +117,6 @@ export function subscribeRequest(terms: OutgoingTerms, filter: string): Subscrib
     ...(exclusive && node.kind === 'queue' && { exclusive: true }),
     ...(filters.retained === 'only' && { retainedOnly: true }),
     ...(node.kind === 'shared' && { sharedExpiryMs: node.outlivesMembers ? terms.expiryMs : 0 }),
-    // Who only looks does not change how long it lives.
-    ...(node.kind === 'existing' && { sharedExpiryMs: Infinity }),
   };
 }
 
