@@ -43,8 +43,10 @@ export class TransactionAdmission {
 
   #plan({ session, routed, message }: Taken): void {
     const { space } = routed;
-    const route = routed.route();
     const bytes = storedBytes(message);
+    // See distribute: it waits for its time.
+    if (message.attributes?.deliverAtMs !== undefined) return this.#enters(space.obtainDelayed().queue, bytes);
+    const route = routed.route();
     if (route.full) this.#refused = Outcome.quotaExceeded;
     if (message.retain) {
       this.parts.add(space.retained.shardFor(message.topic));

@@ -198,6 +198,25 @@ for (const shards of [1, 8]) {
       assert.deepEqual(answers, ['large 0', 'small 0']);
     });
 
+    test('keeps a delayed message until its time, which may come while it commits', async () => {
+      const { t, subscriber, consumer, producer } = await scene(2, { shards });
+      const session = producer.session!;
+      const nowMs = t.clock.wallMs();
+      for (const [job, delayMs] of [5000, 1].entries()) {
+        const transaction = begin(producer);
+        const m = message('a/1', `${delayMs}`, 1, { attributes: { deliverAtMs: nowMs + delayMs } });
+        assert.equal(transaction.publish(session, session.address('a/1', m.topicBytes), m), Outcome.accepted);
+        transaction.settle(consumer.session!, consumer.deliveries[job]!.id, 'rejected');
+        t.clock.advance(job);
+        assert.deepEqual(commit(t, transaction), [Outcome.accepted]);
+      }
+      t.advance(10);
+      assert.deepEqual(subscriber.payloads, ['1']);
+      t.advance(5000);
+      assert.deepEqual(subscriber.payloads, ['1', '5000']);
+      assertInvariants(t.broker);
+    });
+
     test('that settles exactly-once deliveries lets the peer forget them when it commits', async () => {
       const { t, consumer, producer } = await scene(0, { shards });
       producer.publish('$queue/jobs', 'twice', 2);
