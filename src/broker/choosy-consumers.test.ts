@@ -343,9 +343,9 @@ describe('browsing', () => {
     const p = t.connect('p');
     for (let i = 0; i < 4; i++) p.publish(jobs, String(i));
     const b = t.connect('b', {}, (made) => {
-      const { send } = made;
+      const send = made.send.bind(made);
       made.send = (...args) => {
-        const sent = send.apply(made, args);
+        const sent = send(...args);
         made.congested = made.deliveries.length >= 2;
         return sent;
       };
