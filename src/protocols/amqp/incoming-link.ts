@@ -34,7 +34,14 @@ import type { AmqpServer } from './server.ts';
 const incoming = new IncomingMessage();
 
 /** A delivery whose sender settles first [AMQP 2.8.3]: kept until it does. */
-type Second = { readonly tag: string; published: boolean; settledByPeer: boolean };
+type Second = {
+  readonly tag: string;
+  /** The peer was told what became of it. */
+  answered: boolean;
+  /** It was accepted: the broker knows it by its tag. */
+  published: boolean;
+  settledByPeer: boolean;
+};
 
 /** What a link publishes to. */
 export type PublishNode = Extract<TargetNode, { readonly kind: 'topic' | 'anonymous' }> & {
@@ -58,6 +65,7 @@ export class IncomingLink implements Link, Consumer {
   #over = false;
   #known: KnownAddress | undefined = undefined;
   #partial: PartialDelivery | undefined = undefined;
+  #grantArranged = false;
   #seconds: Map<number, Second> | undefined = undefined;
   /** Tags of deliveries that were taken on an earlier connection, and that the peer has not settled. */
   #taken: Set<string> | undefined = undefined;
@@ -108,7 +116,7 @@ export class IncomingLink implements Link, Consumer {
   onDisposition(key: number, _deliveryId: number, settled: boolean): boolean {
     const second = this.#seconds?.get(key);
     if (second === undefined || !settled) return false;
-    if (second.published) this.#forgetSecond(key, second);
+    if (second.answered) this.#forgetSecond(key, second);
     else second.settledByPeer = true; // the broker's answer will find it so
     return true;
   }
@@ -136,7 +144,7 @@ export class IncomingLink implements Link, Consumer {
     this.#host.attach(answerOf(this.#host, this.#node, taken));
     // The peer has settled them, or has lost them: either way it will not send them again.
     if (forgotten.length > 0) this.#host.atEnd(() => forgotten.forEach((tag) => this.#session?.release(0, tag)));
-    this.#replenish();
+    this.#grant();
   }
 
   published(token: number, outcome: Outcome): void {
@@ -326,6 +334,7 @@ export class IncomingLink implements Link, Consumer {
     if (!this.#host.isAttached) return;
     const second = this.#seconds?.get(deliveryId);
     if (second === undefined) return this.#host.session.disposition('received', deliveryId, true, state);
+    second.answered = true;
     second.published = published;
     if (!second.settledByPeer) return this.#host.session.disposition('received', deliveryId, false, state);
     // This may be a call of the broker's.
@@ -333,7 +342,7 @@ export class IncomingLink implements Link, Consumer {
   }
 
   #remember(deliveryId: number, tag: string): void {
-    (this.#seconds ??= new Map()).set(deliveryId, { tag, published: false, settledByPeer: false });
+    (this.#seconds ??= new Map()).set(deliveryId, { tag, answered: false, published: false, settledByPeer: false });
     this.#host.session.receivedUnsettled(this, deliveryId, deliveryId);
   }
 
@@ -345,12 +354,24 @@ export class IncomingLink implements Link, Consumer {
 
   // ---- Credit
 
+  /** At the end of the turn, so that outcomes which come together are one flow. */
   #replenish(): void {
-    const { linkCredit, maxUnsettledPerLink } = this.#server.options;
-    const room =
-      this.#seconds === undefined ? linkCredit : Math.min(linkCredit, maxUnsettledPerLink - this.#seconds.size + this.#credit.waiting);
-    const granted = this.#credit.toGrant(room);
+    if (this.#grantArranged || this.#credit.toGrant(this.#room) < 0) return;
+    this.#grantArranged = true;
+    this.#host.atEnd(this.#grant);
+  }
+
+  readonly #grant = (): void => {
+    this.#grantArranged = false;
+    const granted = this.#credit.toGrant(this.#room);
     if (granted >= 0) this.#tellCredit(granted);
+  };
+
+  /** What the peer has not settled takes room, too. */
+  get #room(): number {
+    const { linkCredit, maxUnsettledPerLink } = this.#server.options;
+    if (this.#seconds === undefined) return linkCredit;
+    return Math.min(linkCredit, maxUnsettledPerLink - this.#seconds.size + this.#credit.waiting);
   }
 
   #tellCredit(linkCredit: number): void {
