@@ -27,21 +27,42 @@ export class DeliveryTable<L> {
     return this.#size;
   }
 
-  /** Delivery-ids must be added in their order; gaps are fine. `key`: 0 to 4,294,967,295. */
+  /** Delivery-ids are added in their order; gaps are fine. `key`: 0 to 4,294,967,295. */
   add(deliveryId: number, owner: L, key: number): void {
     if (this.#owners.length === 0) this.#resize(firstSlots);
-    let slot = deliveryId & (this.#owners.length - 1);
-    while (this.#owners[slot] !== undefined && this.#owners.length < maxSlots) {
-      this.#resize(this.#owners.length * 2);
-      slot = deliveryId & (this.#owners.length - 1);
+    if (this.#size > 0) {
+      // A peer that numbers its deliveries as it likes.
+      if (isBefore(deliveryId, this.#next)) return this.#addLate(deliveryId, owner, key);
+      this.#passTo(deliveryId);
     }
-    const there = this.#owners[slot];
-    if (there !== undefined) (this.#aside ??= new Map()).set(this.#ids[slot]!, { owner: there, key: this.#keys[slot]! });
+    const slot = deliveryId & (this.#owners.length - 1);
     this.#owners[slot] = owner;
     this.#ids[slot] = deliveryId;
     this.#keys[slot] = key;
     this.#size++;
     this.#next = serialAdd(deliveryId, 1);
+  }
+
+  #addLate(deliveryId: number, owner: L, key: number): void {
+    this.remove(deliveryId);
+    (this.#aside ??= new Map()).set(deliveryId, { owner, key });
+    this.#size++;
+  }
+
+  /** The ring goes on to `deliveryId`: nothing that is older than the ring is long may stay in it. */
+  #passTo(deliveryId: number): void {
+    const passed = serialDistance(this.#next, deliveryId) + 1;
+    for (let i = Math.min(passed, this.#owners.length) - 1; i >= 0; i--) {
+      const slot = (deliveryId - i) & (this.#owners.length - 1);
+      const there = this.#owners[slot];
+      if (there === undefined) continue;
+      if (this.#owners.length < maxSlots) {
+        this.#resize(this.#owners.length * 2);
+        return this.#passTo(deliveryId);
+      }
+      (this.#aside ??= new Map()).set(this.#ids[slot]!, { owner: there, key: this.#keys[slot]! });
+      this.#owners[slot] = undefined;
+    }
   }
 
   /** Whose it is; undefined: it is not here. */

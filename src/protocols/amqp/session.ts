@@ -87,7 +87,7 @@ export class AmqpSession implements EndOwner {
 
   readonly #sentRun: DispositionRun;
   readonly #receivedRun: DispositionRun;
-  #flushArranged = false;
+  #endArranged = false;
   // What the visitors of a disposition look at.
   #peerSettled = false;
   #peerState: DeliveryState | undefined = undefined;
@@ -168,8 +168,8 @@ export class AmqpSession implements EndOwner {
       if (link.direction === 'out') return this.#fail(Condition.notAllowed, 'a transfer on a link on which the peer receives');
       link.onTransfer(fields, bytes, fields.payloadStart, fields.payloadEnd);
     }
-    // Flows of links renew the window along the way.
-    if (this.#incomingWindow * 2 <= this.server.options.incomingWindow && this.#state === 'mapped') this.#writeFlow();
+    // Not before the end of the turn: what came in it, the peer has sent within the window that it knew.
+    if (this.#incomingWindow * 2 <= this.server.options.incomingWindow) this.#arrangeEnd();
     return undefined;
   }
 
@@ -326,9 +326,7 @@ export class AmqpSession implements EndOwner {
 
   disposition(side: 'sent' | 'received', deliveryId: number, settled: boolean, state: DeliveryState | undefined): void {
     (side === 'sent' ? this.#sentRun : this.#receivedRun).add(deliveryId, settled, state);
-    if (this.#flushArranged) return;
-    this.#flushArranged = true;
-    this.server.turn.atEnd(this.#flushAtEnd);
+    this.#arrangeEnd();
   }
 
   writeAttach(attach: Attach): void {
@@ -366,9 +364,18 @@ export class AmqpSession implements EndOwner {
   readonly #visit = (link: Link, key: number, deliveryId: number): boolean =>
     link.onDisposition(key, deliveryId, this.#peerSettled, this.#peerState) || this.#peerSettled;
 
-  readonly #flushAtEnd = (): void => {
-    this.#flushArranged = false;
-    if (this.#state === 'mapped') this.#flushRuns();
+  #arrangeEnd(): void {
+    if (this.#endArranged) return;
+    this.#endArranged = true;
+    this.server.turn.atEnd(this.#endOfTurn);
+  }
+
+  readonly #endOfTurn = (): void => {
+    this.#endArranged = false;
+    if (this.#state !== 'mapped') return;
+    this.#flushRuns();
+    // Flows of links have perhaps renewed it along the way.
+    if (this.#incomingWindow * 2 <= this.server.options.incomingWindow) this.#writeFlow();
   };
 
   #flushRuns(): void {

@@ -42,6 +42,8 @@ export type DialogueOptions = {
   readonly broker?: BrokerPort;
   readonly turn?: ManualTurn;
   readonly clock?: ManualClock;
+  /** One that has other connections. */
+  readonly server?: AmqpServer;
 };
 
 export class Dialogue {
@@ -61,17 +63,19 @@ export class Dialogue {
     this.clock = more.clock ?? new ManualClock();
     this.turn = more.turn ?? new ManualTurn();
     this.#bytewise = bytewise;
-    this.server = new AmqpServer({
-      broker: more.broker ?? this.broker,
-      security: this.security,
-      clock: this.clock,
-      random: new SeededRandom(1),
-      log: silentLog,
-      turn: this.turn,
-      options: { ...defaultAmqpOptions, ...options },
-      accepts: () => accepts,
-      ...(trace !== undefined && { trace }),
-    });
+    this.server =
+      more.server ??
+      new AmqpServer({
+        broker: more.broker ?? this.broker,
+        security: this.security,
+        clock: this.clock,
+        random: new SeededRandom(1),
+        log: silentLog,
+        turn: this.turn,
+        options: { ...defaultAmqpOptions, ...options },
+        accepts: () => accepts,
+        ...(trace !== undefined && { trace }),
+      });
     Object.assign(this.wire.facts, facts);
     this.connection = new AmqpConnection(this.server, this.wire);
   }
