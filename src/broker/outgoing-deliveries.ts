@@ -295,8 +295,11 @@ export class OutgoingDeliveries {
     if (entry.state === 'sent') entry.queue.received(entry, how);
     const shard = entry.queue.shard;
     const isDurable = entry.row <= shard.durableRow;
-    // Whoever is about to attach gets it with the rest of what was under way.
-    if (!this.#session.connected) return;
+    // Whoever is about to attach gets it with the rest of what was under way: at once, or when it is durable.
+    if (!this.#session.connected) {
+      if (!isDurable) shard.after(entry.row, () => this.#release());
+      return;
+    }
     if (isDurable && (this.#releases?.length ?? 0) === 0) {
       this.#session.consumer!.releaseDelivery(entry.deliveryId);
       return;
