@@ -3,18 +3,18 @@
 
 import assert from 'node:assert/strict';
 import { silentLog } from '../../src/base/log.ts';
-import { Output } from '../../src/base/output.ts';
 import { SeededRandom } from '../../src/base/random.ts';
 import type { BrokerLimits } from '../../src/broker/limits.ts';
 import { allowAll, TestBroker } from '../../src/broker/testing/test-broker.ts';
 import { decodeConnect, DecodeError } from '../../src/protocols/mqtt/codec/index.ts';
 import { createMqttProtocol, type MqttProtocol } from '../../src/protocols/mqtt/index.ts';
 import { defaultMqttOptions } from '../../src/protocols/mqtt/testing/options.ts';
-import type { Connection, Wire, WireFacts } from '../../src/protocols/protocol.ts';
+import type { Connection } from '../../src/protocols/protocol.ts';
 import type { Credentials, Security } from '../../src/security/security.ts';
 import { decode } from '../harness/decode.ts';
 import { encode } from '../harness/encode.ts';
 import type { ServerPacket, Version } from '../harness/packet.ts';
+import { FuzzWire, witnessAddress } from './fuzz-wire.ts';
 import { framesOf } from './mqtt-frames.ts';
 
 const highWaterBytes = 1024;
@@ -35,48 +35,6 @@ const options = {
   maxOutputBytes,
   topicCacheEntries: 4,
 };
-
-/** By which security knows the witness: nothing that a client sends can make it the witness. */
-const witnessAddress = '192.0.2.9';
-
-class FuzzWire implements Wire {
-  readonly output: Output = new Output(() => {});
-  readonly facts: WireFacts;
-  pauses = 0;
-  ended = false;
-  deadlineMs = Infinity;
-
-  constructor(number: number) {
-    this.facts = {
-      listener: 'tcp',
-      remoteAddress: number === 0 ? witnessAddress : '192.0.2.1',
-      remotePort: 50_000 + number,
-      secure: false,
-      peerCertificate: undefined,
-    };
-  }
-
-  pause(): void {
-    this.pauses++;
-  }
-
-  resume(): void {
-    this.pauses--;
-    assert.ok(this.pauses >= 0, 'more resumes than pauses');
-  }
-
-  close(): void {
-    this.ended = true;
-  }
-
-  abort(): void {
-    this.ended = true;
-  }
-
-  setDeadline(monotonicMs: number): void {
-    this.deadlineMs = monotonicMs;
-  }
-}
 
 /** One connection, seen from its client's side. */
 export class Peer {

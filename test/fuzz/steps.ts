@@ -1,7 +1,6 @@
 // A list of steps as bytes, so that any bytes are a list of steps: a byte of kind and peer, then what the kind needs.
 
 import type { Random } from '../../src/base/random.ts';
-import { mutateFrames } from './mqtt-frames.ts';
 import { howMany, mutate, pick } from './mutators.ts';
 
 const kinds = ['send', 'settle', 'answer', 'take', 'open', 'lose', 'endTurn', 'commit', 'advance', 'shutDown', 'restart'] as const;
@@ -51,14 +50,28 @@ export function encodeSteps(steps: readonly Step[]): Uint8Array {
   return new Uint8Array(Buffer.concat(pieces));
 }
 
-export function mutateSteps(steps: readonly Step[], random: Random, other: () => Step[], words: readonly Uint8Array[]): Step[] {
+/** Changes a stream of a protocol's frames and leaves it one: `mutateFrames` of MQTT, `mutateAmqpFrames`. */
+type MutateStream = (
+  input: Uint8Array,
+  headerBytes: number,
+  random: Random,
+  other: () => Uint8Array,
+  words: readonly Uint8Array[],
+) => Uint8Array;
+
+/** What a mutation draws on. */
+type Means = { readonly random: Random; other(): Step[]; readonly words: readonly Uint8Array[]; readonly mutateStream: MutateStream };
+
+export function mutateSteps(steps: readonly Step[], means: Means): Step[] {
+  const { random } = means;
   const out = [...steps];
   const changes = howMany(random);
-  for (let i = 0; i < changes; i++) change(out, random, other, words);
+  for (let i = 0; i < changes; i++) change(out, means);
   return out.slice(0, maxSteps);
 }
 
-function change(steps: Step[], random: Random, other: () => Step[], words: readonly Uint8Array[]): void {
+function change(steps: Step[], means: Means): void {
+  const { random, other } = means;
   const at = random.below(steps.length);
   const chosen = steps[at];
   const kind = chosen === undefined ? 0 : random.below(12);
@@ -74,11 +87,11 @@ function change(steps: Step[], random: Random, other: () => Step[], words: reado
     const to = random.below(steps.length);
     steps[at] = steps[to]!;
     steps[to] = chosen;
-  } else changeBytes(steps, random, other, words);
+  } else changeBytes(steps, means);
 }
 
 /** Changes what one of the steps sends. */
-function changeBytes(steps: Step[], random: Random, other: () => Step[], words: readonly Uint8Array[]): void {
+function changeBytes(steps: Step[], { random, other, words, mutateStream }: Means): void {
   const sending = steps.flatMap((step, i) => (step.kind === 'send' ? [i] : []));
   if (sending.length === 0) return;
   const at = pick(sending, random);
@@ -87,6 +100,6 @@ function changeBytes(steps: Step[], random: Random, other: () => Step[], words: 
   const changed =
     random.below(4) === 0
       ? mutate(bytes, random, { word: () => pick(words, random), other: foreign }, 4096)
-      : mutateFrames(bytes, 0, random, foreign, words);
+      : mutateStream(bytes, 0, random, foreign, words);
   steps[at] = { ...steps[at]!, bytes: new Uint8Array(changed.subarray(0, 4096)) };
 }

@@ -3,6 +3,7 @@
 
 import { encode, prefixed } from '../../harness/encode.ts';
 import type { ClientPacket, Version } from '../../harness/packet.ts';
+import { mutateFrames } from '../mqtt-frames.ts';
 import { clientPackets, words } from '../mqtt-seeds.ts';
 import { World } from '../mqtt-world.ts';
 import { decodeSteps, encodeSteps, mutateSteps, type Step } from '../steps.ts';
@@ -189,7 +190,12 @@ export const target: Target = {
   seeds: seeds(),
   dictionary,
   mutate: (input, random, other) => {
-    const changed = mutateSteps(decodeSteps(input.subarray(1)), random, () => decodeSteps(other().subarray(1)), dictionary);
+    const changed = mutateSteps(decodeSteps(input.subarray(1)), {
+      random,
+      other: () => decodeSteps(other().subarray(1)),
+      words: dictionary,
+      mutateStream: mutateFrames,
+    });
     return Buffer.concat([Uint8Array.of(random.below(8) === 0 ? random.below(4) : (input[0] ?? 0)), encodeSteps(changed)]);
   },
   run,
