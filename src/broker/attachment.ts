@@ -11,6 +11,8 @@ export type Attachment = {
   readonly since: number;
   /** See AttachRequest. */
   readonly canRefuse: boolean;
+  /** See AttachRequest. */
+  readonly connectsAs: string;
   /** The session of the connection that this one is a part of. */
   readonly partOf: ClientSession | undefined;
 };

@@ -255,6 +255,7 @@ export class Broker implements BrokerPort {
       listener: request.listener,
       since: clock.wallMs(),
       canRefuse: request.canRefuse ?? true,
+      connectsAs: request.connectsAs ?? request.clientId,
       partOf: request.partOf as ClientSession | undefined,
     };
     session.asksFor(request);

@@ -96,6 +96,8 @@ export type AttachRequest = {
   readonly principal: Principal;
   /** Names the session within the tenant. Chosen by the peer, or by the protocol for it. */
   readonly clientId: string;
+  /** What Security was asked of for `connect`, and is asked of again; absent: `clientId`. */
+  readonly connectsAs?: string;
   readonly protocol: string;
   readonly remoteAddress: string;
   readonly listener: string;

@@ -400,6 +400,16 @@ describe('what may not be had any more', () => {
   });
 });
 
+test('whether a peer may stay is asked by the name that it connects as', async () => {
+  const { t, security } = await start();
+  const amqp = t.connect('$amqp/pump/#1', { connectsAs: 'pump' });
+  security.deny('connect $amqp/pump/#1');
+  assert.equal(review(t, security).cut, 0);
+  security.deny('connect pump');
+  assert.equal(review(t, security).cut, 1);
+  assert.equal(amqp.session, undefined);
+});
+
 test('who proves anew who it is has from then on what is known of it now', async () => {
   const { t, security } = await start();
   const a = t.connect('a', device('a'));

@@ -105,7 +105,7 @@ export class Review {
     const { log } = this.#context;
     const who = { tenant: session.space.tenant, principal: session.principal.id, client: session.clientId };
     const mayConnect =
-      result.standing === 'good' && this.#context.security.allows(result.principal, 'connect', session.clientId) ? result : undefined;
+      result.standing === 'good' && this.#context.security.allows(result.principal, 'connect', attachment.connectsAs) ? result : undefined;
     if (mayConnect === undefined) {
       this.#cut++;
       this.#context.counters.sessionsCut++;

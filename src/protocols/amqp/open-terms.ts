@@ -78,6 +78,7 @@ export function connectionAttachRequest(containerId: string, principal: Principa
   return {
     principal,
     clientId: `$amqp/${name}/#${serial}`,
+    connectsAs: containerId,
     protocol: 'AMQP 1.0',
     remoteAddress: facts.remoteAddress,
     listener: facts.listener,
