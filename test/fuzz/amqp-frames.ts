@@ -4,12 +4,20 @@
 import type { Random } from '../../src/base/random.ts';
 import { howMany, mutate, pick } from './mutators.ts';
 
-type Frame = { readonly type: number; readonly channel: number; readonly body: Uint8Array };
+type Frame = {
+  readonly type: number;
+  readonly channel: number;
+  readonly body: Uint8Array;
+  /** It is no frame but a protocol header, which is these bytes. */
+  readonly header?: Uint8Array;
+};
 
 /** A value: its constructor, with what stands behind it, or the values in it. A described value is two nodes, one behind the other. */
 type Node = { code: number; data: Uint8Array; children: Node[] | undefined };
 
 const frameHeaderBytes = 8;
+const magic = [0x41, 0x4d, 0x51, 0x50]; // AMQP
+const nothing = new Uint8Array(0);
 const maxDepth = 20;
 const fixedWidths = [0, 1, 2, 4, 8, 16];
 
@@ -17,6 +25,11 @@ const fixedWidths = [0, 1, 2, 4, 8, 16];
 export function framesOf(stream: Uint8Array): Frame[] {
   const frames: Frame[] = [];
   for (let at = 0; at + frameHeaderBytes <= stream.length;) {
+    if (magic.every((byte, i) => stream[at + i] === byte)) {
+      frames.push({ type: 0, channel: 0, body: nothing, header: stream.slice(at, at + frameHeaderBytes) });
+      at += frameHeaderBytes;
+      continue;
+    }
     const size = new DataView(stream.buffer, stream.byteOffset + at).getUint32(0);
     const end = Math.max(at + frameHeaderBytes, Math.min(stream.length, at + size));
     frames.push({
@@ -29,7 +42,8 @@ export function framesOf(stream: Uint8Array): Frame[] {
   return frames;
 }
 
-export function frame({ type, channel, body }: Frame): Uint8Array {
+export function frame({ type, channel, body, header }: Frame): Uint8Array {
+  if (header !== undefined) return header;
   const bytes = new Uint8Array(frameHeaderBytes + body.length);
   new DataView(bytes.buffer).setUint32(0, bytes.length);
   bytes.set([2, type, channel >> 8, channel], 4);
@@ -54,9 +68,10 @@ export function mutateAmqpFrames(
 }
 
 function change(frames: Frame[], random: Random, otherFrames: () => Frame[], words: readonly Uint8Array[]): void {
-  const kind = frames.length === 0 ? 0 : random.below(12);
   const at = random.below(frames.length);
   const chosen = frames[at];
+  // Headers are dropped, doubled and moved, but seldom changed: nothing is read behind a wrong one.
+  const kind = frames.length === 0 ? 0 : random.below(chosen?.header === undefined || random.below(16) === 0 ? 12 : 3);
   if (chosen === undefined || kind === 0) {
     const foreign = otherFrames();
     if (foreign.length > 0) frames.splice(random.below(frames.length + 1), 0, pick(foreign, random));
@@ -64,6 +79,8 @@ function change(frames: Frame[], random: Random, otherFrames: () => Frame[], wor
     frames.splice(at, 1);
   } else if (kind === 2) {
     frames.splice(random.below(frames.length + 1), 0, chosen);
+  } else if (chosen.header !== undefined) {
+    frames[at] = { ...chosen, header: mutate(chosen.header, random, { word: () => pick(words, random), other: () => chosen.body }, 8) };
   } else if (kind === 3) {
     frames[at] = { ...chosen, type: random.below(3), channel: random.below(4) };
   } else if (kind < 10) {
@@ -114,7 +131,7 @@ function nodesOf(bytes: Uint8Array, start: number, end: number, depth: number): 
     let data = next;
     let children: Node[] | undefined;
     if (code === 0) {
-      nodes.push({ code, data: new Uint8Array(0), children: undefined });
+      nodes.push({ code, data: nothing, children: undefined });
       at++;
       continue;
     }

@@ -5,6 +5,7 @@ import type { Target } from './target.ts';
 const loaders: Readonly<Record<string, () => Promise<{ readonly target: Target }>>> = {
   'mqtt-codec': () => import('./targets/mqtt-codec.ts'),
   'mqtt-connection': () => import('./targets/mqtt-connection.ts'),
+  'amqp-connection': () => import('./targets/amqp-connection.ts'),
   'amqp-codec': () => import('./targets/amqp-codec.ts'),
   'journal-row': () => import('./targets/journal-row.ts'),
   'certificate-request': () => import('./targets/certificate-request.ts'),
