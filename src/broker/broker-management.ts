@@ -18,9 +18,10 @@ import type {
   SubscriptionView,
 } from './management.ts';
 import type { CloseReason } from './port.ts';
+import { nameOf } from './queue.ts';
 import type { Queue } from './queue.ts';
 import { QueueAccess, durable, fault, unavailable, unsettledOf, value } from './queue-access.ts';
-import { queuePrefix, sharedPrefix } from './topic-space.ts';
+import { delayedName, queuePrefix, sharedPrefix } from './topic-space.ts';
 import type { TopicSpace } from './topic-space.ts';
 
 const inboxPrefix = 'inbox/';
@@ -94,6 +95,7 @@ export class LocalManagement implements BrokerManagement {
     const first = firstOf<Queue>(options);
     const space = this.#spaces.get(tenant);
     for (const { queue } of space?.named.values() ?? []) first.offer(nameOf(queue), queue);
+    if (space?.delayed !== undefined) first.offer(nameOf(space.delayed.queue), space.delayed.queue);
     for (const { queue } of space?.shared.values() ?? []) first.offer(nameOf(queue), queue);
     for (const { inbox } of space?.sessions.values() ?? []) if (inbox.durable || inbox.ledger.queued > 0) first.offer(nameOf(inbox), inbox);
     return viewed(first, viewOfQueue);
@@ -190,6 +192,7 @@ export class LocalManagement implements BrokerManagement {
   #queue(tenant: string, name: string): Queue | undefined {
     const space = this.#spaces.get(tenant);
     if (space === undefined) return undefined;
+    if (name === queuePrefix + delayedName) return space.delayed?.queue;
     if (name.startsWith(queuePrefix)) return space.named.get(name.slice(queuePrefix.length))?.queue;
     if (name.startsWith(sharedPrefix)) return space.shared.get(name.slice(sharedPrefix.length))?.queue;
     return name.startsWith(inboxPrefix) ? space.sessions.get(name.slice(inboxPrefix.length))?.inbox : undefined;
@@ -238,16 +241,27 @@ function viewOfSession(session: ClientSession): SessionView {
   };
 }
 
-function nameOf({ kind, name }: Queue): string {
-  return kind === 'named' ? queuePrefix + name : kind === 'shared' ? sharedPrefix + name : inboxPrefix + name;
-}
-
 function viewOfQueue(queue: Queue): QueueView {
   const { kind, tenant, bytes, ledger } = queue;
   const consumers =
     kind === 'inbox' ? Number((queue.holder as ClientSession).connected) : connectedMembers(queue.holder as CompetingConsumers);
-  const view = { tenant, name: nameOf(queue), kind, durable: queue.durable, messages: ledger.queued, bytes, consumers };
-  return { ...view, unsettled: unsettledOf(queue) };
+  const { priorities, singleActive, maxDeliveries, deadLetterQueue } = queue.rules;
+  return {
+    tenant,
+    name: nameOf(queue),
+    kind,
+    durable: queue.durable,
+    messages: ledger.queued,
+    bytes,
+    consumers,
+    unsettled: unsettledOf(queue),
+    priorities,
+    singleActive,
+    maxDeliveries,
+    deadLetterQueue: deadLetterQueue === '' || queue.graves === undefined ? undefined : deadLetterQueue,
+    deadLettered: queue.deadLettered,
+    leaving: queue.leaving?.size ?? 0,
+  };
 }
 
 function connectedMembers({ members }: CompetingConsumers): number {

@@ -4,6 +4,7 @@ import type { Labels, MetricSource, Sample } from '../base/metrics.ts';
 import type { Broker } from './broker.ts';
 import { dropReasons, type Ledger } from './ledger.ts';
 import type { Queue } from './queue.ts';
+import { isTemporary } from './temporary-queues.ts';
 import type { TopicSpace } from './topic-space.ts';
 import type { Transactions } from './transactions.ts';
 import { quotaNames } from './usage.ts';
@@ -22,7 +23,10 @@ export class BrokerMetrics implements MetricSource {
     yield* this.#holdings();
     for (const space of this.#broker.spaces.values()) {
       for (const { queue } of space.shared.values()) yield* queueBooks(queue);
-      for (const { queue } of space.named.values()) yield* queueBooks(queue);
+      for (const { queue } of space.named.values()) {
+        // Of the others there may be too many, and none lasts.
+        if (!isTemporary(queue.name)) yield* queueBooks(queue);
+      }
     }
     const help = 'Size of rows handed to the journal.';
     for (const shard of this.#broker.shards) {
@@ -54,6 +58,8 @@ export class BrokerMetrics implements MetricSource {
       'Subscriptions taken from sessions that may not have them any more.',
       counters.subscriptionsRevoked,
     );
+    yield counter('publishes_delayed_total', 'Publishes taken to be delivered later.', counters.publishesDelayed);
+    yield counter('dead_letters_total', 'Messages that died and went to a dead-letter queue.', counters.deadLettered);
     yield counter('messages_moved_total', 'Messages that operators moved from queue to queue.', counters.messagesMoved);
     yield counter('retained_refused_total', 'Retained messages for which there was no room.', counters.retainedRefused);
     yield counter('publishers_held_total', 'Times a publisher was held back because the journal was behind.', counters.publishersHeld);
@@ -74,7 +80,15 @@ export class BrokerMetrics implements MetricSource {
       yield gauge('retained_messages', 'Retained messages.', space.retained.count, labels);
       yield gauge('retained_bytes', 'Bytes of retained messages.', space.retained.bytes, labels);
       yield gauge('shared_queues', 'Queues of shared subscriptions.', space.shared.size, labels);
-      yield gauge('named_queues', 'Queues addressed by name.', space.named.size, labels);
+      yield gauge('named_queues', 'Queues addressed by name.', space.named.size - space.temporary.size, labels);
+      yield gauge('temporary_queues', 'Temporary queues.', space.temporary.size, labels);
+      yield gauge('messages_delayed', 'Messages whose time has not come.', space.delayed?.queue.ledger.queued ?? 0, labels);
+      yield gauge(
+        'dead_letters_waiting',
+        'Dead messages for which their dead-letter queue has no room yet.',
+        space.deadLetters.waiting,
+        labels,
+      );
     }
     yield* quotaMetrics(spaces.values());
     yield gauge('uncommitted_bytes', 'Bytes handed to the journal and not yet durable.', uncommittedBytes);

@@ -46,10 +46,28 @@ export type QueueView = {
   readonly bytes: number;
   readonly consumers: number;
   readonly unsettled: number;
+  /** Higher priorities are delivered first. */
+  readonly priorities: boolean;
+  /** One consumer at a time. */
+  readonly singleActive: boolean;
+  /** How often delivering a message may fail; 0: without limit. */
+  readonly maxDeliveries: number;
+  /** Name of the named queue for dead messages; undefined: they are dropped. */
+  readonly deadLetterQueue: string | undefined;
+  /** Messages that went there since the node's start. */
+  readonly deadLettered: number;
+  /** Messages on their way to another queue: dead ones for which there is no room yet, or such as an operator moves. */
+  readonly leaving: number;
 };
 
 /** A message as it waits; its payload may have to be read back first. */
-export type QueuedMessage = { readonly position: string; readonly message: Message; readonly unsettled: boolean };
+export type QueuedMessage = {
+  readonly position: string;
+  readonly message: Message;
+  readonly unsettled: boolean;
+  /** How often delivering it has failed. */
+  readonly deliveryCount: number;
+};
 
 export type ManagementFault = { readonly code: 'not-found' | 'busy' | 'full' | 'unavailable'; readonly message: string };
 export type ManagementResult<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: ManagementFault };

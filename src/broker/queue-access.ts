@@ -5,6 +5,7 @@ import { Message } from '../message/message.ts';
 import type { BrokerContext } from './context.ts';
 import { competingOf } from './competing-consumers.ts';
 import type { ManagementFault, ManagementResult, PageOf, QueuedMessage } from './management.ts';
+import { QueueCursor } from './queue-cursor.ts';
 import type { Entry, Queue } from './queue.ts';
 import type { Shard } from './shard.ts';
 import { KeptOnce } from './stored.ts';
@@ -40,7 +41,8 @@ export class QueueAccess {
       bytes += stored.bytes;
       const message = await this.read(queue.shard, stored);
       if (message === 'unavailable') return unavailable;
-      if (message !== undefined) found.push({ position: String(entry.position), message, unsettled: entry.state !== 'ready' });
+      if (message !== undefined)
+        found.push({ position: String(entry.position), message, unsettled: entry.state !== 'ready', deliveryCount: entry.deliveryCount });
     }
     return value({ entries: found, next: entries.length > limit ? String(entries[limit - 1]!.position) : undefined });
   }
@@ -75,21 +77,29 @@ export class QueueAccess {
     this.#busy.add(queue);
     // What comes meanwhile stays.
     const before = queue.nextPosition;
+    const cursor = new QueueCursor(queue);
     let messages = 0;
     let left = sliceMessages;
-    for (let entry = queue.ready.first; entry !== undefined && entry.position < before; entry = queue.ready.first) {
-      queue.leave(queue.takeFirst()!, 'purged');
-      messages++;
+    for (let entry = cursor.next(); entry !== undefined; entry = cursor.next()) {
+      if (entry.position < before) {
+        queue.takeOut(entry);
+        queue.leave(entry, 'purged');
+        messages++;
+      } else {
+        cursor.pass(entry);
+      }
       if (--left > 0) continue;
       left = sliceMessages;
       await this.#nextTurn();
     }
+    cursor.close();
     this.#busy.delete(queue);
     await durable(queue.shard);
     return value({ messages });
   }
 
   async move(from: Queue, to: Queue, maxMessages: number): Promise<ManagementResult<Count>> {
+    if (to.kind === 'delayed') return fault('not-found', 'nothing can be moved to where messages wait for their time');
     const refused = from === to ? fault('busy', 'a queue cannot be moved into itself') : (this.#refusal(from) ?? this.#refusal(to));
     if (refused !== undefined) return refused;
     if (from.durable && !to.durable)

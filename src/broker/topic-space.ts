@@ -36,7 +36,7 @@ const keepForsakenMs = 10 * 60_000;
 const publishOnly = ['publish'] as const;
 const publishAndRetain = ['publish', 'retain'] as const;
 
-const delayedName = '$delayed';
+export const delayedName = '$delayed';
 
 /** Names of queues that come into being in other ways than by being asked for. */
 function isReserved(name: string): boolean {

@@ -69,7 +69,11 @@ function secureKind(kind: ListenerConfig['kind']): string {
   return { tcp: 'tls', amqp: 'amqps', ws: 'wss', http: 'https' }[kind as 'tcp' | 'amqp' | 'ws' | 'http'];
 }
 
-function* queueViolations({ queues }: Config): Generator<Violation> {
+function* queueViolations({ queues, broker }: Config): Generator<Violation> {
+  const notAName = (name: string): string | undefined => (/[+#\0]|^\$/u.test(name) ? `"${name}" cannot be the name of a queue` : undefined);
+  const fix = 'leave out +, # and a $ in front';
+  const inBroker = notAName(broker.deadLetterQueue);
+  if (inBroker !== undefined) yield { path: 'broker.deadLetterQueue', what: inBroker, fix };
   for (const [i, { match, deadLetterQueue }] of queues.entries()) {
     const at = `queues.${i}`;
     const problem = filterProblem(match);
@@ -77,13 +81,8 @@ function* queueViolations({ queues }: Config): Generator<Violation> {
     const earlier = queues.findIndex((each) => each.match === match);
     if (earlier < i)
       yield { path: `${at}.match`, what: `entry ${earlier + 1} has the same names, and comes first`, fix: 'make one of both' };
-    if (deadLetterQueue !== undefined && /[+#\0]|^\$/u.test(deadLetterQueue)) {
-      yield {
-        path: `${at}.deadLetterQueue`,
-        what: `"${deadLetterQueue}" cannot be the name of a queue`,
-        fix: 'leave out +, # and a $ in front',
-      };
-    }
+    const what = notAName(deadLetterQueue ?? '');
+    if (what !== undefined) yield { path: `${at}.deadLetterQueue`, what, fix };
   }
 }
 

@@ -52,7 +52,22 @@ class FakeBroker implements BrokerManagement {
   };
   queues: BrokerManagement['queues'] = (tenant, { prefix = '' }) => ({
     entries: [
-      { tenant, name: '$queue/jobs', kind: 'named' as const, durable: true, messages: 2, bytes: 9, consumers: 0, unsettled: 0 },
+      {
+        tenant,
+        name: '$queue/jobs',
+        kind: 'named' as const,
+        durable: true,
+        messages: 2,
+        bytes: 9,
+        consumers: 0,
+        unsettled: 0,
+        priorities: true,
+        singleActive: false,
+        maxDeliveries: 10,
+        deadLetterQueue: undefined,
+        deadLettered: 3,
+        leaving: 1,
+      },
     ].filter(({ name }) => name.startsWith(prefix)),
     next: undefined,
   });
@@ -61,7 +76,7 @@ class FakeBroker implements BrokerManagement {
   browse: BrokerManagement['browse'] = async (_tenant, name, { limit }) => {
     if (name !== '$queue/jobs') return { ok: false, error: { code: 'not-found', message: `there is no queue ${name}` } };
     const all = [message('jobs/1', Buffer.from('one')), message('jobs/2', Buffer.alloc(70_000, 1))];
-    const entries = all.slice(0, limit).map((each, i) => ({ position: String(i), message: each, unsettled: i === 0 }));
+    const entries = all.slice(0, limit).map((each, i) => ({ position: String(i), message: each, unsettled: i === 0, deliveryCount: i }));
     return { ok: true, value: { entries, next: undefined } };
   };
   purge: BrokerManagement['purge'] = async (...call) => {

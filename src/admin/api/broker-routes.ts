@@ -151,12 +151,18 @@ function shortOf(name: string): string {
 const queue = object({
   tenant: Type.String(),
   name: longName('`$queue/jobs`, `$share/group/filter`, or `inbox/` and a client id.'),
-  kind: choice(['inbox', 'shared', 'named'], 'What it is.'),
+  kind: choice(['inbox', 'shared', 'named', 'delayed'], 'What it is. delayed: of messages whose time has not come.'),
   durable: Type.Boolean(),
   messages: Type.Integer(),
   bytes: Type.Integer(),
   consumers: Type.Integer(),
   unsettled: Type.Integer({ description: 'With a consumer, and not acknowledged yet.' }),
+  priorities: Type.Boolean({ description: 'Higher priorities are delivered first.' }),
+  singleActive: Type.Boolean({ description: 'One consumer at a time gets the messages.' }),
+  maxDeliveries: Type.Integer({ description: 'How often delivering a message may fail; then it is dead. 0: without limit.' }),
+  deadLetterQueue: Type.Optional(Type.String({ description: 'Named queue for dead messages. Absent: they are dropped.' })),
+  deadLettered: Type.Integer({ description: 'Messages that went there since the start of the node.' }),
+  leaving: Type.Integer({ description: 'On their way to another queue, such as dead messages for which there is no room there yet.' }),
 });
 
 const listQueues = route({
@@ -189,9 +195,21 @@ const message = {
   acceptedAtMs: moment('When the broker took it.'),
   expiresAtMs: Type.Optional(moment('When it becomes worthless.')),
   contentType: Type.Optional(Type.String()),
+  priority: Type.Integer({ description: '0 to 9.' }),
+  groupId: Type.Optional(Type.String({ description: 'Its messages go to one consumer.' })),
+  deliverAtMs: Type.Optional(moment('When it is, or was, to be delivered.')),
+  death: Type.Optional(
+    object({
+      reason: Type.String({ description: 'Why it is dead: rejected, expired, delivery-limit, undeliverable, or what its consumer said.' }),
+      description: Type.Optional(Type.String()),
+      from: Type.String({ description: 'The queue in which it died.' }),
+      diedAtMs: moment('When.'),
+    }),
+  ),
 };
 
-function messageView({ topic, buffer, start, end, guarantee, retain, sender, acceptedAtMs, expiresAtMs, attributes }: Message): object {
+function messageView(each: Message): object {
+  const { topic, buffer, start, end, guarantee, retain, priority, sender, acceptedAtMs, expiresAtMs, attributes } = each;
   return {
     topic,
     payload: Buffer.from(buffer.subarray(start, Math.min(end, start + shownPayloadBytes))).toString('base64'),
@@ -202,8 +220,14 @@ function messageView({ topic, buffer, start, end, guarantee, retain, sender, acc
     acceptedAtMs,
     ...(expiresAtMs !== 0 && { expiresAtMs }),
     ...(attributes?.contentType !== undefined && { contentType: attributes.contentType }),
+    priority,
+    ...(attributes?.groupId !== undefined && { groupId: attributes.groupId }),
+    ...(attributes?.deliverAtMs !== undefined && { deliverAtMs: attributes.deliverAtMs }),
+    ...(attributes?.death !== undefined && { death: attributes.death }),
   };
 }
+
+const deliveryCount = Type.Integer({ description: 'How often delivering it has failed.' });
 
 const messagePages = {
   ...longPages,
@@ -221,14 +245,16 @@ const browse = route({
   scope: 'tenant',
   params: queueParams,
   query: object(messagePages),
-  answers: { 200: pageOf(object({ position: Type.String(), unsettled: Type.Boolean(), ...message }), 'A page of messages.') },
+  answers: {
+    200: pageOf(object({ position: Type.String(), unsettled: Type.Boolean(), deliveryCount, ...message }), 'A page of messages.'),
+  },
   // Payloads are what the broker keeps for others: who looks at them is on record.
   audit: { action: 'queue.browse', target: queueTarget },
   async handle({ params, query }, { tenant, services }) {
     const page = await services.broker?.()?.browse(tenant, params.name, query as never);
     if (page === undefined) return noNode;
     if (!page.ok) return managementProblem(page.error);
-    const entries = page.value.entries.map(({ position, unsettled, message: each }) => ({ position, unsettled, ...messageView(each) }));
+    const entries = page.value.entries.map(({ message: each, ...rest }) => ({ ...rest, ...messageView(each) }));
     return ok({ entries, next: page.value.next });
   },
 });
