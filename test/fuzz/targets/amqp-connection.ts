@@ -174,18 +174,10 @@ function competition(): Step[] {
   ];
 }
 
-/** Publishes and settles in transactions, and ends them both ways. The ids are as this broker gives them, with any luck. */
-function transaction(): Step[] {
-  const coordinator = say({
-    type: 'attach',
-    name: 'tx',
-    handle: 1,
-    role: 'sender',
-    initialDeliveryCount: 0,
-    source: { type: 'source' },
-    target: { type: 'coordinator' },
-  });
-  const request = (deliveryId: number, what: Parameters<typeof codec.writeCoordination>[1]): Uint8Array => {
+/** Publishes and settles in transactions: one is committed, one rolled back, one refused, one left open. */
+function transactions(): Step[] {
+  const coordinator = { type: 'coordinator', capabilities: ['amqp:local-transactions'] } as const;
+  const request = (deliveryId: number, what: codec.Declare | codec.Discharge): Uint8Array => {
     const body = new codec.ValueWriter();
     body.descriptor(codec.SectionCode.value);
     codec.writeCoordination(body, what);
@@ -195,19 +187,30 @@ function transaction(): Step[] {
       body.copy(),
     );
   };
-  const steps: Step[] = [send(0, ...hello('t'), sender(0, 'a/b'), coordinator), step('settle')];
-  for (let n = 0; n < 3; n++) {
-    for (const txnId of [Uint8Array.of(n), Uint8Array.of(n + 1), Uint8Array.of(0, 0, 0, n + 1)]) {
-      const state = { type: 'transactional-state', txnId } as const;
-      steps.push(send(0, request(n * 9, { type: 'declare' }), frames.transfer(n * 9 + 1, 'in', { state })), step('settle'));
-      steps.push(send(0, request(n * 9 + 2, { type: 'discharge', txnId, fail: n === 1 })), step('settle'), step('answer'));
-    }
+  const control = say(frames.senderAttach({ name: 'tx', handle: 1, target: coordinator }));
+  const steps: Step[] = [send(0, ...hello('t'), sender(0, 'a/b'), control, receiver(2, { address: 'a/+' }), credit(2, 9)), step('settle')];
+  for (let n = 0; n < 4; n++) {
+    // Transactions of a connection are numbered from 1.
+    const txnId = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, n + 1);
+    const state = { type: 'transactional-state', txnId } as const;
+    const takes = {
+      type: 'disposition',
+      role: 'receiver',
+      first: n,
+      settled: true,
+      state: { ...state, outcome: { type: 'accepted' } },
+    } as const;
+    const id = n * 4;
+    steps.push(send(0, frames.transfer(id, `outside ${n}`), request(id + 1, { type: 'declare' })), step('settle'));
+    steps.push(send(0, frames.transfer(id + 2, `within ${n}`, { state }), say(takes)), step('settle'));
+    const named = n === 2 ? Uint8Array.of(9) : txnId;
+    if (n < 3) steps.push(send(0, request(id + 3, { type: 'discharge', txnId: named, fail: n === 1 })), step('settle'), step('answer'));
   }
-  return steps;
+  return [...steps, step('advance', 0, 17), step('lose', 0), step('settle')];
 }
 
 function seeds(): Uint8Array[] {
-  const all = [seedOf(0, competition()), seedOf(1, competition()), seedOf(0, transaction())];
+  const all = [seedOf(0, competition()), seedOf(1, competition()), seedOf(0, transactions()), seedOf(2, transactions().slice(0, -3))];
   for (const mode of [0, 1] as const) for (const settled of [false, true]) all.push(seedOf(mode, life(mode, settled)));
   const sasl = [
     frames.header(codec.ProtocolId.sasl),
