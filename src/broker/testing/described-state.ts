@@ -30,7 +30,8 @@ export function whatSurvives(broker: Broker): DescribedState {
       const { waiting, underWay } = contents(queue, nowMs);
       const retired = queue.holder instanceof CompetingConsumers && queue.holder.retired;
       // What is left of a queue that is gone is only what exactly-once peers have to settle.
-      if (!retired) queues[`${queue.kind} ${queue.name}`] = { waiting, underWay };
+      const kept = queue.keepMs === 0 ? {} : { keepMs: queue.keepMs, selector: (queue.holder as CompetingConsumers).keptSelector?.text };
+      if (!retired) queues[`${queue.kind} ${queue.name}`] = { waiting, underWay, ...kept };
       else if (underWay.length > 0) queues[`${queue.kind} ${queue.name} ${queue.id}`] = { waiting: [], underWay };
     }
   }
@@ -51,10 +52,13 @@ function described(broker: Broker, session: ClientSession): unknown {
         ? undefined
         : { topic: will.message.topic, delayMs: will.delayMs, payload: Buffer.from(will.message.payload()).toString() },
     subscriptions: [...session.subscriptions.values()]
-      .map(({ text, guarantee, noLocal, retainAsPublished, subscriptionIds }) =>
-        JSON.stringify([text, guarantee, noLocal, retainAsPublished, subscriptionIds]),
-      )
+      .map(({ text, guarantee, noLocal, retainAsPublished, subscriptionIds, selector, exclusive, browse, retainedOnly }) => {
+        const terms =
+          selector === undefined && !exclusive && !browse && !retainedOnly ? [] : [selector?.text, exclusive, browse, retainedOnly];
+        return JSON.stringify([text, guarantee, noLocal, retainAsPublished, subscriptionIds, ...terms]);
+      })
       .toSorted(),
+    ...(session.isPart && { isPart: true, deadLetters: session.deadLetters, queuesAtMostOnce: session.queuesAtMostOnce }),
     inbox: contents(session.inbox, broker.context.clock.wallMs()),
     origins: broker.shards.map((shard) => [...(shard.origins.get(session.key) ?? [])].toSorted((a, b) => (a < b ? -1 : 1))),
   };
@@ -65,22 +69,29 @@ function contents(queue: Queue, nowMs: number): { waiting: string[]; underWay: s
   const waiting: Entry[] = queue.ready.toArray();
   const underWay: string[] = [];
   for (const entry of queue.holder?.taken() ?? []) {
-    if (entry.sendAs < 2) waiting.push(entry);
-    else if ((entry.owner as ClientSession).durable) {
-      const { position, state, deliveryId, stored } = entry;
-      underWay.push(JSON.stringify([position, state, (entry.owner as ClientSession).clientId, deliveryId, stored && where(stored)]));
-    }
+    const owner = entry.owner as ClientSession;
+    const { position, state, deliveryId, stored } = entry;
+    // What a link has under way that ends with its connection goes back to its queue.
+    if (entry.sendAs < 2 || (state === 'sent' && owner.isPart && !owner.durable)) waiting.push(entry);
+    else if (owner.durable)
+      underWay.push(JSON.stringify([position, state, owner.clientId, deliveryId, stored && where(stored), ...failures(entry)]));
   }
   return {
     waiting: waiting
       // One that was sent and whose time is over is sent again to a peer that comes back, but not after a crash.
       .filter(({ row, stored }) => row > 0 && (stored!.expiresAtMs === 0 || stored!.expiresAtMs > nowMs))
       .toSorted((a, b) => a.position - b.position)
-      .map(({ position, guarantee, retained, subscriptionIds, stored }) =>
-        JSON.stringify([position, guarantee, retained, subscriptionIds, where(stored!), stored!.expiresAtMs]),
-      ),
+      .map((entry) => {
+        const { position, guarantee, retained, subscriptionIds, stored } = entry;
+        return JSON.stringify([position, guarantee, retained, subscriptionIds, where(stored!), stored!.expiresAtMs, ...failures(entry)]);
+      }),
     underWay: underWay.toSorted(),
   };
+}
+
+/** Nothing of what has not failed: earlier formats know nothing of it. */
+function failures({ deliveryCount }: Entry): readonly number[] {
+  return deliveryCount === 0 ? [] : [deliveryCount];
 }
 
 function where({ home, index }: Stored): string {

@@ -45,6 +45,7 @@ export const testLimits: BrokerLimits = {
   checkpointBytes: 1_000_000,
   expirySweepMs: 1000,
   transactions: { maxOpenPerPrincipal: 10, maxMessages: 100, maxBytes: 100_000, timeoutMs: 60_000 },
+  replies: { maxPerPrincipal: 100, max: 1000, lifetimeMs: 60_000 },
 };
 
 export const anyone: Principal = { tenant: 'main', id: 'anyone', kind: 'anonymous', roles: [] };
@@ -242,6 +243,8 @@ export type Delivery = {
   readonly redelivered: boolean;
   readonly ids: readonly number[] | undefined;
   readonly attributes: Attributes | undefined;
+  /** 0: at most once. */
+  readonly position: number;
   readonly deliveryCount: number;
 };
 
@@ -253,6 +256,8 @@ export type MessageOptions = {
   readonly priority?: number;
   readonly attributes?: Attributes;
 };
+
+export type PublishOptions = MessageOptions & { readonly token?: number; readonly tag?: string };
 
 export function message(topic: string, payload: string, guarantee: Guarantee = 1, options: MessageOptions = {}): Message {
   const bytes = text.encode(payload);
@@ -289,6 +294,11 @@ export class TestConsumer implements Consumer {
   readonly unsubscribeOutcomes: (readonly Outcome[])[] = [];
   maxPayloadBytes = Infinity;
   timesBrowsed = 0;
+  timesDrained = 0;
+  /** What was taken from it. */
+  readonly revocations: string[] = [];
+  /** Called from within `attached`. */
+  whenAttached: ((session: Session) => void) | undefined = undefined;
   readonly #test: TestBroker;
   #token = 0;
 
@@ -304,6 +314,7 @@ export class TestConsumer implements Consumer {
     this.outcome = outcome;
     this.session = session;
     this.sessionPresent = sessionPresent;
+    if (session !== undefined) this.whenAttached?.(session);
   }
 
   send(m: Message, retained: boolean, ids: readonly number[] | undefined): boolean {
@@ -319,11 +330,11 @@ export class TestConsumer implements Consumer {
     retained: boolean,
     redelivered: boolean,
     ids: readonly number[] | undefined,
-    _position: number,
+    position: number,
     deliveryCount: number,
   ): boolean {
     if (m.payloadBytes > this.maxPayloadBytes) return false;
-    this.#record(id, guarantee, m, retained, redelivered, ids, deliveryCount);
+    this.#record(id, guarantee, m, retained, redelivered, ids, position, deliveryCount);
     return true;
   }
 
@@ -334,11 +345,20 @@ export class TestConsumer implements Consumer {
     retained: boolean,
     redelivered: boolean,
     ids: readonly number[] | undefined,
+    position = 0,
     deliveryCount = 0,
   ): void {
     const payload = new TextDecoder().decode(m.payload());
     const { topic, attributes } = m;
-    this.deliveries.push({ id, guarantee, topic, payload, retained, redelivered, ids, attributes, deliveryCount });
+    this.deliveries.push({ id, guarantee, topic, payload, retained, redelivered, ids, attributes, position, deliveryCount });
+  }
+
+  drained(): void {
+    this.timesDrained++;
+  }
+
+  revoked(filters: readonly string[]): void {
+    this.revocations.push(...filters);
   }
 
   browsed(): void {
@@ -389,17 +409,12 @@ export class TestConsumer implements Consumer {
   }
 
   /** Publishes without letting anything settle; returns the immediate outcome. */
-  publishNow(
-    topic: string,
-    payload: string,
-    guarantee: Guarantee = 1,
-    options: MessageOptions & { readonly token?: number } = {},
-  ): Outcome {
+  publishNow(topic: string, payload: string, guarantee: Guarantee = 1, options: PublishOptions = {}): Outcome {
     const m = message(topic, payload, guarantee, options);
-    return this.session!.publish(this.session!.address(topic, m.topicBytes), m, options.token ?? ++this.#token);
+    return this.session!.publish(this.session!.address(topic, m.topicBytes), m, options.token ?? ++this.#token, options.tag);
   }
 
-  publish(topic: string, payload: string, guarantee: Guarantee = 1, options: MessageOptions & { readonly token?: number } = {}): Outcome {
+  publish(topic: string, payload: string, guarantee: Guarantee = 1, options: PublishOptions = {}): Outcome {
     const outcome = this.publishNow(topic, payload, guarantee, options);
     this.#test.settle();
     return outcome;
