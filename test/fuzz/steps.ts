@@ -60,7 +60,12 @@ type MutateStream = (
 ) => Uint8Array;
 
 /** What a mutation draws on. */
-type Means = { readonly random: Random; other(): Step[]; readonly words: readonly Uint8Array[]; readonly mutateStream: MutateStream };
+type Means = {
+  readonly random: Random;
+  readonly other: () => Step[];
+  readonly words: readonly Uint8Array[];
+  readonly mutateStream: MutateStream;
+};
 
 export function mutateSteps(steps: readonly Step[], means: Means): Step[] {
   const { random } = means;
