@@ -36,7 +36,9 @@ export function configurationReference(): string {
 function section(name: string, schema: SchemaNode): string {
   const lines = [`## ${name}`, '', schema.description ?? '', ''];
   const entry = mapEntry(schema);
-  if (entry === undefined) {
+  if (schema.items?.properties !== undefined) {
+    lines.push(`A list; settings of each of its entries, of which there may be ${schema.maxItems}:`, '', ...table(rows(schema.items, '')));
+  } else if (entry === undefined) {
     lines.push(...table(rows(schema, '')));
   } else {
     lines.push(...defaultEntries(schema), `Settings of each entry (\`${name}.<name>\`; the name is ${schema.shape ?? entry.pattern}):`, '');

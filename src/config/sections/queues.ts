@@ -8,7 +8,7 @@ const live = true;
 const queue = section(
   {
     match: text(
-      { maxLength: 65_535, example: 'orders/#' },
+      { maxLength: 65_535, live, example: 'orders/#' },
       'Names of queues, in the grammar of MQTT filters: a named queue as it is called (orders), a shared one with $share/, its group and its filter in front. The first entry that matches a queue is the one that counts.',
     ),
     maxMessages: optional(
