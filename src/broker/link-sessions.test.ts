@@ -2,21 +2,16 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Attributes } from '../message/attributes.ts';
-import type { AttachRequest, Settlement, SettlementDetail, UnsettledDelivery } from './port.ts';
+import type { Settlement, SettlementDetail, UnsettledDelivery } from './port.ts';
 import { assertInvariants, whatSurvives } from './testing/described-state.ts';
+import { link, red } from './testing/links.ts';
 import { Outcome, TestBroker, allowAll, anyone } from './testing/test-broker.ts';
 import type { TestBrokerOptions, TestConsumer } from './testing/test-broker.ts';
 
 const forEver = { sessionExpiryMs: Infinity };
 const jobs = '$queue/jobs';
-const red: { attributes: Attributes } = { attributes: { properties: [{ key: 'colour', value: { type: 'string', value: 'red' } }] } };
 
-function link(t: TestBroker, connection: TestConsumer, name: string, more: Partial<AttachRequest> = {}, with_?: (c: TestConsumer) => void) {
-  return t.connect(name, { partOf: connection.session!, ...more }, with_);
-}
-
-/** Settles the first delivery with this payload that is not settled. */
+/** Settles the last delivery of this payload. */
 function settle(consumer: TestConsumer, payload: string, how: Settlement, detail?: SettlementDetail): void {
   const delivery = consumer.deliveries.findLast((each) => each.payload === payload)!;
   assert.equal(consumer.session!.settle(delivery.id, how, detail), true, `${how} ${payload}`);
