@@ -143,14 +143,18 @@ export function replyAddressOf(address: string, destinationType: number | undefi
 
 /** The other way: an address that every client can send to without knowing more. */
 export function addressOfReply({ kind, name }: ReplyAddress): string {
-  if (kind === 'queue') return queueScheme + name;
+  if (kind === 'queue') return queueAddress(name);
   return name.startsWith(queueScheme) || name.startsWith(topicScheme) ? topicScheme + name : name;
 }
 
 /** The address of a topic or `$queue/<name>`, as it stands in sources that the broker grants and in `to`. */
 export function addressOfTopic(topic: string): string {
-  if (topic.startsWith(queuePrefix)) return queueScheme + topic.slice(queuePrefix.length);
+  if (topic.startsWith(queuePrefix)) return queueAddress(topic.slice(queuePrefix.length));
   return topic.startsWith(queueScheme) || topic.startsWith(topicScheme) ? topicScheme + topic : topic;
+}
+
+function queueAddress(name: string): string {
+  return name.startsWith('//') ? `${queueScheme}//${name}` : queueScheme + name;
 }
 
 /** JMS destination types [AMQP-JMS 3.2.4.2]: queue, topic, and the temporary ones. */

@@ -19,7 +19,7 @@ import {
   ValueWriter,
   writeHeader,
 } from './codec/index.ts';
-import { writeApplicationProperties, writeBareProperties, writeProperties } from './outgoing-properties.ts';
+import { encodable, writeApplicationProperties, writeBareProperties, writeProperties } from './outgoing-properties.ts';
 import { Body, readResidue, residueProtocol, type ResidueParts } from './residue.ts';
 
 /** What of a delivery, beside the message, its encoding depends on. */
@@ -251,7 +251,7 @@ function annotationsOf({ attributes, topic, sender }: Message, facts: DeliveryFa
       entries.push(entry(Annotation.properties, { type: 'list', value: attributes.properties.flatMap(pairOf) }));
     }
   }
-  for (const { key, value } of attributes.annotations ?? []) entries.push(entry(key, value));
+  for (const { key, value } of attributes.annotations ?? []) entries.push(entry(key, encodable(value)));
   if (attributes.death !== undefined) {
     const { reason, description, from, diedAtMs } = attributes.death;
     entries.push(entry(Annotation.deathReason, { type: 'string', value: reason }));
@@ -267,11 +267,11 @@ function entry(key: string, value: AmqpValue): AmqpEntry {
 }
 
 function pairOf({ key, value }: Property): [AmqpValue, AmqpValue] {
-  return [{ type: 'string', value: key }, value];
+  return [{ type: 'string', value: key }, encodable(value)];
 }
 
 function holdsDuplicates(properties: readonly Property[]): boolean {
-  return new Set(properties.map(({ key }) => key)).size < properties.length;
+  return new Set(properties.map(({ key }) => key.toWellFormed())).size < properties.length;
 }
 
 /** The annotations that came, with those of `added` in the place of what has the same key. */

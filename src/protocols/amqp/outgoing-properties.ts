@@ -12,6 +12,7 @@ export const lostToAmqp: readonly string[] = [
   'type symbol of messageId and correlation: they become strings',
   'characters beyond ASCII in contentType and contentEncoding: they become question marks',
   'type symbol of a value that is not ASCII, type uuid of one that is none: they become strings',
+  'upper case in a uuid',
   'lone surrogates in texts: they become U+FFFD',
   'groupSequence of more than 32 bits',
   'a contentType application/amqp of a payload that is no AMQP body',
