@@ -25,6 +25,10 @@ export const amqpSection = section(
       { default: 16 * MiB, min: KiB, max: 1024 * MiB, live: true },
       'Largest message taken, all its frames together. Peers are told when they attach a link.',
     ),
+    maxIncompleteBytes: bytes(
+      { default: 64 * MiB, min: KiB, max: 4096 * MiB, live: true },
+      'Most bytes kept of messages of one connection of which not all frames have come. One message may always take maxMessageBytes.',
+    ),
     channelMax: count({ default: 255, min: 0, max: 65_535 }, 'Highest channel number: each session of a connection takes one.'),
     handleMax: count({ default: 4095, min: 0, max: 0xffff_ffff }, 'Highest link handle: each link of a session takes one.'),
     maxLinks: count({ default: 4096, min: 1, max: 1_000_000, live: true }, 'Most links of one connection, over all its sessions.'),
@@ -55,7 +59,10 @@ export const amqpSection = section(
       { default: 'topic', live: true },
       'What an address without topic: or queue: in front and without capability names.',
     ),
-    hostnameIsTenant: flag({ default: false }, 'The hostname that a peer gives in its open names the tenant of accounts without one.'),
+    hostnameIsTenant: flag(
+      { default: false },
+      'The hostname that a peer gives in sasl-init names the tenant of accounts without one that come by PLAIN.',
+    ),
     maxContainerIdBytes: bytes({ default: 256, min: 36, max: 4096 }, 'Longest container id.'),
     maxLinkNameBytes: bytes({ default: 1024, min: 36, max: 8192 }, 'Longest name of a link.'),
     maxOutputBytes: bytes(

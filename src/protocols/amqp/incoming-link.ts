@@ -163,6 +163,7 @@ export class IncomingLink implements Link, Consumer {
   detached(reason: CloseReason): void {
     this.#session = undefined;
     this.#over = true;
+    this.#dropPartial();
     // Whoever steals a link has its terminus now [AMQP 2.6.1].
     this.#host.detach(true, detachWords[reason]);
     if (this.#node.temporaryQueue !== undefined) this.#host.atEnd(() => this.#removeQueue());
@@ -188,6 +189,7 @@ export class IncomingLink implements Link, Consumer {
     partial.state = transfer.state;
     partial.append(bytes, start, end, this.#server.options.maxMessageBytes);
     this.#partial = partial;
+    this.#keep(end - start);
   }
 
   #continue(session: Session, partial: PartialDelivery, transfer: TransferFields, bytes: Uint8Array, start: number, end: number): void {
@@ -196,7 +198,7 @@ export class IncomingLink implements Link, Consumer {
       return this.#fail(Condition.invalidField, 'a delivery begins within another one'); // [AMQP 2.6.14]
     }
     if (transfer.aborted) {
-      this.#partial = undefined;
+      this.#dropPartial();
       return this.#aborted();
     }
     const { maxMessageBytes } = this.#server.options;
@@ -205,12 +207,22 @@ export class IncomingLink implements Link, Consumer {
     partial.settled ||= transfer.settled;
     partial.state = transfer.state ?? partial.state;
     partial.append(bytes, start, end, maxMessageBytes);
-    if (transfer.more) return;
-    this.#partial = undefined;
+    if (transfer.more) return this.#keep(end - start);
+    this.#host.keepBytes(end - start);
+    this.#dropPartial();
     const { deliveryId, tag, settled } = partial;
     if (partial.resume) this.#resume(session, deliveryId, tag, settled);
     else this.#deliver(session, partial, deliveryId, tag, settled, partial.bytes, 0, partial.length);
     this.#replenish();
+  }
+
+  #keep(bytes: number): void {
+    if (!this.#host.keepBytes(bytes)) this.#fail(Condition.resourceLimitExceeded, 'too many bytes of messages that are not whole');
+  }
+
+  #dropPartial(): void {
+    if (this.#partial !== undefined) this.#host.keepBytes(-this.#partial.length);
+    this.#partial = undefined;
   }
 
   #aborted(): void {
@@ -390,7 +402,7 @@ export class IncomingLink implements Link, Consumer {
     const session = this.#session;
     this.#session = undefined;
     this.#over = true;
-    this.#partial = undefined;
+    this.#dropPartial();
     this.#credit.closed = true;
     this.#removeQueue();
     session?.detach(false, sessionExpiryMs);
@@ -398,6 +410,7 @@ export class IncomingLink implements Link, Consumer {
 
   #removeQueue(): void {
     const { temporaryQueue } = this.#node;
-    if (temporaryQueue !== undefined) this.#host.connectionSession.removeTemporaryQueue(temporaryQueue);
+    if (temporaryQueue === undefined || this.#host.connectionIsGone) return;
+    this.#host.connectionSession.removeTemporaryQueue(temporaryQueue);
   }
 }

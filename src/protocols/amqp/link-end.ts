@@ -33,6 +33,8 @@ export interface EndOwner extends SessionSide {
   failSession(fault: AmqpFault): void;
   failConnection(fault: AmqpFault): void;
   renew(principal: Principal, expiresAtMs: number | undefined): void;
+  readonly connectionIsGone: boolean;
+  keepBytes(change: number): boolean;
 }
 
 type State = 'new' | 'attached' | 'detaching' | 'gone';
@@ -176,6 +178,14 @@ export class LinkEnd implements LinkHost {
 
   renew(principal: Principal, expiresAtMs: number | undefined): void {
     if (this.isOpen) this.#owner.renew(principal, expiresAtMs);
+  }
+
+  get connectionIsGone(): boolean {
+    return this.#owner.connectionIsGone;
+  }
+
+  keepBytes(change: number): boolean {
+    return this.#owner.keepBytes(change);
   }
 
   atEnd(task: () => void): void {

@@ -92,6 +92,10 @@ export interface LinkHost {
   failConnection(fault: AmqpFault): void;
   /** The peer has proved anew who it is: the same tenant and id. `expiresAtMs`: wall clock, when the proof ends. */
   renew(principal: Principal, expiresAtMs: number | undefined): void;
+  /** The broker has ended the connection's session: it must not be called. */
+  readonly connectionIsGone: boolean;
+  /** Counts bytes that are kept of deliveries which are not whole. False: the connection has too many; they count all the same. */
+  keepBytes(change: number): boolean;
   /** Runs `task` at the end of this turn, outside of any call by the broker, unless the session is gone by then. */
   atEnd(task: () => void): void;
 }

@@ -45,6 +45,7 @@ export class Opened implements SessionOwner {
   readonly transactions: ConnectionTransactions;
   readonly nodes: ServiceNodes;
   links = 0;
+  incompleteBytes = 0;
   /** The broker has ended the connection's session: it must not be called any more. */
   sessionIsGone = false;
   readonly #door: Door;

@@ -33,6 +33,8 @@ export type AmqpOptions = {
   readonly linkCredit: number;
   /** Largest message taken, told to peers at attach. */
   readonly maxMessageBytes: number;
+  /** Most bytes kept of deliveries of one connection of which not all frames have come; a single message may take maxMessageBytes. */
+  readonly maxIncompleteBytes: number;
   /** Most deliveries of one link that may be unsettled at a time, in either direction; 1 to 65,535. */
   readonly maxUnsettledPerLink: number;
   /** Longest life of a link without connection: what a terminus time-out is cut to. Infinity: for ever. */

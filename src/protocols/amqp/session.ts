@@ -45,8 +45,12 @@ export interface SessionOwner {
   readonly nodes: ServiceNodes;
   /** Largest frame that is sent. */
   readonly maxFrameBytes: number;
+  /** The broker has ended its session. */
+  readonly sessionIsGone: boolean;
   /** How many links there are, over all sessions. */
   links: number;
+  /** Kept of deliveries that are not whole, over all links. */
+  incompleteBytes: number;
   fail(fault: AmqpFault): void;
   renew(principal: Principal, expiresAtMs: number | undefined): void;
 }
@@ -330,7 +334,18 @@ export class AmqpSession implements EndOwner {
   }
 
   writeAttach(attach: Attach): void {
-    this.#owner.writer.performative(this.channel, attach);
+    // [AMQP 2.7.3] What does not fit into the peer's frames is left out, and that is said.
+    let { unsettled } = attach;
+    let whole = attach;
+    while (!this.#owner.writer.performative(this.channel, whole)) {
+      if (unsettled === undefined || unsettled.size === 0) {
+        // The broker may be calling now.
+        const fault = new AmqpFault(Condition.frameSizeTooSmall, 'an attach does not fit into a frame of the peer');
+        return this.server.turn.atEnd(() => this.#owner.fail(fault));
+      }
+      unsettled = new Map([...unsettled].slice(0, unsettled.size >> 1));
+      whole = { ...attach, unsettled, incompleteUnsettled: true };
+    }
   }
 
   writeDetach(detach: Detach): void {
@@ -352,6 +367,16 @@ export class AmqpSession implements EndOwner {
 
   renew(principal: Principal, expiresAtMs: number | undefined): void {
     this.#owner.renew(principal, expiresAtMs);
+  }
+
+  get connectionIsGone(): boolean {
+    return this.#owner.sessionIsGone;
+  }
+
+  keepBytes(change: number): boolean {
+    const { maxIncompleteBytes, maxMessageBytes } = this.server.options;
+    this.#owner.incompleteBytes += change;
+    return this.#owner.incompleteBytes <= Math.max(maxIncompleteBytes, maxMessageBytes);
   }
 
   /** The connection's peer is known anew. */

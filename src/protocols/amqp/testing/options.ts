@@ -16,6 +16,7 @@ export const defaultAmqpOptions: AmqpOptions = {
   incomingWindow: 2048,
   linkCredit: 100,
   maxMessageBytes: 1024 * 1024,
+  maxIncompleteBytes: 2 * 1024 * 1024,
   maxUnsettledPerLink: 1000,
   maxLinkExpiryMs: Infinity,
   saslMechanisms,
