@@ -24,6 +24,7 @@ export const amqpOptions: AmqpOptions = {
   incomingWindow: 16,
   linkCredit: 6,
   maxMessageBytes: 64 * 1024,
+  maxIncompleteBytes: 64 * 1024 * 1024,
   maxUnsettledPerLink: 20,
   maxLinkExpiryMs: Infinity,
   saslMechanisms: ['PLAIN', 'ANONYMOUS'],
