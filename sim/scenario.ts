@@ -53,6 +53,7 @@ const limits: BrokerLimits = {
   checkpointBytes: 10_000,
   expirySweepMs: 1000,
   transactions: { maxOpenPerPrincipal: 10, maxMessages: 100, maxBytes: 100_000, timeoutMs: 60_000 },
+  replies: { maxPerPrincipal: 100, max: 1000, lifetimeMs: 60_000 },
 };
 
 const mqtt: MqttOptions = {

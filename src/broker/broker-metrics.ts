@@ -5,6 +5,7 @@ import type { Broker } from './broker.ts';
 import { dropReasons, type Ledger } from './ledger.ts';
 import type { Queue } from './queue.ts';
 import { isTemporary } from './temporary-queues.ts';
+import type { ReplyPermissions } from './reply-permissions.ts';
 import type { TopicSpace } from './topic-space.ts';
 import type { Transactions } from './transactions.ts';
 import { quotaNames } from './usage.ts';
@@ -20,6 +21,7 @@ export class BrokerMetrics implements MetricSource {
     yield* books('heliograph_broker_', {}, this.#broker.total);
     yield* this.#counters();
     yield* transactionMetrics(this.#broker.context.transactions);
+    yield* replyMetrics(this.#broker.context.replies);
     yield* this.#holdings();
     for (const space of this.#broker.spaces.values()) {
       for (const { queue } of space.shared.values()) yield* queueBooks(queue);
@@ -110,6 +112,14 @@ function* transactionMetrics({ open, locked, counters }: Transactions): Iterable
   yield { ...counter('transactions_refused_total', refused, counters.tooMany), labels: { reason: 'tooMany' } };
   yield { ...counter('transactions_refused_total', refused, counters.overLimit), labels: { reason: 'tooLarge' } };
   yield { ...counter('transactions_refused_total', refused, counters.refused), labels: { reason: 'notAdmitted' } };
+}
+
+function* replyMetrics({ size, counters }: ReplyPermissions): Iterable<Sample> {
+  yield gauge('reply_permissions', 'Requests that their receivers may still answer.', size);
+  const help = 'Requests that their receivers may answer, by what became of that.';
+  for (const what of ['given', 'used', 'withheld', 'forgotten'] as const) {
+    yield { ...counter('reply_permissions_total', help, counters[what]), labels: { event: what } };
+  }
 }
 
 /** Tenants with labels of their own; what others are refused is told as one. */

@@ -24,6 +24,7 @@ import { Queue } from './queue.ts';
 import { withoutQuotas } from './quotas.ts';
 import type { QuotaSource } from './quotas.ts';
 import { ShardRecovery } from './recovery.ts';
+import { ReplyPermissions } from './reply-permissions.ts';
 import { Review, concernedSessions } from './review.ts';
 import type { Concerned, Reassess, ReviewResult } from './review.ts';
 import { ServiceTopics } from './service-topics.ts';
@@ -104,6 +105,7 @@ export class Broker implements BrokerPort {
       held: new HeldPublishers(),
       quotas: options.quotas ?? withoutQuotas,
       transactions: new Transactions(() => this.#context),
+      replies: new ReplyPermissions(() => this.#context),
       pressure: { on: false },
     };
     this.#checkpointers = this.shards.map((shard) => new Checkpointer(this.#context, shard, this.spaces));
@@ -320,6 +322,7 @@ export class Broker implements BrokerPort {
 
   /** Drops what has expired while it waited, and retained messages past their time. */
   dropExpired(): void {
+    this.#context.replies.dropExpired();
     const nowMs = this.#context.clock.wallMs();
     for (const space of this.spaces.values()) {
       for (const session of space.sessions.values()) if (session.inbox.expiring > 0) session.inbox.dropExpired(nowMs);

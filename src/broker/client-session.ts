@@ -28,7 +28,7 @@ import { OutgoingDeliveries } from './outgoing-deliveries.ts';
 import { ReceivedIds } from './received-ids.ts';
 import { RecordKind, writeNumber, writeSession } from './records.ts';
 import type { Subscription, Target } from './route.ts';
-import { admitsTransacted, holdForPressure, publishKept, refusalOf } from './session-publishing.ts';
+import { publishAnswer, publishKept, refusalOf } from './session-publishing.ts';
 import { SessionRights } from './session-rights.ts';
 import { SessionSubscriptions } from './session-subscriptions.ts';
 import { SessionWill } from './session-will.ts';
@@ -157,6 +157,7 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
       const refused = refusalOf(this.#context, this, routed, message, tag ?? token);
       if (refused !== undefined) return refused;
       if (routed.service !== undefined) return routed.service.take(this, message);
+      if (routed.admitted !== Outcome.accepted) return publishAnswer(this.#context, this, routed, message, token, tag);
     }
     const route = routed.route();
     if (message.guarantee === 0 && !message.retain && route.competing.length === 0 && message.attributes?.deliverAtMs === undefined) {
@@ -174,16 +175,6 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
     return this.received.tags();
   }
 
-  /** See `admitsTransacted`. */
-  admitsTransacted(address: Address, message: Message): Outcome {
-    return admitsTransacted(this.#context, this, address, message);
-  }
-
-  /** It goes on when the journal has caught up. */
-  holdForPressure(): void {
-    holdForPressure(this.#context, this);
-  }
-
   // --- Being delivered to
 
   /** At most once, to the connection if there is one. */
@@ -193,7 +184,14 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
       enqueueTransient(this.#context, this.inbox, new KeptOnce(message), 0, retained, subscriptionIds);
       return;
     }
-    this.inbox.passThrough(this.attachment!.consumer.send(message, retained, subscriptionIds) ? 'delivered' : 'slowConsumer');
+    this.inbox.passThrough(this.hand(message, retained, subscriptionIds) ? 'delivered' : 'slowConsumer');
+  }
+
+  /** Hands a message to the consumer there is, at most once. */
+  hand(message: Message, retained: boolean, subscriptionIds: readonly number[] | undefined): boolean {
+    if (!this.attachment!.consumer.send(message, retained, subscriptionIds)) return false;
+    if (message.attributes !== undefined) this.#context.replies.give(this.space, this.principal, message, false);
+    return true;
   }
 
   /** What is sent now would overtake what waits, or find no credit. */
@@ -204,7 +202,7 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
   /** At least or exactly once, for a session that ends with its connection: nothing is journaled. */
   offer(kept: KeptOnce, guarantee: Guarantee, retained: boolean, ids: readonly number[] | undefined): void {
     if (this.inbox.ready.length > 0 || !this.canTake()) enqueueTransient(this.#context, this.inbox, kept, guarantee, retained, ids);
-    else this.deliveries.sendUnkept(kept.message, guarantee, retained, ids);
+    else this.deliveries.sendUnkept(kept, guarantee, retained, ids);
   }
 
   /** Something new may go out now. What is to be sent again goes first. */

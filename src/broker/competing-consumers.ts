@@ -220,7 +220,7 @@ export class CompetingConsumers implements QueueHolder {
     const groupId = message.attributes?.groupId;
     if (groupId !== undefined) this.#groups.claim(groupId, member, undefined);
     const retained = member.retainAsPublished && message.retain;
-    const sent = member.session.consumer!.send(message, retained, member.subscriptionIds);
+    const sent = member.session.hand(message, retained, member.subscriptionIds);
     this.queue.passThrough(sent ? 'delivered' : 'slowConsumer');
     return Outcome.accepted;
   }

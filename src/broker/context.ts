@@ -9,6 +9,7 @@ import type { HeldPublishers } from './held-publishers.ts';
 import type { Ledger } from './ledger.ts';
 import type { BrokerLimits } from './limits.ts';
 import type { QuotaSource } from './quotas.ts';
+import type { ReplyPermissions } from './reply-permissions.ts';
 import type { Shard } from './shard.ts';
 import type { ServiceTopics } from './service-topics.ts';
 import type { PayloadMemory } from './stored.ts';
@@ -34,6 +35,7 @@ export type BrokerContext = {
   readonly services: ServiceTopics;
   readonly held: HeldPublishers;
   readonly transactions: Transactions;
+  readonly replies: ReplyPermissions;
   /** Bytes handed to the journals and not yet durable are above their limit: publishers are to be held back. */
   readonly pressure: { on: boolean };
 };

@@ -12,6 +12,15 @@ export type QueueLimits = {
   readonly onFull: FullPolicy;
 };
 
+export type ReplyLimits = {
+  /** Requests of one principal that it may still answer; beyond it the oldest is forgotten. */
+  readonly maxPerPrincipal: number;
+  /** Of all principals together. */
+  readonly max: number;
+  /** How long a request may be answered. 0: nobody may answer without a right of its own. */
+  readonly lifetimeMs: number;
+};
+
 export type TransactionLimits = {
   /** Not committed and not rolled back yet. */
   readonly maxOpenPerPrincipal: number;
@@ -95,4 +104,5 @@ export type BrokerLimits = {
   /** How often waiting messages are searched for expired ones. */
   readonly expirySweepMs: number;
   readonly transactions: TransactionLimits;
+  readonly replies: ReplyLimits;
 };

@@ -13,6 +13,7 @@ import { Fifo } from './fifo.ts';
 import type { Settlement, SettlementDetail, UnsettledDelivery } from './port.ts';
 import type { CauseOfDeath, Entry, Queue } from './queue.ts';
 import { RecordKind } from './records.ts';
+import type { KeptOnce } from './stored.ts';
 
 /** How many waiting entries are looked at when a message must be read from the journal. */
 const readAheadEntries = 256;
@@ -68,15 +69,20 @@ export class OutgoingDeliveries {
   }
 
   /**
-   * Sends a message of which nothing is kept: the session ends with its connection, so it is never sent again.
+   * Sends a message of which nothing is kept: the session ends with its connection, so it is never sent again. Only a link may give
+   * it back: for it, it is kept in memory.
    * The session must be able to take it.
    */
-  sendUnkept(message: Message, guarantee: Guarantee, retained: boolean, ids: readonly number[] | undefined): void {
-    const inbox = this.#session.inbox;
+  sendUnkept(kept: KeptOnce, guarantee: Guarantee, retained: boolean, ids: readonly number[] | undefined): void {
+    const { inbox, isPart } = this.#session;
     const entry = inbox.append(guarantee, retained, ids);
+    if (isPart) {
+      entry.stored = kept.stored();
+      inbox.shard.acquire(entry.stored);
+    }
     inbox.hold(entry);
     this.#assign(entry, guarantee);
-    this.#transfer(entry, message, retained, ids);
+    this.#transfer(entry, kept.message, retained, ids);
   }
 
   /**
@@ -103,7 +109,7 @@ export class OutgoingDeliveries {
       return 'done';
     }
     if (sendAs === 0) {
-      queue.leave(entry, this.#session.consumer!.send(message, retained, ids) ? 'delivered' : 'tooLarge');
+      queue.leave(entry, this.#session.hand(message, retained, ids) ? 'delivered' : 'tooLarge');
       return 'done';
     }
     this.#assign(entry, sendAs);
@@ -139,6 +145,7 @@ export class OutgoingDeliveries {
     const { deliveryId, sendAs, redelivered, position, deliveryCount } = entry;
     if (consumer.transfer(deliveryId, sendAs as 1 | 2, message, retained, redelivered, ids, position, deliveryCount)) {
       entry.sent = true;
+      if (message.attributes !== undefined) this.#context.replies.give(this.#session.space, this.#session.principal, message, redelivered);
       return true;
     }
     this.#finish(entry);
@@ -272,7 +279,8 @@ export class OutgoingDeliveries {
 
   #notTaken(entry: Entry, settlement: 'rejected' | 'released' | 'modified', detail: SettlementDetail | undefined): void {
     const { queue } = entry;
-    if (settlement === 'rejected') {
+    // Of one that was not kept nothing can be given back.
+    if (settlement === 'rejected' || entry.stored === undefined) {
       this.#finish(entry);
       queue.bury(entry, causeOf(detail), 'refusedByConsumer');
       return;

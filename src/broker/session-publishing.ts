@@ -58,13 +58,35 @@ export function publishKept(
   return Outcome.pending;
 }
 
+/** What may be published only because it answers a request (reply-permissions.ts). */
+export function publishAnswer(
+  context: BrokerContext,
+  session: ClientSession,
+  routed: RoutedAddress,
+  message: Message,
+  token: number,
+  tag: string | undefined,
+): Outcome {
+  // What is published again has used up its permission.
+  const isRepeated = message.guarantee === 2 && session.received.has(tag ?? token);
+  const takeBack = isRepeated ? nothing : routed.answer(message);
+  if (takeBack === undefined) return Outcome.notAuthorized;
+  const outcome = publishKept(context, session, routed.route(), message, token, tag);
+  if (outcome === Outcome.quotaExceeded || outcome === Outcome.unavailable) takeBack();
+  return outcome;
+}
+
+const nothing = (): void => {};
+
 /** Whether a message may be published later, by a transaction. As far as it can be known now; the caller bounds its size. */
 export function admitsTransacted(context: BrokerContext, session: ClientSession, address: Address, message: Message): Outcome {
   if (address.outcome !== Outcome.accepted) return address.outcome;
   const routed = address as RoutedAddress;
   // What a service of the node is asked happens at once.
   if (routed.service !== undefined) return Outcome.notSupported;
-  return refusalOf(context, session, routed, message, 0) ?? Outcome.accepted;
+  const refused = refusalOf(context, session, routed, message, 0);
+  if (refused !== undefined || routed.admitted === Outcome.accepted) return refused ?? Outcome.accepted;
+  return routed.answer(message) === undefined ? Outcome.notAuthorized : Outcome.accepted;
 }
 
 /** It goes on when the journal has caught up. */

@@ -4,7 +4,7 @@ import { filterProblem } from '../message/filter.ts';
 import { topicProblem } from '../message/topic.ts';
 import type { Message } from '../message/message.ts';
 import type { Selector } from '../message/selector/selector.ts';
-import type { MessageTerms, Principal, Security } from '../security/security.ts';
+import type { MessageTerms, Principal } from '../security/security.ts';
 import type { ClientSession } from './client-session.ts';
 import { CompetingConsumers } from './competing-consumers.ts';
 import type { BrokerContext } from './context.ts';
@@ -98,8 +98,8 @@ export class TopicSpace {
 
   /** Checks, authorizes and routes a topic for one publisher. */
   address(principal: Principal, topic: string, topicBytes: Uint8Array): RoutedAddress {
-    const { security, services } = this.#context;
-    return new RoutedAddress(this, security, principal, topic, topicBytes, this.admits(principal, topic), services.of(topic));
+    const { services } = this.#context;
+    return new RoutedAddress(this, this.#context, principal, topic, topicBytes, this.admits(principal, topic), services.of(topic));
   }
 
   /** Whether the principal may publish this very message: what its policies ask of the message itself too. */
@@ -414,15 +414,16 @@ function addTarget(targets: Target[], subscription: Subscription): void {
 export class RoutedAddress implements Address {
   readonly topic: string;
   readonly topicBytes: Uint8Array;
-  readonly outcome: Outcome;
+  /** By a right of the principal's own: accepted, notAuthorized or topicInvalid. */
+  readonly admitted: Outcome;
   readonly space: TopicSpace;
   /** Takes what is published here in place of subscribers. */
   readonly service: OpenService | undefined;
   /** What is asked of each message. */
   readonly terms: MessageTerms | undefined;
-  /** There are terms, or a service. */
+  /** There are terms, or a service, or no right to it but to answer a request. */
   readonly isGuarded: boolean;
-  readonly #security: Security;
+  readonly #context: BrokerContext;
   readonly #principal: Principal;
   /** What is asked of a retained one besides; null: not looked up yet. */
   #retainTerms: MessageTerms | undefined | null = null;
@@ -430,27 +431,38 @@ export class RoutedAddress implements Address {
 
   constructor(
     space: TopicSpace,
-    security: Security,
+    context: BrokerContext,
     principal: Principal,
     topic: string,
     topicBytes: Uint8Array,
-    outcome: Outcome,
+    admitted: Outcome,
     service: OpenService | undefined,
   ) {
     this.service = service;
     this.space = space;
-    this.#security = security;
+    this.#context = context;
     this.#principal = principal;
     this.topic = topic;
     this.topicBytes = topicBytes;
-    this.outcome = outcome;
-    this.terms = outcome === Outcome.accepted ? security.messageTerms?.(principal, 'publish', topic) : undefined;
-    this.isGuarded = this.terms !== undefined || service !== undefined;
+    this.admitted = admitted;
+    this.terms = admitted === Outcome.accepted ? context.security.messageTerms?.(principal, 'publish', topic) : undefined;
+    this.isGuarded = this.terms !== undefined || service !== undefined || admitted !== Outcome.accepted;
+  }
+
+  /** Who has no right to it may have been asked for an answer here: that comes and goes. */
+  get outcome(): Outcome {
+    if (this.admitted !== Outcome.notAuthorized || this.service !== undefined) return this.admitted;
+    return this.#context.replies.holds(this.space, this.#principal, this.topic) ? Outcome.accepted : Outcome.notAuthorized;
+  }
+
+  /** Uses up a permission to answer. Returns how to take that back; undefined: there is none. */
+  answer(message: Message): (() => void) | undefined {
+    return this.#context.replies.use(this.space, this.#principal, this.topic, message);
   }
 
   /** As far as the terms go: whether the principal may retain here at all is asked before. */
   allowsRetained({ guarantee, payloadBytes }: Message): boolean {
-    if (this.#retainTerms === null) this.#retainTerms = this.#security.messageTerms?.(this.#principal, 'retain', this.topic);
+    if (this.#retainTerms === null) this.#retainTerms = this.#context.security.messageTerms?.(this.#principal, 'retain', this.topic);
     return this.#retainTerms === undefined || this.#retainTerms.allows(guarantee, payloadBytes);
   }
 

@@ -68,7 +68,7 @@ export class BrokerTransaction implements Transaction {
     if (this.state !== 'open') return Outcome.aborted;
     const publisher = session as ClientSession;
     const bytes = storedBytes(message);
-    const outcome = this.#hasRoom(bytes) ? publisher.admitsTransacted(address, message) : Outcome.quotaExceeded;
+    const outcome = this.#hasRoom(bytes) ? this.#transactions.admits(publisher, address, message) : Outcome.quotaExceeded;
     if (outcome !== Outcome.accepted) {
       this.state = 'refused';
       return outcome;

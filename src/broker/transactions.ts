@@ -4,14 +4,17 @@
 // into one shard first, and done when that is durable (redo.ts): from then on it is done, however often the node crashes.
 
 import type { Timer } from '../base/timers.ts';
+import type { Message } from '../message/message.ts';
 import type { ClientSession } from './client-session.ts';
 import { competingOf } from './competing-consumers.ts';
 import type { BrokerContext } from './context.ts';
 import { distribute } from './distribution.ts';
 import type { TransactionLimits } from './limits.ts';
 import { Outcome } from './port.ts';
+import type { Address } from './port.ts';
 import type { Entry } from './queue.ts';
 import { Redo, causeOfDeath } from './redo.ts';
+import { admitsTransacted, holdForPressure } from './session-publishing.ts';
 import type { Shard } from './shard.ts';
 import { BrokerTransaction } from './transaction.ts';
 import type { Provisional } from './transaction.ts';
@@ -100,6 +103,11 @@ export class Transactions {
     for (const transaction of [...(this.#open.get(owner) ?? [])]) transaction.rollback();
   }
 
+  /** See `admitsTransacted`. */
+  admits(publisher: ClientSession, address: Address, message: Message): Outcome {
+    return admitsTransacted(this.#context(), publisher, address, message);
+  }
+
   // --- Deliveries that a transaction holds on to
 
   /** The session of a delivery has let go of it. Returns false when no transaction holds on to it. */
@@ -140,7 +148,7 @@ export class Transactions {
       this.letGo(transaction);
       return answer(outcome);
     }
-    if (context.pressure.on) transaction.owner.holdForPressure();
+    if (context.pressure.on) holdForPressure(context, transaction.owner);
     const parts = [...admission.parts];
     if (parts.length > 1 || transaction.provisional.some(isBuried)) return this.#commitInSeveral(transaction, parts, answer);
     const work = (): void => this.#happens(transaction, undefined);

@@ -104,6 +104,7 @@ export interface AuthorizationDoor<Policy = SecurityPolicy> extends Partial<Metr
   /** See Security.version. */
   readonly version: number;
   allows(principal: Principal, action: Action, topic: string): boolean;
+  forbids?(principal: Principal, action: 'publish', topic: string): boolean;
   messageTerms?(principal: Principal, action: Action, topic: string): MessageTerms | undefined;
   /** Asked before anything else about a principal of this tenant. false: what it grants cannot be read now. */
   ready?(tenant: string): NowOrLater<boolean>;
@@ -204,6 +205,10 @@ class LocalSecurity implements NodeSecurity {
 
   get version(): number {
     return this.#authorization.version + this.#reloads;
+  }
+
+  forbids(principal: Principal, action: 'publish', topic: string): boolean {
+    return this.#authorization.forbids?.(principal, action, topic) === true;
   }
 
   allows(principal: Principal, action: Action, topic: string): boolean {

@@ -151,6 +151,12 @@ export interface Security {
   allows(principal: Principal, action: Action, topic: string): boolean;
 
   /**
+   * Does something deny it, so that a right which somebody else lends does not help either? Absent: nothing does. What is merely
+   * not allowed is not forbidden.
+   */
+  forbids?(principal: Principal, action: 'publish', topic: string): boolean;
+
+  /**
    * What is asked of a message besides `allows`, to be kept beside the cached answer; undefined (and absent): nothing.
    * `action` is publish or retain.
    */

@@ -60,4 +60,5 @@ export const testLimits: BrokerLimits = {
   checkpointBytes: 64 * 1024 * 1024,
   expirySweepMs: 10_000,
   transactions: { maxOpenPerPrincipal: 10, maxMessages: 100, maxBytes: 100_000, timeoutMs: 60_000 },
+  replies: { maxPerPrincipal: 100, max: 1000, lifetimeMs: 60_000 },
 };

@@ -91,6 +91,20 @@ export const brokerSection = section(
       { default: 10_000, min: 10, max: 3_600_000, live: true },
       'How often waiting messages are searched for expired ones.',
     ),
+    replies: section(
+      {
+        maxPerPrincipal: count(
+          { default: 1000, min: 0, max: 1_000_000, live: true },
+          'Most requests of one principal that it may still answer; beyond it the oldest is forgotten.',
+        ),
+        max: count({ default: 100_000, min: 0, max: 100_000_000, live: true }, 'Most of all principals together. About 200 bytes each.'),
+        lifetimeMs: milliseconds(
+          { default: 300_000, min: 0, max: 86_400_000, live: true },
+          'How long a request may be answered. 0: nobody may answer without a right of its own.',
+        ),
+      },
+      'Who was asked may answer once, to the address that the request names, without a right of its own (docs/mapping.md).',
+    ),
     transactions: section(
       {
         maxOpenPerPrincipal: count(

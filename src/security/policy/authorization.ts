@@ -60,6 +60,8 @@ export interface Authorization extends MetricSource {
   readonly version: number;
   /** See Security.allows. For connect the topic is the client id, for manage a resource (management-resources.ts). */
   allows(principal: Principal, action: Action, topic: string): boolean;
+  /** See Security.forbids. */
+  forbids(principal: Principal, action: 'publish', topic: string): boolean;
   /** See Security.messageTerms. */
   messageTerms(principal: Principal, action: Action, topic: string): MessageTerms | undefined;
   /**
@@ -95,7 +97,7 @@ type Node = {
   readonly listsConnect: boolean;
 };
 
-const denied: Decision = { isAllowed: false, terms: undefined };
+const denied: Decision = { isAllowed: false, isForbidden: true, terms: undefined };
 
 class LocalAuthorization implements Authorization {
   readonly #clock: Clock;
@@ -126,6 +128,10 @@ class LocalAuthorization implements Authorization {
   get version(): number {
     this.#checkTime();
     return this.#version;
+  }
+
+  forbids(principal: Principal, action: 'publish', topic: string): boolean {
+    return this.#decide(principal, action, topic).isForbidden;
   }
 
   allows(principal: Principal, action: Action, topic: string): boolean {

@@ -8,11 +8,15 @@ import type { PatternEntry } from './pattern-tree.ts';
 import type { CompiledStatement } from './statement.ts';
 import { coversFilter, touchesFilter } from './topic-pattern.ts';
 
-/** `terms`: what is asked of the message besides. */
-export type Decision = { readonly isAllowed: boolean; readonly terms: MessageTerms | undefined };
+/**
+ * `terms`: what is asked of the message besides. `isForbidden`: it is not for want of somebody who allows it; of filters it is not
+ * told.
+ */
+export type Decision = { readonly isAllowed: boolean; readonly isForbidden: boolean; readonly terms: MessageTerms | undefined };
 
-const denied: Decision = { isAllowed: false, terms: undefined };
-const allowed: Decision = { isAllowed: true, terms: undefined };
+const denied: Decision = { isAllowed: false, isForbidden: false, terms: undefined };
+const forbidden: Decision = { isAllowed: false, isForbidden: true, terms: undefined };
+const allowed: Decision = { isAllowed: true, isForbidden: false, terms: undefined };
 
 /** The statements of one action with one effect. */
 class Side {
@@ -59,7 +63,7 @@ export class StatementSet {
   decide(principal: Principal, action: Action, topic: string, nowMs: number, reachesNode: boolean): Decision {
     const { allow, deny } = this.#sides[action];
     if (action === 'subscribe' || action === 'consume') return this.#decideFilter(principal, topic, nowMs, allow, deny);
-    if ((action === 'publish' || action === 'retain') && belongsToBroker(topic)) return denied;
+    if ((action === 'publish' || action === 'retain') && belongsToBroker(topic)) return forbidden;
     let denies = deny.matching(topic.split('/'), principal);
     let allows = allow.matching(topic.split('/'), principal);
     if (action === 'connect' && !this.#connectIsListed) return denies.some((one) => isInForce(one, principal, nowMs)) ? denied : allowed;
@@ -98,7 +102,7 @@ function judge(denies: readonly CompiledStatement[], allows: readonly CompiledSt
   const denyTerms: CompiledStatement[] = [];
   for (const statement of denies) {
     if (!isInForce(statement, principal, nowMs)) continue;
-    if (statement.conditions?.asksMessage !== true) return denied;
+    if (statement.conditions?.asksMessage !== true) return forbidden;
     denyTerms.push(statement);
   }
   let isOpen = false;
@@ -108,12 +112,13 @@ function judge(denies: readonly CompiledStatement[], allows: readonly CompiledSt
     if (statement.conditions?.asksMessage === true) allowTerms.push(statement);
     else isOpen = true;
   }
-  if (!isOpen && allowTerms.length === 0) return denied;
+  if (!isOpen && allowTerms.length === 0) return denyTerms.length === 0 ? denied : forbidden;
   if (isOpen && denyTerms.length === 0) return allowed;
   const meets = (statement: CompiledStatement, guarantee: number, bytes: number): boolean =>
     statement.conditions!.meetsMessage(guarantee, bytes);
   return {
     isAllowed: true,
+    isForbidden: false,
     terms: {
       allows: (guarantee, bytes) =>
         !denyTerms.some((one) => meets(one, guarantee, bytes)) && (isOpen || allowTerms.some((one) => meets(one, guarantee, bytes))),
