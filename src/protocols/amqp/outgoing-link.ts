@@ -15,15 +15,15 @@ import {
   type Detach,
   type FlowFields,
   OutgoingTransfer,
-  releasedState,
   SenderSettleMode,
   tagOfNumber,
-  type TransactionalState,
 } from './codec/index.ts';
 import { detachWords, wordsOf } from './conditions.ts';
 import { recover, type Recovery } from './link-recovery.ts';
 import type { Link, LinkHost, SessionEnd } from './link.ts';
+import { OutgoingCredit } from './outgoing-credit.ts';
 import { OutgoingMessage } from './outgoing-message.ts';
+import { forgottenKey, OutgoingSettling } from './outgoing-settling.ts';
 import {
   attachRequest,
   grantedAttach,
@@ -33,13 +33,9 @@ import {
   sessionExpiryMs,
   subscribeRequest,
 } from './outgoing-terms.ts';
-import { serialAdd, serialDistance } from './serial.ts';
 import { ResumedSettlements } from './resumed-settlements.ts';
-import { settlementOf } from './settlements.ts';
 
-/** Key of deliveries that the broker has forgotten: unsettled on the wire, but delivered at most once. */
-const forgottenKey = 0;
-/** Their tags: positions, which name all others, are smaller. */
+/** Tags of deliveries that the broker has forgotten: positions, which name all others, are smaller. */
 const firstForgottenTag = 2 ** 48;
 /** Of an attach frame: for everything in it but the map of unsettled deliveries. */
 const attachOverheadBytes = 2048;
@@ -76,7 +72,6 @@ export class OutgoingLink implements Link, Consumer {
   readonly #host: LinkHost;
   readonly #terms: OutgoingTerms;
   #state: 'opening' | 'subscribing' | 'attached' | 'over' = 'opening';
-  #session: Session | undefined = undefined;
   /** What it is subscribed to. */
   #filter = '';
   #showsTopic = false;
@@ -84,10 +79,7 @@ export class OutgoingLink implements Link, Consumer {
   /** Name of the dynamic node, on whoever's session it was made. */
   #temporary: { readonly name: string; readonly session: Session } | undefined = undefined;
 
-  // ---- Credit [AMQP 2.6.7]
-  #deliveryCount = 0;
-  #credit = 0;
-  #drains = false;
+  readonly #credit = new OutgoingCredit();
   /** Flows that came before the attach was answered. */
   #mustResume = false;
   /** There was a session of this name before. */
@@ -96,17 +88,26 @@ export class OutgoingLink implements Link, Consumer {
   #isClosed = false;
 
   // ---- Settling
+  readonly #settling: OutgoingSettling;
   #nextForgottenTag = firstForgottenTag;
-  /** Exactly-once deliveries that the peer has accepted: our delivery-id by the broker's; -1: the peer has settled, too. */
-  #accepted: Map<number, number> | undefined = undefined;
   #recovery: Recovery | undefined = undefined;
   #resumed: ResumedSettlements | undefined = undefined;
   /** What the broker released while it was asked for the session. */
   #releasedEarly: number[] | undefined = undefined;
 
+  /** Its broker session, while it is ours. */
+  get #session(): Session | undefined {
+    return this.#settling.session;
+  }
+
+  set #session(session: Session | undefined) {
+    this.#settling.session = session;
+  }
+
   constructor(host: LinkHost, terms: OutgoingTerms) {
     this.#host = host;
     this.#terms = terms;
+    this.#settling = new OutgoingSettling(host, terms);
     const largest = Number(host.asked.maxMessageSize ?? 0n);
     this.#maxMessageBytes = largest === 0 ? Infinity : largest;
   }
@@ -127,81 +128,27 @@ export class OutgoingLink implements Link, Consumer {
 
   /** [AMQP 2.6.7] */
   onFlow(flow: FlowFields): void {
-    if (flow.linkCredit >= 0) {
-      // Before the peer has our attach it does not know where we count from: it has seen nothing.
-      const seen = flow.deliveryCount < 0 ? 0 : flow.deliveryCount;
-      const credit = Math.max(0, serialDistance(this.#deliveryCount, serialAdd(seen, Math.min(flow.linkCredit, 0x7fff_ffff))));
-      this.#credit = credit;
-    }
-    this.#drains = flow.drain;
+    this.#credit.onFlow(flow);
     if (this.#state !== 'attached') {
       this.#mustResume = true;
       return;
     }
     this.#useCredit();
-    if (flow.echo && !this.#drains) this.#tellState();
+    if (flow.echo && !this.#credit.drains) this.#tellState();
   }
 
   onTransfer(): void {}
 
   onWritable(): void {
-    if (this.#state === 'attached' && this.#credit > 0) this.#useCredit();
+    if (this.#state === 'attached' && this.#credit.left > 0) this.#useCredit();
   }
 
   onDisposition(key: number, deliveryId: number, settled: boolean, state: DeliveryState | undefined): boolean {
-    const session = this.#session;
-    if (session === undefined) return true;
-    if (key === forgottenKey) {
-      if (!settled && isTerminal(state)) this.#host.session.disposition('sent', deliveryId, true, acceptedState);
-      return settled || isTerminal(state);
-    }
-    if (state?.type === 'transactional-state') return this.#inTransaction(session, key, deliveryId, settled, state);
-    const outcome = settlementOf(state ?? this.#terms.defaultOutcome) ?? (settled ? settlementOf(this.#terms.defaultOutcome) : undefined);
-    // Without an outcome nothing has happened yet: the peer tells how far it has come [AMQP 3.4.1].
-    if (outcome === undefined || (state === undefined && !settled)) return false;
-    if (this.#terms.settlesSecond && outcome.settlement === 'accepted') return this.#acceptedSecond(session, key, deliveryId, settled);
-    if (!session.settle(key, outcome.settlement, outcome.detail)) this.#host.server.counters.strayDispositions++;
-    if (!settled) this.#host.session.disposition('sent', deliveryId, true, shared(state));
+    const isSettled = this.#settling.onDisposition(key, deliveryId, settled, state);
+    if (!(isSettled instanceof AmqpFault)) return isSettled;
+    this.#leave(true);
+    this.#host.detach(false, isSettled);
     return true;
-  }
-
-  /** Exactly once: it is settled when the broker has made durable that the peer has it; see releaseDelivery. */
-  #acceptedSecond(session: Session, key: number, deliveryId: number, settled: boolean): boolean {
-    const accepted = (this.#accepted ??= new Map());
-    const isNew = !accepted.has(key);
-    accepted.set(key, settled ? -1 : deliveryId);
-    if (isNew && !session.settle(key, 'received')) {
-      accepted.delete(key);
-      // The message was delivered at least once only.
-      if (!session.settle(key, 'accepted')) this.#host.server.counters.strayDispositions++;
-      if (!settled) this.#host.session.disposition('sent', deliveryId, true, acceptedState);
-      return true;
-    }
-    return settled;
-  }
-
-  /** [AMQP 4.4.2] The outcome is taken when the transaction is committed. */
-  #inTransaction(session: Session, key: number, deliveryId: number, settled: boolean, { txnId, outcome }: TransactionalState): boolean {
-    const transaction = this.#host.transactions.find(txnId);
-    if (transaction instanceof AmqpFault) {
-      this.#leave(false);
-      this.#host.detach(true, transaction);
-      return true;
-    }
-    const taken = outcome === undefined ? undefined : settlementOf(outcome);
-    if (taken === undefined) return false; // It was acquired for the transaction; what becomes of it is said later [AMQP 4.4.3].
-    const retired = transaction.retire(session, key, taken.settlement, taken.detail, (committed) => {
-      if (this.#session !== session) return;
-      if (committed && !settled) {
-        this.#host.session.disposition('sent', deliveryId, true, shared(outcome));
-        this.#host.session.forget('sent', deliveryId);
-      } else if (!committed && settled) {
-        // The peer has forgotten it: nobody would settle it any more.
-        session.settle(key, 'released');
-      }
-    });
-    if (!retired) this.#host.server.counters.strayDispositions++;
-    return settled;
   }
 
   onDetach({ closed }: Detach): void {
@@ -342,15 +289,15 @@ export class OutgoingLink implements Link, Consumer {
   // ---- From the broker
 
   get credit(): number {
-    return this.#credit;
+    return this.#credit.left;
   }
 
   get congested(): boolean {
-    return this.#credit <= 0 || this.#state !== 'attached' || this.#resumed?.isWaiting === true || this.#host.session.congested;
+    return this.#credit.left <= 0 || this.#state !== 'attached' || this.#resumed?.isWaiting === true || this.#host.session.congested;
   }
 
   send(message: Message, retained: boolean): boolean {
-    if (this.#credit <= 0 || this.#state !== 'attached') return false;
+    if (this.#credit.left <= 0 || this.#state !== 'attached') return false;
     const { session, server } = this.#host;
     if (session.outputFull) {
       server.counters.dropped['output full']++;
@@ -406,12 +353,7 @@ export class OutgoingLink implements Link, Consumer {
       .add(encoded.buffer, encoded.start, encoded.end)
       .add(encoded.tail, encoded.tailStart, encoded.tail.length);
     session.transfer(transfer);
-    this.#countDelivery();
-  }
-
-  #countDelivery(): void {
-    this.#deliveryCount = serialAdd(this.#deliveryCount, 1);
-    this.#credit--;
+    this.#credit.spend();
   }
 
   #takeResumable(position: number): boolean {
@@ -419,37 +361,18 @@ export class OutgoingLink implements Link, Consumer {
   }
 
   releaseDelivery(deliveryId: number): void {
-    const outgoing = this.#accepted?.get(deliveryId);
-    if (outgoing !== undefined) {
-      this.#accepted!.delete(deliveryId);
-      if (outgoing >= 0) {
-        this.#host.session.disposition('sent', outgoing, true, acceptedState);
-        this.#host.session.forget('sent', outgoing);
-      }
-      this.#settleReleased(deliveryId);
-    } else if (this.#state !== 'attached') {
-      (this.#releasedEarly ??= []).push(deliveryId);
-    } else if (this.#resumed?.released(deliveryId) === true) {
-      this.#host.atEnd(() => this.#useCredit());
-    }
-  }
-
-  /** Not from within the call of the broker. */
-  #settleReleased(deliveryId: number): void {
-    const session = this.#session;
-    this.#host.atEnd(() => {
-      if (this.#session === session) session?.settle(deliveryId, 'accepted');
-    });
+    if (this.#settling.releaseDelivery(deliveryId)) return;
+    if (this.#state !== 'attached') (this.#releasedEarly ??= []).push(deliveryId);
+    else if (this.#resumed?.released(deliveryId) === true) this.#host.atEnd(() => this.#useCredit());
   }
 
   drained(): void {
-    if (!this.#drains || this.#state !== 'attached') return;
+    if (!this.#credit.drains || this.#state !== 'attached') return;
     // Whatever waits for the window may still be sent: the peer is answered then.
-    if (this.#credit > 0 && this.#host.session.congested) return;
-    this.#deliveryCount = serialAdd(this.#deliveryCount, this.#credit);
-    this.#credit = 0;
+    if (this.#credit.left > 0 && this.#host.session.congested) return;
+    this.#credit.giveUp();
     this.#tellState();
-    this.#drains = false;
+    this.#credit.drains = false;
   }
 
   detached(reason: CloseReason): void {
@@ -484,39 +407,30 @@ export class OutgoingLink implements Link, Consumer {
     if (session === undefined || this.#state !== 'attached') return;
     this.#mustResume = false;
     this.#sendResumed(session);
-    if (this.#drains && this.#credit === 0) this.drained();
-    else if (this.#drains) session.drain();
-    else if (this.#credit > 0) session.resume();
+    if (this.#credit.drains && this.#credit.left === 0) this.drained();
+    else if (this.#credit.drains) session.drain();
+    else if (this.#credit.left > 0) session.resume();
   }
 
   /** [AMQP 2.6.13] Tells the peer that exactly-once deliveries of an earlier connection are settled: each is a delivery without bytes. */
   #sendResumed(session: Session): void {
     const resumed = this.#resumed;
     if (resumed === undefined) return;
-    for (let next = resumed.take(this.#credit); next !== undefined; next = resumed.take(this.#credit)) {
+    for (let next = resumed.take(this.#credit.left); next !== undefined; next = resumed.take(this.#credit.left)) {
       const side = this.#host.session;
       transfer.begin(this.#host.handle, side.beginDelivery(this, forgottenKey, true), next.position);
       transfer.settled = true;
       transfer.resume = true;
       transfer.state = acceptedState;
       side.transfer(transfer);
-      this.#countDelivery();
+      this.#credit.spend();
       session.settle(next.deliveryId, 'accepted');
     }
     if (resumed.isEmpty) this.#resumed = undefined;
   }
 
   #tellState(): void {
-    this.#host.flow({ deliveryCount: this.#deliveryCount, linkCredit: this.#credit, drain: this.#drains });
+    const { deliveryCount, left, drains } = this.#credit;
+    this.#host.flow({ deliveryCount, linkCredit: left, drain: drains });
   }
-}
-
-function isTerminal(state: DeliveryState | undefined): boolean {
-  return state !== undefined && settlementOf(state) !== undefined;
-}
-
-/** The state to answer with: it is kept until the end of the turn, and states without content make one run. */
-function shared(state: DeliveryState | undefined): DeliveryState | undefined {
-  if (state === undefined) return undefined;
-  return state.type === 'accepted' ? acceptedState : state.type === 'released' ? releasedState : { ...state };
 }
