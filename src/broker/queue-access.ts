@@ -99,7 +99,7 @@ export class QueueAccess {
   }
 
   async move(from: Queue, to: Queue, maxMessages: number): Promise<ManagementResult<Count>> {
-    if (to.kind === 'delayed') return fault('not-found', 'nothing can be moved to where messages wait for their time');
+    if (from.kind === 'delayed' || to.kind === 'delayed') return fault('busy', 'what waits for its time stays where it is');
     const refused = from === to ? fault('busy', 'a queue cannot be moved into itself') : (this.#refusal(from) ?? this.#refusal(to));
     if (refused !== undefined) return refused;
     if (from.durable && !to.durable)

@@ -74,8 +74,8 @@ const detach = fc
   .map(({ i, will }) => step(`detach ${i}`, (world) => attached(world, i, (consumer) => consumer.disconnect(will))));
 
 const subscribe = fc
-  .record({ i: client, filter: fc.constantFrom(...filters), guarantee, id: fc.constantFrom(0, 7), flags: fc.boolean() })
-  .map(({ i, filter, guarantee: g, id, flags }) =>
+  .record({ i: client, filter: fc.constantFrom(...filters), guarantee, id: fc.constantFrom(0, 7), flags: fc.boolean(), wish: fc.nat(9) })
+  .map(({ i, filter, guarantee: g, id, flags, wish }) =>
     step(`subscribe ${i} ${filter} ${g}`, (world) =>
       attached(world, i, (consumer) => {
         consumer.subscribe(filter, g, {
@@ -83,6 +83,9 @@ const subscribe = fc
           retainAsPublished: flags,
           noLocal: flags && !filter.startsWith('$'),
           retainHandling: flags ? 'always' : 'ifNew',
+          ...(wish === 0 && { selector: 'JMSPriority > 4' }),
+          ...(wish === 1 && { exclusive: true }),
+          ...(wish === 2 && filter.startsWith('$queue') && { browse: true }),
         });
       }),
     ),
@@ -103,28 +106,43 @@ const publish = fc
     empty: fc.constantFrom(false, false, false, true),
     token: fc.integer({ min: 1, max: 4 }),
     expiryMs: fc.constantFrom(0, 0, 3000),
+    priority: fc.constantFrom(4, 4, 4, 9, 0),
+    groupId: fc.constantFrom(undefined, undefined, 'g1', 'g2'),
+    delayMs: fc.constantFrom(0, 0, 0, 0, 2000),
     now: fc.boolean(),
   })
-  .map(({ i, topic, guarantee: g, retain, empty, token, expiryMs, now }) =>
+  .map(({ i, topic, guarantee: g, retain, empty, token, expiryMs, priority, groupId, delayMs, now }) =>
     step(`publish ${i} ${topic} ${g}`, (world) =>
       attached(world, i, (consumer) => {
         const expiresAtMs = expiryMs === 0 ? 0 : world.t.clock.wallMs() + expiryMs;
         const payload = empty ? '' : `m${world.count++}`;
-        if (now) consumer.publishNow(topic, payload, g, { retain, token, expiresAtMs });
-        else consumer.publish(topic, payload, g, { retain, token, expiresAtMs });
+        const isPlain = groupId === undefined && delayMs === 0;
+        const attributes = { groupId, ...(delayMs > 0 && { deliverAtMs: world.t.clock.wallMs() + delayMs }) };
+        const options = { retain, token, expiresAtMs, priority, ...(!isPlain && { attributes }) };
+        if (now) consumer.publishNow(topic, payload, g, options);
+        else consumer.publish(topic, payload, g, options);
       }),
     ),
   );
 
-const settle = fc.record({ i: client, nth: fc.nat(20), how: fc.constantFrom('accepted', 'received', 'rejected') }).map(({ i, nth, how }) =>
-  step(`settle ${i} ${how}`, (world) =>
-    attached(world, i, (consumer) => {
-      const deliveries = consumer.deliveries.filter(({ id }) => id > 0);
-      const delivery = deliveries[nth % Math.max(1, deliveries.length)];
-      if (delivery !== undefined) consumer.session!.settle(delivery.id, how);
-    }),
-  ),
-);
+const settlements = ['accepted', 'received', 'rejected', 'released', 'modified'] as const;
+const detail = fc.record({
+  deliveryFailed: fc.boolean(),
+  undeliverableHere: fc.constantFrom(false, false, true),
+  annotations: fc.constantFrom([], [{ key: 'k', value: { type: 'boolean', value: true } }] as const),
+});
+
+const settle = fc
+  .record({ i: client, nth: fc.nat(20), how: fc.constantFrom(...settlements), detail })
+  .map(({ i, nth, how, detail: how2 }) =>
+    step(`settle ${i} ${how}`, (world) =>
+      attached(world, i, (consumer) => {
+        const deliveries = consumer.deliveries.filter(({ id }) => id > 0);
+        const delivery = deliveries[nth % Math.max(1, deliveries.length)];
+        if (delivery !== undefined) consumer.session!.settle(delivery.id, how, how2);
+      }),
+    ),
+  );
 
 const settleAll = client.map((i) => step(`settle all ${i}`, (world) => attached(world, i, (consumer) => consumer.settleAll())));
 
@@ -157,7 +175,17 @@ const checkpoint = fc.constantFrom(
   }),
 );
 
-const queues = ['$queue/q', '$share/g/a', '$share/g/#', '$share/h/b', 'inbox/client0', 'inbox/client1', 'inbox/client3'];
+const queues = [
+  '$queue/q',
+  '$queue/dead-letter',
+  '$queue/$delayed',
+  '$share/g/a',
+  '$share/g/#',
+  '$share/h/b',
+  'inbox/client0',
+  'inbox/client1',
+  'inbox/client3',
+];
 
 const manage = fc
   .record({
@@ -289,6 +317,8 @@ for (const [shards, payloadMemoryBytes] of [
       durableInbox: inbox,
       transientInbox: { ...inbox, onFull: 'drop-oldest' },
       sharedQueue: inbox,
+      namedQueue: inbox,
+      maxDeliveries: 3,
     } as const;
     await fc.assert(
       fc.asyncProperty(steps, (all) => run(all, { shards, limits })),

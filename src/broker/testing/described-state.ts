@@ -27,7 +27,7 @@ export function whatSurvives(broker: Broker): DescribedState {
     for (const session of shard.sessions.values())
       if (session.durable && !session.ended) sessions[session.clientId] = described(broker, session);
     for (const queue of shard.queues.values()) {
-      const { waiting, underWay } = contents(queue, nowMs);
+      const { waiting, underWay } = contents(broker, queue, nowMs);
       const retired = queue.holder instanceof CompetingConsumers && queue.holder.retired;
       // What is left of a queue that is gone is only what exactly-once peers have to settle.
       const kept = queue.keepMs === 0 ? {} : { keepMs: queue.keepMs, selector: (queue.holder as CompetingConsumers).keptSelector?.text };
@@ -59,14 +59,14 @@ function described(broker: Broker, session: ClientSession): unknown {
       })
       .toSorted(),
     ...(session.isPart && { isPart: true, deadLetters: session.deadLetters, queuesAtMostOnce: session.queuesAtMostOnce }),
-    inbox: contents(session.inbox, broker.context.clock.wallMs()),
+    inbox: contents(broker, session.inbox, broker.context.clock.wallMs()),
     origins: broker.shards.map((shard) => [...(shard.origins.get(session.key) ?? [])].toSorted((a, b) => (a < b ? -1 : 1))),
   };
 }
 
 /** Entries that wait or would after a crash, and exactly-once deliveries that durable sessions have under way. */
-function contents(queue: Queue, nowMs: number): { waiting: string[]; underWay: string[] } {
-  const waiting: Entry[] = queue.ready.toArray();
+function contents(broker: Broker, queue: Queue, nowMs: number): { waiting: string[]; underWay: string[] } {
+  const waiting: Entry[] = [...queue.ready.toArray(), ...[...(queue.leaving ?? [])].filter((entry) => !isMoved(broker, entry))];
   const underWay: string[] = [];
   for (const entry of queue.holder?.taken() ?? []) {
     const owner = entry.owner as ClientSession;
@@ -92,6 +92,13 @@ function contents(queue: Queue, nowMs: number): { waiting: string[]; underWay: s
 /** Nothing of what has not failed: earlier formats know nothing of it. */
 function failures({ deliveryCount }: Entry): readonly number[] {
   return deliveryCount === 0 ? [] : [deliveryCount];
+}
+
+/** Another shard has it, and says so. */
+function isMoved(broker: Broker, { queue, position }: Entry): boolean {
+  return broker.shards.some(({ movedFrom }) =>
+    [...movedFrom].some((from) => from.shard === queue.shard.index && from.queueId === queue.id && from.position === position),
+  );
 }
 
 function where({ home, index }: Stored): string {
