@@ -4,7 +4,7 @@
 import type { Attributes, Death, MessageId, Property, ReplyAddress, TypedValue } from '../../message/attributes.ts';
 import { replyAddressOf } from './address.ts';
 import { Annotation } from './annotations.ts';
-import { type AmqpEntry, type AmqpValue, MessageSections, scanMessage, ValueReader } from './codec/index.ts';
+import { type AmqpEntry, type AmqpValue, MessageSections, scanMessage, skipValue, ValueReader } from './codec/index.ts';
 import { Body, readResidue, residueProtocol } from './residue.ts';
 
 /** Content type of a payload that is a body in its AMQP encoding. */
@@ -19,6 +19,7 @@ export class AmqpAttributes implements Attributes {
   readonly annotations: readonly Property[] | undefined = undefined;
   readonly #plainAddress: 'topic' | 'queue';
   #fields: Attributes | undefined = undefined;
+  #hasReplyTo: boolean | undefined = undefined;
 
   /** Takes over `bytes`. */
   constructor(bytes: Uint8Array, deliverAtMs: number | undefined, plainAddress: 'topic' | 'queue') {
@@ -51,8 +52,10 @@ export class AmqpAttributes implements Attributes {
     return this.#read().messageId;
   }
 
+  /** Asked of each delivery: most messages have none, which is seen without decoding anything. */
   get replyTo(): ReplyAddress | undefined {
-    return this.#read().replyTo;
+    this.#hasReplyTo ??= this.#fields !== undefined || hasProperty(this.residue.bytes, PropertyField.replyTo);
+    return this.#hasReplyTo ? this.#read().replyTo : undefined;
   }
 
   get subject(): string | undefined {
@@ -85,6 +88,18 @@ function fieldsOf(bytes: Uint8Array, plainAddress: 'topic' | 'queue'): Attribute
   if (residue.body === Body.raw) fields.contentType = amqpContentType;
   else if (residue.text) fields.payloadFormat = 'utf8';
   return fields;
+}
+
+/** Whether the list of properties has something at this place. */
+function hasProperty(bytes: Uint8Array, place: number): boolean {
+  const residue = readResidue(bytes);
+  if (residue === undefined || residue.propertiesStart === residue.applicationPropertiesStart) return false;
+  const end = residue.applicationPropertiesStart;
+  // Behind the descriptor, whatever it is.
+  const reader = new ValueReader(bytes, skipValue(bytes, residue.propertiesStart + 1, end), end);
+  const count = reader.enterList();
+  for (let i = 0; i < place && i < count; i++) reader.skip();
+  return reader.fault === undefined && place < count && !reader.skipNull();
 }
 
 type KnownAnnotations = { readonly replyType: number | undefined; readonly properties: readonly Property[] | undefined };
