@@ -251,3 +251,45 @@ function defined(attributes: Attributes): Record<string, unknown> {
   };
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
 }
+
+describe('one encoder for all messages', () => {
+  /** Few of everything, so that much repeats. */
+  const delivery = fc.record({
+    topic: fc.constantFrom('a/b', 'ü', 'topic:x', 'x'.repeat(250), 'x'.repeat(251), '$queue/jobs'),
+    payload: fc.constantFrom('', '1', '2'),
+    expiresAtMs: fc.constantFrom(0, 0, nowMs + 500),
+    attributes: fc.constantFrom<(Attributes | undefined)[]>(undefined, undefined, { subject: 's' }),
+    facts: fc.record({
+      retained: fc.constant(false),
+      guarantee: fc.constantFrom(0 as const, 1 as const),
+      redelivered: fc.boolean(),
+      deliveryCount: fc.constantFrom(0, 0, 1),
+      showsTopic: fc.boolean(),
+      showsSender: fc.constantFrom(false, false, true),
+    }),
+  });
+  // As addresses do: one array for all messages of a topic.
+  const topicBytes = new Map<string, Uint8Array>();
+
+  it('gives what a new one gives, whatever it has encoded before', () => {
+    fc.assert(
+      fc.property(fc.array(delivery, { maxLength: 12 }), (deliveries) => {
+        for (const { topic, payload, expiresAtMs, attributes, facts } of deliveries) {
+          const bytes = topicBytes.get(topic) ?? new Uint8Array(Buffer.from(topic));
+          topicBytes.set(topic, bytes);
+          const text = Buffer.from(payload);
+          const message = new Message(topic, bytes, text, 0, text.length, 1, false, 4, expiresAtMs, 0, 'me', attributes);
+          const fresh = new OutgoingMessage();
+          fresh.set(message, facts, nowMs);
+          outgoing.set(message, facts, nowMs);
+          assert.deepEqual(outgoing.copy(), fresh.copy());
+          const back = new IncomingMessage();
+          const encoded = fresh.copy();
+          assert.equal(back.read(encoded, 0, encoded.length, 0, nowMs, 'topic', true), undefined);
+          const own = attributes === undefined ? undefined : back.attributes;
+          assert.equal(own?.subject, attributes?.subject);
+        }
+      }),
+    );
+  });
+});

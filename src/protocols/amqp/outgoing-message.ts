@@ -52,8 +52,9 @@ export class OutgoingMessage {
   messageFormat = 0;
 
   readonly #writer = new ValueWriter();
-  /** What the head was made for, if it is one that is made from nothing else: its header, and the length of the payload. */
+  /** What the head was made for, if it is made from nothing else: its header, the topic if it is shown, the length of the payload. */
   #headerKey = noKey;
+  #headTopic: Uint8Array | undefined = undefined;
   #payloadBytes = 0;
   /** The residue that was read last. */
   #residueOf: Uint8Array | undefined = undefined;
@@ -73,20 +74,24 @@ export class OutgoingMessage {
     this.start = message.start;
     this.end = message.end;
     const { attributes } = message;
-    const plain = attributes === undefined && !facts.showsTopic && !facts.showsSender && !facts.retained;
+    const plain = attributes === undefined && !facts.showsSender && !facts.retained;
     if (plain) {
       this.messageFormat = 0;
       this.tail = nothing;
       this.tailStart = 0;
       const key = message.expiresAtMs === 0 && facts.deliveryCount === 0 ? headerKey(message, facts) : noKey;
       const payloadBytes = message.end - message.start;
-      if (key !== noKey && key === this.#headerKey && payloadBytes === this.#payloadBytes) return;
+      const topicBytes = facts.showsTopic ? message.topicBytes : undefined;
+      if (key !== noKey && key === this.#headerKey && payloadBytes === this.#payloadBytes && topicBytes === this.#headTopic) return;
+      this.#headerKey = noKey;
       this.#writer.reset();
       this.#header(message, facts, nowMs, facts.guarantee > 0);
+      if (topicBytes !== undefined) writeBareProperties(this.#writer, message);
       this.#dataFraming(payloadBytes);
       this.#finish();
       this.#headerKey = key;
       this.#payloadBytes = payloadBytes;
+      this.#headTopic = topicBytes;
       return;
     }
     this.#headerKey = noKey;

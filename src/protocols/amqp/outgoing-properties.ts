@@ -49,13 +49,25 @@ export function writeProperties(writer: ValueWriter, attributes: Attributes, top
   writer.closeList(start, count);
 }
 
+/** Descriptor, list8, size, three elements: message-id and user-id, which are absent, and `to`. */
+const bareHead = Uint8Array.of(0x00, 0x53, SectionCode.properties, 0xc0, 0, 3, 0x40, 0x40);
+const maxShortAddress = 0xff - 5;
+
 /** Properties that say nothing but the topic. */
-export function writeBareProperties(writer: ValueWriter, { topic }: Message): void {
+export function writeBareProperties(writer: ValueWriter, { topic, topicBytes }: Message): void {
+  const address = addressOfTopic(topic);
+  if (address === topic && topicBytes.length <= maxShortAddress) {
+    // Count, two nulls, and the string with its constructor and length.
+    bareHead[4] = 5 + topicBytes.length;
+    writer.raw(bareHead);
+    writer.utf8(topicBytes);
+    return;
+  }
   writer.descriptor(SectionCode.properties);
   const start = writer.open();
   writer.null();
   writer.null();
-  writer.string(addressOfTopic(topic));
+  writer.string(address);
   writer.closeList(start, 3);
 }
 

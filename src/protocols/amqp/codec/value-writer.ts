@@ -7,6 +7,8 @@ import { FormatCode } from './format-code.ts';
 import { writeLatin1, writeUtf8, writeUuid } from './text.ts';
 
 const firstBytes = 256;
+/** Up to here a loop is quicker than `set`, which needs a view of a range. */
+const loopBytes = 40;
 /** Room for a compound's constructor, size and count in their wide form. */
 const wideHead = 9;
 const narrowHead = 3;
@@ -37,9 +39,12 @@ export class ValueWriter {
   }
 
   raw(source: Uint8Array, start = 0, end: number = source.length): void {
-    this.#reserve(end - start);
-    this.bytes.set(start === 0 && end === source.length ? source : source.subarray(start, end), this.length);
-    this.length += end - start;
+    const length = end - start;
+    this.#reserve(length);
+    const { bytes, length: at } = this;
+    if (length <= loopBytes) for (let i = 0; i < length; i++) bytes[at + i] = source[start + i]!;
+    else bytes.set(start === 0 && end === source.length ? source : source.subarray(start, end), at);
+    this.length = at + length;
   }
 
   null(): void {
@@ -92,6 +97,11 @@ export class ValueWriter {
 
   string(value: string): void {
     this.#variable(FormatCode.str8, Buffer.byteLength(value), value, undefined);
+  }
+
+  /** A string that is UTF-8 already. */
+  utf8(bytes: Uint8Array): void {
+    this.#variable(FormatCode.str8, bytes.length, undefined, bytes);
   }
 
   /** ASCII only: the caller's own words, or what a peer's symbol held. */
