@@ -239,6 +239,11 @@ function isCrowded({ memory, limits }: BrokerContext, queue: Queue, bytes: numbe
   return queue.bytes + bytes > fairShareBytes && memory.transientBytes + bytes > limits.transientMemoryBytes;
 }
 
+/** A message of this size may be kept in a queue that is not journaled, without pushing anything out. */
+export function hasRoomFor(context: BrokerContext, queue: Queue, bytes: number): boolean {
+  return queue.fits(bytes) && !isCrowded(context, queue, bytes);
+}
+
 /** Keeps the message in a queue that is not journaled, if its policy and the node's memory let it. */
 export function enqueueTransient(
   context: BrokerContext,

@@ -9,10 +9,12 @@ import { competingOf } from './competing-consumers.ts';
 import type { CompetingConsumers } from './competing-consumers.ts';
 import type { BrokerContext } from './context.ts';
 import { DeliveryTable } from './delivery-table.ts';
+import { hasRoomFor } from './distribution.ts';
 import { Fifo } from './fifo.ts';
 import type { Settlement, SettlementDetail, UnsettledDelivery } from './port.ts';
 import type { CauseOfDeath, Entry, Queue } from './queue.ts';
 import { RecordKind } from './records.ts';
+import { storedBytes } from './stored.ts';
 import type { KeptOnce } from './stored.ts';
 
 /** How many waiting entries are looked at when a message must be read from the journal. */
@@ -70,13 +72,13 @@ export class OutgoingDeliveries {
 
   /**
    * Sends a message of which nothing is kept: the session ends with its connection, so it is never sent again. Only a link may give
-   * it back: for it, it is kept in memory.
+   * it back: for it, it is kept in memory, if there is room.
    * The session must be able to take it.
    */
   sendUnkept(kept: KeptOnce, guarantee: Guarantee, retained: boolean, ids: readonly number[] | undefined): void {
     const { inbox, isPart } = this.#session;
     const entry = inbox.append(guarantee, retained, ids);
-    if (isPart) {
+    if (isPart && hasRoomFor(this.#context, inbox, storedBytes(kept.message))) {
       entry.stored = kept.stored();
       inbox.shard.acquire(entry.stored);
     }
@@ -279,8 +281,13 @@ export class OutgoingDeliveries {
 
   #notTaken(entry: Entry, settlement: 'rejected' | 'released' | 'modified', detail: SettlementDetail | undefined): void {
     const { queue } = entry;
-    // Of one that was not kept nothing can be given back.
-    if (settlement === 'rejected' || entry.stored === undefined) {
+    if (entry.stored === undefined) {
+      // There was no room to keep it.
+      this.#finish(entry);
+      queue.leave(entry, settlement === 'rejected' ? 'refusedByConsumer' : 'queueFull');
+      return;
+    }
+    if (settlement === 'rejected') {
       this.#finish(entry);
       queue.bury(entry, causeOf(detail), 'refusedByConsumer');
       return;
@@ -291,8 +298,9 @@ export class OutgoingDeliveries {
     // Its id is free from now on, whatever has to be done before others can have it.
     this.#forget(entry);
     const then = (): void => givenBack(entry, isDead, deliveryFailed);
-    if (annotations.length > 0) annotate(entry, annotations, then);
-    else then();
+    if (annotations.length === 0) return then();
+    consumers?.letGo(entry);
+    annotate(entry, annotations, then);
   }
 
   /**
@@ -368,7 +376,7 @@ export class OutgoingDeliveries {
       entry.sent = false;
       if (!isFailed) continue;
       entry.deliveryCount++;
-      if (queue.isSpent(entry) && !this.#isLocked(entry)) {
+      if (queue.isSpent(entry) && entry.stored !== undefined && !this.#isLocked(entry)) {
         this.#finish(entry);
         queue.bury(entry, deliveryLimit, 'deliveryLimit');
       } else if (entry.row > 0) {
