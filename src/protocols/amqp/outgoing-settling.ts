@@ -90,9 +90,9 @@ export class OutgoingSettling {
         this.#tellSettled(deliveryId, outcome);
         this.#host.session.forget('sent', deliveryId);
       } else if (!committed && settled) {
-        // The peer has forgotten it: nobody would settle it any more.
+        // The peer has forgotten it: nobody would settle it any more. The attempt counts, or what cannot be processed comes for ever.
         this.#host.atEnd(() => {
-          if (this.session === session) session.settle(key, 'released');
+          if (this.session === session) session.settle(key, 'modified', { deliveryFailed: true });
         });
       }
     });
