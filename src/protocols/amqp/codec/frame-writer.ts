@@ -21,7 +21,7 @@ const dispositionBytes = 64;
 /** Payload up to here goes into the same piece of output as its head. */
 const togetherBytes = 4096;
 /** Up to here a loop is quicker than `set`, which needs a view of a range. */
-const loopBytes = 40;
+const loopBytes = 24;
 
 const scratch = new ValueWriter(1024);
 const stateScratch = new ValueWriter();

@@ -8,7 +8,7 @@ import { writeLatin1, writeUtf8, writeUuid } from './text.ts';
 
 const firstBytes = 256;
 /** Up to here a loop is quicker than `set`, which needs a view of a range. */
-const loopBytes = 40;
+const loopBytes = 24;
 /** Room for a compound's constructor, size and count in their wide form. */
 const wideHead = 9;
 const narrowHead = 3;
