@@ -21,14 +21,13 @@ export function annotate(entry: Entry, annotations: readonly Property[], then: (
     if (entry.gone) return;
     const message = queue.shard.load(entry.stored!, { holder: { pump: go } });
     if (message === undefined) {
-      // Of other queues the holder still knows it.
-      if (!isLater && queue.kind === 'inbox') queue.setAside(entry);
+      if (!isLater) queue.setAside(entry);
       isLater = true;
       return;
     }
     const merged = mergedInto(message.attributes?.annotations, annotations);
     if (merged !== undefined) queue.rewrite(entry, withAnnotations(message, merged));
-    if (isLater && queue.kind === 'inbox') queue.fetch(entry);
+    if (isLater) queue.fetch(entry);
     then();
   };
   go();
