@@ -142,6 +142,11 @@ export class CompetingConsumers implements QueueHolder {
     if (this.#whenSettled !== undefined && this.#taken.size === 0) this.#whenSettled();
   }
 
+  /** It is with no member any more, and will be returned when its message has been changed. */
+  letGo(entry: Entry): void {
+    this.#taken.delete(entry);
+  }
+
   #release(entry: Entry): void {
     this.#taken.delete(entry);
     if (!this.#groups.done(entry) || this.queue.grouped === 0) return;
