@@ -37,6 +37,9 @@ export const lostToMqtt5: readonly string[] = [
   'subject',
   'groupId',
   'groupSequence',
+  'deliverAtMs',
+  'death',
+  'annotations',
   'residue of another protocol',
   'type of a property value: it becomes text',
   'type of messageId: it becomes text',
@@ -59,6 +62,9 @@ export const lostToMqtt3: readonly string[] = [
   'subject',
   'groupId',
   'groupSequence',
+  'deliverAtMs',
+  'death',
+  'annotations',
   'residue',
   'priority',
   'expiresAt',
@@ -138,7 +144,11 @@ export function encodedPriority(priority: number, attributes: Attributes | undef
  */
 function takeUserProperties(
   userProperties: readonly UserProperty[],
-  attributes: { contentEncoding?: string; messageId?: MessageId; properties?: readonly Property[] },
+  attributes: {
+    contentEncoding?: string | undefined;
+    messageId?: MessageId | undefined;
+    properties?: readonly Property[] | undefined;
+  },
 ): { priority: number; inPlace: boolean } {
   const properties: Property[] = [];
   let priority: number | undefined;
