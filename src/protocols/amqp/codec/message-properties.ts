@@ -1,7 +1,7 @@
 // The properties of a message [AMQP 3.2.4], and the sections that are maps: annotations, application properties, footer.
 
 import { type AmqpFault, decodeFault } from './amqp-fault.ts';
-import type { AmqpEntry, AmqpValue } from './amqp-value.ts';
+import type { AmqpEntry } from './amqp-value.ts';
 import {
   binaryField,
   type Composite,
@@ -106,9 +106,4 @@ export function writeMapSection(writer: ValueWriter, section: number, entries: r
 export function writeDataHead(writer: ValueWriter, length: number): void {
   writer.descriptor(SectionCode.data);
   writer.binaryHead(length);
-}
-
-/** The value under a symbol; undefined: it is not there. */
-export function entry(entries: readonly AmqpEntry[], key: string): AmqpValue | undefined {
-  return entries.find(([name]) => name.value === key)?.[1];
 }
