@@ -16,17 +16,17 @@ export class Checks {
   failed = 0;
   skipped = 0;
   readonly failures: string[] = [];
-  readonly #only: string | undefined;
+  readonly only: string | undefined;
   readonly #limitMs: number;
   #count = 0;
 
   constructor(only: string | undefined, limitMs = 30_000) {
-    this.#only = only;
+    this.only = only;
     this.#limitMs = limitMs;
   }
 
   wanted(name: string): boolean {
-    return this.#only === undefined || name.includes(this.#only);
+    return this.only === undefined || name.includes(this.only);
   }
 
   async check(name: string, body: (context: CheckContext) => Promise<void>, limitMs = this.#limitMs): Promise<void> {

@@ -56,24 +56,32 @@ async function client(checks: Checks, name: string, build: Build, args: readonly
   }
 }
 
-async function runProgram(checks: Checks, name: string, program: string, args: readonly string[]): Promise<void> {
+/** Runs a program that prints `ok NAME`, `skip NAME: WHY` or `fail NAME: WHY` for each of its checks, and `@end`. */
+export async function runProgram(
+  checks: Checks,
+  name: string,
+  program: string,
+  args: readonly string[],
+  limitMs = runLimitMs,
+): Promise<void> {
   const child = new Child(program, args);
   child.endInput();
-  const timer = setTimeout(() => child.kill('SIGKILL'), runLimitMs);
+  const timer = setTimeout(() => child.kill('SIGKILL'), limitMs);
   await child.exit();
   clearTimeout(timer);
   for (const line of child.lines) {
-    const [, result, check, why] = /^(ok|fail) ([^:]+)(?:: (.*))?$/.exec(line) ?? [];
+    const [, result, check, why] = /^(ok|fail|skip) ([^:]+)(?:: (.*))?$/.exec(line) ?? [];
     if (result === 'ok') checks.pass(`${name}: ${check}`);
     else if (result === 'fail') checks.fail(`${name}: ${check}`, why!);
+    else if (result === 'skip') checks.skip(`${name}: ${check}`, why!);
   }
   if (!child.lines.includes('@end')) checks.fail(name, `did not end:\n${child.tail()}`);
 }
 
-async function isThere(command: string): Promise<boolean> {
+export async function isThere(command: string): Promise<boolean> {
   return (await run('sh', ['-c', `command -v ${command}`])).code === 0;
 }
 
-function lastLine(output: string): string {
+export function lastLine(output: string): string {
   return output.trim().split('\n').at(-1) ?? '';
 }
