@@ -80,6 +80,8 @@ test('performatives are the bytes that the specification makes of them', () => {
     assert.equal(Buffer.from(written(performative)).toString('hex'), text.replaceAll(' ', ''));
     assert.deepEqual(read(hex(text)), performative);
     assert.equal(performativeCode(hex(text), 0, hex(text).length), PerformativeCode[performative.type]);
+    for (let cut = 0; cut < hex(text).length; cut++)
+      assert.ok(read(hex(text).subarray(0, cut)) instanceof AmqpFault, `${text}, ${cut} bytes`);
   }
 });
 
