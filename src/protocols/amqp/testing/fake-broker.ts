@@ -43,6 +43,11 @@ export class FakeBroker implements BrokerPort {
     else this.#answer(request, consumer, this.attachAnswer);
   }
 
+  /** An attach has not been answered. */
+  get isWaiting(): boolean {
+    return this.#waiting.length > 0;
+  }
+
   answerAttach(outcome: Outcome = Outcome.accepted): void {
     const [request, consumer] = this.#waiting.shift()!;
     this.#answer(request, consumer, outcome);
@@ -98,6 +103,7 @@ export class FakeSession implements Session {
     release: Outcome.accepted as Outcome,
     tags: [] as readonly string[],
     unsettled: [] as readonly UnsettledDelivery[],
+    subscribe: Outcome.accepted as Outcome,
     subscribed: [] as readonly SubscribedFilter[],
     sharedFilters: [] as readonly string[],
     settle: true,
@@ -155,8 +161,11 @@ export class FakeSession implements Session {
     return this.script.sharedFilters;
   }
 
-  subscribe(requests: readonly SubscribeRequest[]): void {
+  subscribe(requests: readonly SubscribeRequest[], token: number): void {
     this.#asked(`subscribe ${requests.map((one) => one.filter).join(', ')}`);
+    const { subscribe } = this.script;
+    const results = requests.map(({ guarantee }) => ({ outcome: subscribe, guarantee }));
+    this.#broker.inCall(() => this.consumer.subscribed(token, results));
   }
 
   unsubscribe(filters: readonly string[]): void {
