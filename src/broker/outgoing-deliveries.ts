@@ -376,16 +376,18 @@ export class OutgoingDeliveries {
       entry.sent = false;
       if (!isFailed) continue;
       entry.deliveryCount++;
-      if (queue.isSpent(entry) && entry.stored !== undefined && !this.#isLocked(entry)) {
+      const entries = counted.get(queue);
+      if (entries === undefined) counted.set(queue, [entry]);
+      else entries.push(entry);
+    }
+    for (const [queue, entries] of counted) {
+      queue.recordCounts(entries.filter(({ row }) => row > 0));
+      for (const entry of entries) {
+        if (!queue.isSpent(entry) || entry.stored === undefined || this.#isLocked(entry)) continue;
         this.#finish(entry);
         queue.bury(entry, deliveryLimit, 'deliveryLimit');
-      } else if (entry.row > 0) {
-        const entries = counted.get(queue);
-        if (entries === undefined) counted.set(queue, [entry]);
-        else entries.push(entry);
       }
     }
-    for (const [queue, entries] of counted) queue.recordCounts(entries);
   }
 
   /** Gives entries of shared and named queues back to be delivered to other members. */

@@ -199,7 +199,7 @@ function noteNames({ t, links: consumers, named, competed }: World): void {
     const session = consumer?.session === undefined ? undefined : space.sessions.get(consumer.session.clientId);
     for (const { position, payload, guarantee: g } of session === undefined ? [] : consumer!.deliveries) {
       // Only where it has never had a shared subscription or a queue is it known that a delivery came from its inbox.
-      if (g === 0 || competed.has(session!.key)) continue;
+      if (g === 0 || competed.has(session!.key) || !session!.durable) continue;
       const name = `${session!.key} ${position}`;
       assert.equal(named.get(name) ?? payload, payload, `position ${position} of ${session!.clientId}`);
       named.set(name, payload);
