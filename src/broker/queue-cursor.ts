@@ -29,11 +29,7 @@ export class QueueCursor {
   /** The next entry to look at; it stays the next one until it is passed or taken out of the queue. */
   next(): Entry | undefined {
     const { ready } = this.#queue;
-    let returned = this.#returned[0];
-    while (returned !== undefined && !returned.waits) {
-      this.#returned.shift();
-      returned = this.#returned[0];
-    }
+    const returned = this.#returned[0];
     if (ready.first === undefined) return undefined;
     for (let level = ready.first.level; level >= ready.lowestLevel; level--) {
       if (returned?.level === level) return returned;
@@ -57,6 +53,8 @@ export class QueueCursor {
   /** An entry is about to be taken out of the list. */
   leave(entry: Entry): void {
     const { level, before } = entry;
+    const at = this.#returned.indexOf(entry);
+    if (at >= 0) this.#returned.splice(at, 1);
     if (this.#passed[level] !== entry) return;
     const isSame = before?.level === level;
     this.#passed[level] = isSame ? before : undefined;
@@ -71,6 +69,7 @@ export class QueueCursor {
     let at = this.#returned.length;
     while (at > 0 && isBefore(entry, this.#returned[at - 1]!)) at--;
     this.#returned.splice(at, 0, entry);
+    entry.marked = true;
   }
 
   /** What was passed is wanted after all. */
@@ -80,8 +79,6 @@ export class QueueCursor {
   }
 }
 
-/** Entries that have left the list meanwhile have no level any more; their place does not matter. */
 function isBefore(a: Entry, b: Entry): boolean {
-  if (!b.waits) return false;
   return a.level === b.level ? a.position < b.position : a.level > b.level;
 }
