@@ -147,23 +147,27 @@ export class ShardRecovery {
       case RecordKind.counters:
         this.#nextQueueId = Math.max(this.#nextQueueId, readNumber(bytes, start, end));
         return;
-      case RecordKind.transaction: {
-        const transaction = readTransaction(bytes, start, end);
-        this.transactions.set(keyOf(transaction.id), transaction);
-        return;
-      }
+      case RecordKind.transaction:
       case RecordKind.transactionDone:
-        this.transactions.delete(keyOf(readTransactionId(bytes, start, end)));
-        return;
       case RecordKind.transactionPart:
-        this.transactionParts.add(keyOf(readTransactionId(bytes, start, end)));
-        return;
+        return this.#transacted(kind, bytes, start, end);
       case RecordKind.movedFrom:
         this.movedFrom.push(readMovedFrom(bytes, start, end));
         return;
       default:
         throw new RowError(`unknown kind of record ${kind}; was it written by a later version?`);
     }
+  }
+
+  #transacted(kind: number, bytes: Uint8Array, start: number, end: number): void {
+    if (kind === RecordKind.transaction) {
+      const transaction = readTransaction(bytes, start, end);
+      this.transactions.set(keyOf(transaction.id), transaction);
+      return;
+    }
+    const key = keyOf(readTransactionId(bytes, start, end));
+    if (kind === RecordKind.transactionDone) this.transactions.delete(key);
+    else this.transactionParts.add(key);
   }
 
   #message(row: number, index: number, bytes: Uint8Array, start: number, end: number): void {

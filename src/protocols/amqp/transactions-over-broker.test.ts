@@ -95,7 +95,7 @@ describe('a transaction of an AMQP peer', () => {
     const { controller, peer, watcher } = await scene();
     const txnId = controller.declare();
     controller.post(0, 'one', txnId);
-    const [posted] = peer.heard().filter((each) => each.type === 'disposition');
+    const posted = peer.heard().find((each) => each.type === 'disposition');
     assert.deepEqual(
       [posted?.settled, posted?.state],
       [true, { type: 'transactional-state', txnId: new Uint8Array(txnId), outcome: acceptedState }],

@@ -86,7 +86,7 @@ function answerOf(message: Uint8Array): Answer {
 }
 
 function plain(value: AmqpValue): unknown {
-  if (value.type === 'map') return Object.fromEntries(value.value.map(([key, each]) => [String(key.value), plain(each)]));
+  if (value.type === 'map') return Object.fromEntries(value.value.map(([key, each]) => [key.value as string, plain(each)]));
   if (value.type === 'list') return value.value.map(plain);
   return value.type === 'long' ? Number(value.value) : value.value;
 }
