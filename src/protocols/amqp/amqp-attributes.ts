@@ -5,7 +5,8 @@ import type { Attributes, Death, MessageId, Property, ReplyAddress, TypedValue }
 import { replyAddressOf } from './address.ts';
 import { Annotation } from './annotations.ts';
 import { type AmqpEntry, type AmqpValue, MessageSections, scanMessage, skipValue, ValueReader } from './codec/index.ts';
-import { Body, readResidue, residueProtocol } from './residue.ts';
+import { readResiduesBy } from '../../message/residues.ts';
+import { Body, mayHaveGroup, readResidue, residueProtocol } from './residue.ts';
 
 /** Content type of a payload that is a body in its AMQP encoding. */
 export const amqpContentType = 'application/amqp';
@@ -13,19 +14,19 @@ export const amqpContentType = 'application/amqp';
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 export class AmqpAttributes implements Attributes {
+  readonly isReadFromResidue = true;
   readonly residue: { readonly protocol: string; readonly bytes: Uint8Array };
   readonly deliverAtMs: number | undefined;
-  readonly death: Death | undefined = undefined;
-  readonly annotations: readonly Property[] | undefined = undefined;
-  readonly #plainAddress: 'topic' | 'queue';
+  readonly death: Death | undefined;
+  readonly annotations: readonly Property[] | undefined;
   #fields: Attributes | undefined = undefined;
-  #hasReplyTo: boolean | undefined = undefined;
 
   /** Takes over `bytes`. */
-  constructor(bytes: Uint8Array, deliverAtMs: number | undefined, plainAddress: 'topic' | 'queue') {
+  constructor(bytes: Uint8Array, deliverAtMs: number | undefined, death?: Death, annotations?: readonly Property[]) {
     this.residue = { protocol: residueProtocol, bytes };
     this.deliverAtMs = deliverAtMs;
-    this.#plainAddress = plainAddress;
+    this.death = death;
+    this.annotations = annotations;
   }
 
   get payloadFormat(): 'bytes' | 'utf8' | undefined {
@@ -63,27 +64,30 @@ export class AmqpAttributes implements Attributes {
   }
 
   get groupId(): string | undefined {
-    return this.#read().groupId;
+    return mayHaveGroup(this.residue.bytes) ? this.#read().groupId : undefined;
   }
 
   get groupSequence(): number | undefined {
-    return this.#read().groupSequence;
+    return mayHaveGroup(this.residue.bytes) ? this.#read().groupSequence : undefined;
   }
 
   #read(): Attributes {
-    return (this.#fields ??= fieldsOf(this.residue.bytes, this.#plainAddress));
+    return (this.#fields ??= fieldsOf(this.residue.bytes));
   }
 }
 
+readResiduesBy(residueProtocol, (bytes, { deliverAtMs, death, annotations }) => new AmqpAttributes(bytes, deliverAtMs, death, annotations));
+
 const sections = new MessageSections();
+const placeReader = new ValueReader();
 
 /** What cannot be read is left out: the message has been taken, and other peers of its protocol get it as it is. */
-function fieldsOf(bytes: Uint8Array, plainAddress: 'topic' | 'queue'): Attributes {
+function fieldsOf(bytes: Uint8Array): Attributes {
   const fields: Mutable<Attributes> = {};
   const residue = readResidue(bytes);
   if (residue === undefined || scanMessage(bytes, residue.annotationsStart, residue.framingStart, sections) !== undefined) return fields;
   const annotations = readAnnotations(bytes);
-  readProperties(bytes, annotations.replyType, plainAddress, fields);
+  readProperties(bytes, annotations.replyType, residue.plainIsQueue ? 'queue' : 'topic', fields);
   fields.properties = annotations.properties ?? applicationProperties(bytes);
   if (residue.body === Body.raw) fields.contentType = amqpContentType;
   else if (residue.text) fields.payloadFormat = 'utf8';
@@ -96,7 +100,7 @@ function hasProperty(bytes: Uint8Array, place: number): boolean {
   if (residue === undefined || residue.propertiesStart === residue.applicationPropertiesStart) return false;
   const end = residue.applicationPropertiesStart;
   // Behind the descriptor, whatever it is.
-  const reader = new ValueReader(bytes, skipValue(bytes, residue.propertiesStart + 1, end), end);
+  const reader = placeReader.reset(bytes, skipValue(bytes, residue.propertiesStart + 1, end), end);
   const count = reader.enterList();
   for (let i = 0; i < place && i < count; i++) reader.skip();
   return reader.fault === undefined && place < count && !reader.skipNull();

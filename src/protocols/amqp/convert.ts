@@ -19,6 +19,7 @@ import {
   HeaderFields,
   isAscii,
   MessageSections,
+  RepeatedBytes,
   scanMessage,
   SectionCode,
   uint32,
@@ -68,8 +69,10 @@ export class IncomingMessage {
   readonly #header = new HeaderFields();
   readonly #reader = new ValueReader();
   #deliverAtMs: number | undefined = undefined;
-  /** The annotations without what only the broker may say; undefined: as they came. */
   #cleaned: Uint8Array | undefined = undefined;
+  /** What the annotations that were read last say: a producer's are mostly the same. */
+  readonly #known = new KnownAnnotations();
+  readonly #knownFrom = new RepeatedBytes();
 
   /**
    * Reads the message `bytes[start..end)`, that came with `messageFormat`, at `nowMs` by the wall clock. `wantsTo`: the link's
@@ -152,29 +155,20 @@ export class IncomingMessage {
   }
 
   #annotations(bytes: Uint8Array, nowMs: number): AmqpFault | undefined {
-    const { messageAnnotationsStart, messageAnnotationsEnd } = this.#sections;
-    const reader = this.#reader.reset(bytes, messageAnnotationsStart, messageAnnotationsEnd);
-    const entries = reader.map();
-    if (reader.fault !== undefined) return reader.fault;
-    let own = 0;
-    for (const [key, value] of entries) {
-      if (key.type !== 'symbol') continue;
-      if (key.value === Annotation.retain) {
-        if (value.type !== 'boolean') return new AmqpFault(Condition.invalidField, 'the annotation x-opt-retain is a boolean');
-        this.retain = value.value;
-      } else if (key.value === Annotation.deliveryTime) {
-        this.#deliverAtMs = wholeNumber(value);
-      } else if (key.value === Annotation.deliveryDelay) {
-        const delayMs = wholeNumber(value);
-        if (delayMs !== undefined) this.#deliverAtMs ??= nowMs + delayMs;
-      } else if (key.value === Annotation.jmsDestination) {
-        if (value.type === 'byte') this.toType = value.value;
-      } else if (brokersOwn.has(key.value)) {
-        own++;
-      }
+    const { messageAnnotationsStart: start, messageAnnotationsEnd: end } = this.#sections;
+    const known = this.#known;
+    if (!this.#knownFrom.are(bytes, start, end)) {
+      this.#knownFrom.forget();
+      const fault = known.read(this.#reader.reset(bytes, start, end));
+      if (fault !== undefined) return fault;
+      this.#knownFrom.keep(bytes, start, end);
     }
-    if (this.#deliverAtMs !== undefined && this.#deliverAtMs <= nowMs) this.#deliverAtMs = undefined;
-    if (own > 0) this.#cleaned = withoutBrokersOwn(entries);
+    this.retain = known.retain;
+    this.toType = known.toType;
+    this.#cleaned = known.cleaned;
+    const { deliveryTimeMs, delayMs } = known;
+    const deliverAtMs = deliveryTimeMs ?? (delayMs === undefined ? undefined : nowMs + delayMs);
+    this.#deliverAtMs = deliverAtMs !== undefined && deliverAtMs > nowMs ? deliverAtMs : undefined;
     return undefined;
   }
 
@@ -221,6 +215,42 @@ export class IncomingMessage {
     source.framingStart = bodySectionsStart;
     source.framingEnd = this.payloadStart;
     return isString && !isUtf8Text(bytes, this.payloadStart, bodyEnd) ? decodeFault('a string is not well-formed UTF-8') : undefined;
+  }
+}
+
+/** What the broker obeys of a message's annotations. */
+class KnownAnnotations {
+  retain = false;
+  toType: number | undefined = undefined;
+  deliveryTimeMs: number | undefined = undefined;
+  delayMs: number | undefined = undefined;
+  /** The annotations without what only the broker may say; undefined: as they came. */
+  cleaned: Uint8Array | undefined = undefined;
+
+  read(reader: ValueReader): AmqpFault | undefined {
+    this.retain = false;
+    this.toType = this.deliveryTimeMs = this.delayMs = undefined;
+    this.cleaned = undefined;
+    const entries = reader.map();
+    if (reader.fault !== undefined) return reader.fault;
+    let own = 0;
+    for (const [key, value] of entries) {
+      if (key.type !== 'symbol') continue;
+      if (key.value === Annotation.retain) {
+        if (value.type !== 'boolean') return new AmqpFault(Condition.invalidField, 'the annotation x-opt-retain is a boolean');
+        this.retain = value.value;
+      } else if (key.value === Annotation.deliveryTime) {
+        this.deliveryTimeMs = wholeNumber(value);
+      } else if (key.value === Annotation.deliveryDelay) {
+        this.delayMs = wholeNumber(value);
+      } else if (key.value === Annotation.jmsDestination) {
+        if (value.type === 'byte') this.toType = value.value;
+      } else if (brokersOwn.has(key.value)) {
+        own++;
+      }
+    }
+    if (own > 0) this.cleaned = withoutBrokersOwn(entries);
+    return undefined;
   }
 }
 

@@ -3,7 +3,18 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import type { Attributes, MessageId, Property, TypedValue } from '../../message/attributes.ts';
 import { Message } from '../../message/message.ts';
-import { type AmqpValue, encodeValue } from './codec/index.ts';
+import {
+  type AmqpEntry,
+  type AmqpValue,
+  encodeValue,
+  SectionCode,
+  symbolValue,
+  trueValue,
+  ValueWriter,
+  writeDataHead,
+  writeMapSection,
+  writePropertiesSection,
+} from './codec/index.ts';
 import { IncomingMessage, lostFromAmqp } from './convert.ts';
 import { type DeliveryFacts, OutgoingMessage } from './outgoing-message.ts';
 import { lostToAmqp } from './outgoing-properties.ts';
@@ -288,6 +299,50 @@ describe('one encoder for all messages', () => {
           assert.equal(back.read(encoded, 0, encoded.length, 0, nowMs, 'topic', true), undefined);
           const own = attributes === undefined ? undefined : back.attributes;
           assert.equal(own?.subject, attributes?.subject);
+        }
+      }),
+    );
+  });
+
+  const annotations = fc.constantFrom<AmqpEntry[][]>(
+    [],
+    [[symbolValue('x-opt-retain'), trueValue]],
+    [[symbolValue('x-opt-retain'), { type: 'boolean', value: false }]],
+    [[symbolValue('x-opt-jms-dest'), { type: 'byte', value: 1 }]],
+    [[symbolValue('x-opt-jms-dest'), { type: 'byte', value: 0 }]],
+    [[symbolValue('x-opt-delivery-delay'), { type: 'uint', value: 5 }]],
+    [[symbolValue('x-opt-delivery-time'), { type: 'timestamp', value: BigInt(nowMs + 1) }]],
+    [[symbolValue('x-opt-topic'), { type: 'string', value: 'not true' }]],
+    [[symbolValue('x-opt-retain'), { type: 'string', value: 'no' }]],
+  );
+  const incoming = new IncomingMessage();
+  const shown = fc.record({ retained: fc.boolean(), showsTopic: fc.boolean(), showsSender: fc.boolean() });
+
+  it('reads what a new one reads of AMQP, and gives it on the same way', () => {
+    fc.assert(
+      fc.property(fc.array(fc.tuple(annotations, fc.constantFrom('a/b', 'a/c'), shown, fc.nat(3)), { maxLength: 12 }), (messages) => {
+        for (const [entries, topic, more, laterMs] of messages) {
+          const writer = new ValueWriter();
+          if (entries.length > 0) writeMapSection(writer, SectionCode.messageAnnotations, entries);
+          writePropertiesSection(writer, { type: 'properties', subject: topic });
+          writeDataHead(writer, 0);
+          const bytes = writer.copy();
+          const fresh = new IncomingMessage();
+          const now = nowMs + laterMs;
+          const fault = fresh.read(bytes, 0, bytes.length, 0, now, 'topic');
+          assert.deepEqual(incoming.read(bytes, 0, bytes.length, 0, now, 'topic'), fault);
+          if (fault !== undefined) continue;
+          assert.deepEqual([incoming.retain, incoming.toType, incoming.expiresAtMs], [fresh.retain, fresh.toType, fresh.expiresAtMs]);
+          const { attributes } = incoming;
+          assert.equal(attributes?.deliverAtMs, fresh.attributes?.deliverAtMs);
+          assert.deepEqual(attributes?.residue, fresh.attributes?.residue);
+          const own = topicBytes.get(topic) ?? new Uint8Array(Buffer.from(topic));
+          topicBytes.set(topic, own);
+          const message = new Message(topic, own, bytes, incoming.payloadStart, incoming.payloadEnd, 1, false, 4, 0, 0, 'me', attributes);
+          const other = new OutgoingMessage();
+          other.set(message, { ...facts, ...more }, now);
+          outgoing.set(message, { ...facts, ...more }, now);
+          assert.deepEqual(outgoing.copy(), other.copy());
         }
       }),
     );

@@ -13,6 +13,7 @@ import {
   FormatCode,
   maxHeaderBytes,
   MessageSections,
+  RepeatedBytes,
   scanMessage,
   SectionCode,
   ValueReader,
@@ -56,6 +57,10 @@ export class OutgoingMessage {
   #headerKey = noKey;
   #headTopic: Uint8Array | undefined = undefined;
   #payloadBytes = 0;
+  /** Annotations with the topic of a message: made for this topic, and from these. */
+  #annotated: Uint8Array = nothing;
+  #annotatedTopic: Uint8Array | undefined = undefined;
+  readonly #annotatedFrom = new RepeatedBytes();
   /** The residue that was read last. */
   #residueOf: Uint8Array | undefined = undefined;
   #residue: ResidueParts | undefined = undefined;
@@ -134,15 +139,32 @@ export class OutgoingMessage {
     const writer = this.#writer;
     const { bytes, annotationsStart, propertiesStart, framingStart, footerStart, body } = residue;
     this.#header(message, facts, nowMs, residue.durable);
-    const added = annotationsOf(message, facts, true);
-    if (added === undefined) writer.raw(bytes, annotationsStart, propertiesStart);
-    else writeAnnotations(writer, merged(bytes, annotationsStart, propertiesStart, added));
+    if (showsOnlyTopic(message, facts)) {
+      writer.raw(this.#annotationsWithTopic(message, bytes, annotationsStart, propertiesStart));
+    } else {
+      const added = annotationsOf(message, facts, true);
+      if (added === undefined) writer.raw(bytes, annotationsStart, propertiesStart);
+      else writeAnnotations(writer, merged(bytes, annotationsStart, propertiesStart, added));
+    }
     writer.raw(bytes, propertiesStart, framingStart);
     if (body === Body.data) this.#dataFraming(message.end - message.start);
     else if (body === Body.framed) writer.raw(bytes, framingStart, footerStart);
     this.messageFormat = residue.messageFormat;
     this.tail = bytes;
     this.tailStart = footerStart;
+  }
+
+  /** What is said of every message on a link with a wildcard: made once for messages of a topic whose annotations are the same. */
+  #annotationsWithTopic(message: Message, bytes: Uint8Array, start: number, end: number): Uint8Array {
+    if (this.#annotatedTopic !== message.topicBytes || !this.#annotatedFrom.are(bytes, start, end)) {
+      this.#annotatedFrom.forget(); // In case the encoding throws.
+      const writer = new ValueWriter();
+      writeAnnotations(writer, merged(bytes, start, end, [entry(Annotation.topic, { type: 'string', value: message.topic })]));
+      this.#annotated = writer.copy();
+      this.#annotatedTopic = message.topicBytes;
+      this.#annotatedFrom.keep(bytes, start, end);
+    }
+    return this.#annotated;
   }
 
   #fromNeutral(message: Message, facts: DeliveryFacts, nowMs: number): void {
@@ -239,6 +261,11 @@ const sections = new MessageSections();
 function isBodyEncoding(payload: Uint8Array): boolean {
   if (scanMessage(payload, 0, payload.length, sections) !== undefined) return false;
   return sections.bodyCount > 0 && sections.bodySectionsStart === 0 && sections.bodySectionsEnd === payload.length;
+}
+
+/** The topic is all that the broker says of the message in its annotations. */
+function showsOnlyTopic({ attributes }: Message, { showsTopic, showsSender, retained }: DeliveryFacts): boolean {
+  return showsTopic && !showsSender && !retained && attributes?.annotations === undefined && attributes?.death === undefined;
 }
 
 /** What the broker says of a message in its annotations; undefined: nothing. */

@@ -15,6 +15,7 @@ export * from './message-sections.ts';
 export * from './outgoing-transfer.ts';
 export { decodePerformative, performativeCode, writePerformative } from './performative-codec.ts';
 export * from './performatives.ts';
+export * from './repeated-bytes.ts';
 export * from './sasl.ts';
 export { type Coordinator, type ExpiryPolicy, type LifetimePolicy, lifetimePolicy, lifetimePolicyValue } from './terminus.ts';
 export { type Source, type Target, TerminusDurability } from './terminus.ts';
