@@ -1,6 +1,7 @@
 // Message attributes as journal bytes: a list of (field, value), ended by 0. A value carries its type.
 
 import type { Attributes, Death, MessageId, Property, ReplyAddress, TypedValue } from '../message/attributes.ts';
+import { residueReader } from '../message/residues.ts';
 import { RowError } from '../store/row.ts';
 import type { RecordReader } from './record-reader.ts';
 import type { RowWriter } from './row-writer.ts';
@@ -49,6 +50,27 @@ const types = [
 const scratch = new DataView(new ArrayBuffer(8));
 
 export function writeAttributes(writer: RowWriter, attributes: Attributes): void {
+  if (attributes.isReadFromResidue !== true) writeOwnFields(writer, attributes);
+  if (attributes.deliverAtMs !== undefined) {
+    writer.u8(Field.deliverAtMs);
+    writer.u64(attributes.deliverAtMs);
+  }
+  if (attributes.death !== undefined) writeDeath(writer, attributes.death);
+  for (const annotation of attributes.annotations ?? []) {
+    writer.u8(Field.annotation);
+    writer.string(annotation.key);
+    writeValue(writer, annotation.value);
+  }
+  if (attributes.residue !== undefined) {
+    writer.u8(Field.residue);
+    writer.string(attributes.residue.protocol);
+    writer.bytes(attributes.residue.bytes);
+  }
+  writer.u8(Field.end);
+}
+
+/** What its publisher has said, in neutral words. */
+function writeOwnFields(writer: RowWriter, attributes: Attributes): void {
   const texts = [
     [Field.contentType, attributes.contentType],
     [Field.contentEncoding, attributes.contentEncoding],
@@ -85,34 +107,26 @@ export function writeAttributes(writer: RowWriter, attributes: Attributes): void
     writer.u8(Field.groupSequence);
     writer.varint(attributes.groupSequence);
   }
-  if (attributes.deliverAtMs !== undefined) {
-    writer.u8(Field.deliverAtMs);
-    writer.u64(attributes.deliverAtMs);
-  }
-  if (attributes.death !== undefined) writeDeath(writer, attributes.death);
-  for (const annotation of attributes.annotations ?? []) {
-    writer.u8(Field.annotation);
-    writer.string(annotation.key);
-    writeValue(writer, annotation.value);
-  }
-  if (attributes.residue !== undefined) {
-    writer.u8(Field.residue);
-    writer.string(attributes.residue.protocol);
-    writer.bytes(attributes.residue.bytes);
-  }
-  writer.u8(Field.end);
 }
+
+/** What stands beside a residue that holds all other fields. */
+const besideResidue: ReadonlySet<number> = new Set([Field.residue, Field.deliverAtMs, Field.death, Field.annotation]);
 
 export function readAttributes(reader: RecordReader): Attributes {
   const attributes: { -readonly [K in keyof Attributes]: Attributes[K] } = {};
   const properties: Property[] = [];
   const annotations: Property[] = [];
+  let isResidueAlone = true;
   for (;;) {
     const field = reader.u8();
+    if (field !== Field.end && !besideResidue.has(field)) isResidueAlone = false;
     switch (field) {
       case Field.end:
         if (properties.length > 0) attributes.properties = properties;
         if (annotations.length > 0) attributes.annotations = annotations;
+        if (isResidueAlone && attributes.residue !== undefined) {
+          return residueReader(attributes.residue.protocol)?.(attributes.residue.bytes, attributes) ?? attributes;
+        }
         return attributes;
       case Field.payloadFormat:
         attributes.payloadFormat = reader.u8() === 1 ? 'utf8' : 'bytes';

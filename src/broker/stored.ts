@@ -147,6 +147,11 @@ export function storedBytes(message: Message): number {
 
 /** Roughly: what counts is that no field is free. */
 function attributesBytes(attributes: Attributes): number {
+  if (attributes.isReadFromResidue === true) {
+    let bytes = overheadOfAttribute + attributes.residue!.bytes.length;
+    for (const property of attributes.annotations ?? []) bytes += propertyBytes(property);
+    return bytes;
+  }
   const { contentType, contentEncoding, subject, groupId, replyTo, correlation, messageId, residue } = attributes;
   let bytes = 0;
   for (const text of [contentType, contentEncoding, subject, groupId, replyTo?.name]) bytes += text?.length ?? 0;

@@ -50,6 +50,8 @@ export type Attributes = {
   readonly annotations?: readonly Property[] | undefined;
   /** What makes a delivery in the same protocol identical to what arrived; opaque to the core. */
   readonly residue?: { readonly protocol: string; readonly bytes: Uint8Array } | undefined;
+  /** The fields, but deliverAtMs, death and annotations, are read from the residue when somebody asks: see residues.ts. */
+  readonly isReadFromResidue?: true | undefined;
 };
 
 /**

@@ -20,6 +20,7 @@ export class AmqpAttributes implements Attributes {
   readonly death: Death | undefined;
   readonly annotations: readonly Property[] | undefined;
   #fields: Attributes | undefined = undefined;
+  #hasReplyTo: boolean | undefined = undefined;
 
   /** Takes over `bytes`. */
   constructor(bytes: Uint8Array, deliverAtMs: number | undefined, death?: Death, annotations?: readonly Property[]) {

@@ -102,7 +102,8 @@ export class IncomingMessage {
     this.#ranges(end);
     const source = this.#source;
     source.messageFormat = messageFormat;
-    if (!source.isEmpty) this.attributes = new AmqpAttributes(source.write(bytes, this.#cleaned), this.#deliverAtMs, plainAddress);
+    source.plainIsQueue = plainAddress === 'queue';
+    if (!source.isEmpty) this.attributes = new AmqpAttributes(source.write(bytes, this.#cleaned), this.#deliverAtMs);
     return undefined;
   }
 
@@ -131,6 +132,7 @@ export class IncomingMessage {
     let fault = sections.headerStart < 0 ? undefined : decodeHeader(bytes, sections.headerStart, sections.headerEnd, header);
     this.priority = Math.min(header.priority, 9);
     this.#source.durable = header.durable;
+    this.#source.mayHaveGroup = false;
     if (sections.messageAnnotationsStart >= 0) fault ??= this.#annotations(bytes, nowMs);
     if (sections.propertiesStart >= 0) fault ??= this.#properties(bytes, wantsTo);
     const expiresAtMs = nowMs + header.ttl;
@@ -177,6 +179,7 @@ export class IncomingMessage {
     const { propertiesStart, propertiesEnd } = this.#sections;
     const reader = this.#reader.reset(bytes, propertiesStart, propertiesEnd);
     const count = reader.enterList();
+    this.#source.mayHaveGroup = count > PropertyField.groupId;
     const fields = Math.min(count, PropertyField.absoluteExpiryTime + 1);
     for (let field = 0; field < fields && reader.fault === undefined; field++) {
       if (reader.skipNull()) continue;

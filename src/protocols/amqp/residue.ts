@@ -22,7 +22,9 @@ const bodyMask = 0b11;
 const durableFlag = 0b100;
 const formatFlag = 0b1000;
 const textFlag = 0b1_0000;
-const allFlags = 0b1_1111;
+const queueFlag = 0b10_0000;
+const groupFlag = 0b100_0000;
+const allFlags = 0b111_1111;
 
 /** Most bytes before the sections. */
 const headBytes = 25;
@@ -32,6 +34,8 @@ export type ResidueParts = {
   readonly body: Body;
   /** The payload is a string. */
   readonly text: boolean;
+  /** An address without scheme named a queue where it came in. */
+  readonly plainIsQueue: boolean;
   readonly durable: boolean;
   readonly messageFormat: number;
   /** Ranges of `bytes`; all but the annotations end where the next one starts. */
@@ -46,6 +50,10 @@ export type ResidueParts = {
 export class ResidueSource {
   body: Body = Body.data;
   text = false;
+  /** See ResidueParts. */
+  plainIsQueue = false;
+  /** The properties may name a group. */
+  mayHaveGroup = false;
   durable = false;
   messageFormat = 0;
   annotationsStart = 0;
@@ -62,6 +70,8 @@ export class ResidueSource {
   clear(): void {
     this.body = Body.data;
     this.text = false;
+    this.plainIsQueue = false;
+    this.mayHaveGroup = false;
     this.durable = false;
     this.messageFormat = 0;
     this.annotationsStart = this.annotationsEnd = 0;
@@ -69,6 +79,10 @@ export class ResidueSource {
     this.applicationPropertiesStart = this.applicationPropertiesEnd = 0;
     this.framingStart = this.framingEnd = 0;
     this.footerStart = this.footerEnd = 0;
+  }
+
+  #rareFlags(): number {
+    return (this.plainIsQueue ? queueFlag : 0) | (this.mayHaveGroup ? groupFlag : 0);
   }
 
   /** Nothing that the payload alone would not give back. */
@@ -92,7 +106,12 @@ export class ResidueSource {
     const footerLength = this.footerEnd - this.footerStart;
     let at = 0;
     const { messageFormat } = this;
-    head[at++] = this.body | (this.text ? textFlag : 0) | (this.durable ? durableFlag : 0) | (messageFormat === 0 ? 0 : formatFlag);
+    head[at++] =
+      this.body |
+      (this.text ? textFlag : 0) |
+      (this.durable ? durableFlag : 0) |
+      this.#rareFlags() |
+      (messageFormat === 0 ? 0 : formatFlag);
     if (messageFormat !== 0) for (let shift = 24; shift >= 0; shift -= 8) head[at++] = messageFormat >>> shift;
     at = writeLength(head, at, annotationsLength);
     at = writeLength(head, at, propertiesLength);
@@ -158,6 +177,7 @@ export function readResidue(bytes: Uint8Array): ResidueParts | undefined {
     bytes,
     body: body as Body,
     text: (flags & textFlag) !== 0,
+    plainIsQueue: (flags & queueFlag) !== 0,
     durable: (flags & durableFlag) !== 0,
     messageFormat,
     annotationsStart: at,
@@ -166,6 +186,11 @@ export function readResidue(bytes: Uint8Array): ResidueParts | undefined {
     framingStart,
     footerStart,
   };
+}
+
+/** False: the properties of the message name no group, and need not be looked through for one. */
+export function mayHaveGroup(bytes: Uint8Array): boolean {
+  return (bytes[0]! & groupFlag) !== 0;
 }
 
 const lengths = [0, 0, 0, 0];
