@@ -7,16 +7,11 @@ type Item = { readonly order: number };
 type Step = (fifo: Fifo<Item>, model: Item[]) => void;
 
 const item = fc.integer({ min: 0, max: 1000 }).map((order): Item => ({ order }));
-const compare = (a: Item, b: Item): number => a.order - b.order;
 
 const steps: fc.Arbitrary<Step> = fc.oneof(
   item.map((value): Step => (fifo, model) => {
     fifo.push(value);
     model.push(value);
-  }),
-  item.map((value): Step => (fifo, model) => {
-    fifo.unshift(value);
-    model.unshift(value);
   }),
   fc.constant<Step>((fifo, model) => assert.equal(fifo.shift(), model.shift())),
   fc.integer({ min: 0, max: 40 }).map((n): Step => (fifo, model) => {
@@ -54,25 +49,6 @@ test('a fifo is as good as an array', () => {
         assert.deepEqual(fifo.toArray(), model);
         for (const i of [0, 1, model.length >> 1, model.length]) assert.equal(fifo.at(i), model[i]);
       }
-    }),
-  );
-});
-
-test('sorted values go to their places among sorted elements', () => {
-  const sorted = fc.array(item, { maxLength: 50 }).map((values) => values.toSorted(compare));
-  fc.assert(
-    fc.property(sorted, sorted, fc.nat(20), (held, values, turns) => {
-      const fifo = new Fifo<Item>();
-      // The ring may begin anywhere.
-      for (let i = 0; i < turns; i++) fifo.push({ order: i });
-      for (let i = 0; i < turns; i++) fifo.shift();
-      for (const value of held) fifo.push(value);
-      fifo.insertSorted(values, compare);
-      assert.deepEqual(
-        [...fifo].map(({ order }) => order),
-        [...held, ...values].map(({ order }) => order).toSorted((a, b) => a - b),
-      );
-      assert.equal(fifo.length, held.length + values.length);
     }),
   );
 });

@@ -26,13 +26,6 @@ export class Fifo<T extends object> {
     this.#length++;
   }
 
-  unshift(value: T): void {
-    const ring = this.#room();
-    this.#head = (this.#head - 1) & (ring.length - 1);
-    ring[this.#head] = value;
-    this.#length++;
-  }
-
   shift(): T | undefined {
     if (this.#length === 0) return undefined;
     const ring = this.#ring!;
@@ -42,16 +35,6 @@ export class Fifo<T extends object> {
     this.#length--;
     if (this.#length === 0 && ring.length > keptCapacity) this.clear();
     return value;
-  }
-
-  /** Puts sorted values to their places among elements that are sorted. Costs as much as elements stand before the last place. */
-  insertSorted(values: readonly T[], compare: (a: T, b: T) => number): void {
-    const front: T[] = [];
-    for (const value of values) {
-      while (this.#length > 0 && compare(this.at(0)!, value) < 0) front.push(this.shift()!);
-      front.push(value);
-    }
-    for (let i = front.length - 1; i >= 0; i--) this.unshift(front[i]!);
   }
 
   /** Removes every element for which `test` holds; the order of the others stays. */
