@@ -101,6 +101,12 @@ export class DeliveryTable<L> {
     return visited;
   }
 
+  clear(): void {
+    this.#owners = [];
+    this.#aside = undefined;
+    this.#size = 0;
+  }
+
   /** Forgets all that belongs to `owner`. */
   removeAll(owner: L): void {
     for (const [slot, there] of this.#owners.entries()) {

@@ -382,8 +382,9 @@ export class IncomingLink implements Link, Consumer {
   /** What the peer has not settled takes room, too. */
   get #room(): number {
     const { linkCredit, maxUnsettledPerLink } = this.#server.options;
-    if (this.#seconds === undefined) return linkCredit;
-    return Math.min(linkCredit, maxUnsettledPerLink - this.#seconds.size + this.#credit.waiting);
+    if (!this.#settlesSecond) return linkCredit;
+    const unsettled = (this.#seconds?.size ?? 0) + (this.#taken?.size ?? 0);
+    return Math.min(linkCredit, maxUnsettledPerLink - unsettled + this.#credit.waiting);
   }
 
   #tellCredit(linkCredit: number): void {

@@ -237,6 +237,8 @@ export class AmqpSession implements EndOwner {
     if (this.#state === 'over') return;
     if (end !== 'lost') this.#flushRuns();
     this.#over();
+    this.#sent.clear();
+    this.#received.clear();
     for (const linkEnd of this.#byPeerHandle.values()) linkEnd.sessionEnded(end);
     this.#owner.links -= this.#byPeerHandle.size;
     this.#byPeerHandle.clear();
