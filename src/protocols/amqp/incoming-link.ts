@@ -9,7 +9,6 @@ import type { TargetNode } from './address.ts';
 import {
   acceptedState,
   AmqpFault,
-  type Attach,
   Condition,
   type DeliveryState,
   deliveryTagOf,

@@ -1,6 +1,6 @@
 // What a link remembers of the addresses that its peer publishes to, so that a message costs no question to the broker.
 
-import { type Address, Outcome, type Session } from '../../broker/port.ts';
+import type { Address, Outcome, Session } from '../../broker/port.ts';
 import { topicOfTo } from './address.ts';
 import { AmqpFault } from './codec/index.ts';
 import type { AmqpServer } from './server.ts';
