@@ -6,7 +6,6 @@ import { AmqpConnection } from './connection.ts';
 import { AmqpServer, type AmqpServerParts } from './server.ts';
 
 export type { ManagementDesk, ManagementEvent } from './nodes/management-node.ts';
-export { saslMechanisms } from './options.ts';
 export type { AmqpOptions, SaslMechanism } from './options.ts';
 export type { AmqpServerParts } from './server.ts';
 
