@@ -78,9 +78,12 @@ function outlivesLink(properties: Fields | undefined): boolean {
   return policy !== undefined && policy !== 'delete-on-close';
 }
 
-/** How long the broker session lives without its link: of shared subscriptions it is the subscription that lives on. */
-export function sessionExpiryMs({ node, expiryMs }: OutgoingTerms): number {
-  return node.kind === 'shared' || node.kind === 'temporary' ? 0 : expiryMs;
+/**
+ * How long the broker session lives without its link: of shared subscriptions it is the subscription that lives on, unless what
+ * the link has unsettled must be found again: exactly once.
+ */
+export function sessionExpiryMs({ node, expiryMs, settlesSecond }: OutgoingTerms): number {
+  return (node.kind === 'shared' && !settlesSecond) || node.kind === 'temporary' ? 0 : expiryMs;
 }
 
 export function attachRequest(host: LinkHost, terms: OutgoingTerms): Omit<AttachRequest, 'cleanStart'> {
