@@ -8,6 +8,7 @@ import * as fs from 'node:fs';
 import { join } from 'node:path';
 import type { Attributes } from '../src/message/attributes.ts';
 import { Message } from '../src/message/message.ts';
+import type { Settlement, SettlementDetail } from '../src/broker/port.ts';
 import { recordVersion } from '../src/broker/records.ts';
 import { broughtBack, everythingOf, storedBroker } from '../src/broker/testing/stored-broker.ts';
 import { TestBroker, message } from '../src/broker/testing/test-broker.ts';
@@ -40,8 +41,16 @@ const attributes: Attributes = {
   subject: 'subject',
   groupId: 'group',
   groupSequence: 4_000_000_000,
+  // Since format 3.
+  deliverAtMs: 1,
+  death: { reason: 'rejected', description: 'why', from: 'inbox/somebody', diedAtMs: 2 },
+  annotations: [{ key: 'x', value: { type: 'symbol', value: 'y' } }],
   residue: { protocol: 'amqp', bytes: Uint8Array.of(9, 8) },
 };
+
+/** Since format 3. */
+const red: Attributes = { properties: [{ key: 'colour', value: { type: 'string', value: 'red' } }], groupId: 'group' };
+const isRed = "colour = 'red'";
 
 function withAttributes(m: Message, expiresAtMs: number): Message {
   return new Message(m.topic, m.topicBytes, m.buffer, m.start, m.end, m.guarantee, m.retain, 9, expiresAtMs, 123_456, 'sender', attributes);
@@ -100,6 +109,45 @@ function publishAll(t: TestBroker, round: string, inbox: TestConsumer, member: T
   t.settle();
 }
 
+/** Since format 3: sessions that are links, what they settle in their own ways, and what they leave behind. */
+function links(t: TestBroker, round: string): void {
+  const partOf = t.connect(`connection-${round}`).session!;
+  const sender = t.connect(`sender-${round}`, { ...hour, partOf });
+  const receiver = t.connect(`receiver-${round}`, { ...forEver, partOf, deadLetters: true, queuesAtMostOnce: true });
+  receiver.subscribe('links/+', 2, { selector: isRed });
+  for (const name of ['modified', 'received', 'rejected', 'waits']) {
+    sender.publish(`links/${name}`, `${name} ${round}`, 2, { tag: `ÿ${name}`, priority: 7, attributes: red });
+  }
+  sender.session!.release(1, 'ÿrejected');
+  const said = (name: string, how: Settlement, detail?: SettlementDetail): void => {
+    const { id } = receiver.deliveries.find(({ topic }) => topic === `links/${name}`)!;
+    receiver.session!.settle(id, how, detail);
+    t.settle();
+  };
+  said('modified', 'modified', { deliveryFailed: true, annotations: [{ key: 'x-note', value: { type: 'ubyte', value: 7 } }] });
+  said('received', 'received');
+  said('rejected', 'rejected', { reason: { condition: 'test:reason', description: 'a description' } });
+  const member = t.connect(`leaves-${round}`, { partOf });
+  member.subscribe(`$share/kept-${round}/kept/+`, 1, { selector: isRed, sharedExpiryMs: 100 * 3_600_000 });
+  member.disconnect();
+  const taker = t.connect(`taker-${round}`, { partOf });
+  taker.subscribe(`$queue/taken-${round}`, 2);
+  for (const priority of [2, 9]) {
+    sender.publish(`kept/${priority}`, `kept ${priority} ${round}`, 1, { attributes: red });
+    sender.publish(`$queue/taken-${round}`, `taken ${priority} ${round}`, 2, { tag: `${priority}`, priority, attributes: red });
+  }
+  const deliverAtMs = t.clock.wallMs() + 3_600_000;
+  sender.publish('in/later', `later ${round}`, 1, { attributes: { deliverAtMs } });
+  const transaction = sender.session!.begin(() => {});
+  if (typeof transaction !== 'object') throw new Error('the fixture cannot be made');
+  for (const shard of [0, 1]) {
+    const m = message(t.nameOn(shard, '$queue/both-', `-${round}`), `both ${round}`, 1);
+    transaction.publish(sender.session!, sender.session!.address(m.topic, m.topicBytes), m);
+  }
+  transaction.commit(() => {});
+  t.settle();
+}
+
 /** Since format 2: from a queue of one journal into one of the other. */
 async function move(broker: TestBroker, round: string): Promise<void> {
   const from = broker.nameOn(0, '$queue/from-', `-${round}`);
@@ -113,10 +161,12 @@ async function move(broker: TestBroker, round: string): Promise<void> {
 
 const t = await TestBroker.start({ shards: 2 });
 everything(t, 'before');
+links(t, 'before');
 await move(t, 'before');
 t.broker.checkpoint(() => {});
 t.settle();
 everything(t, 'after');
+links(t, 'after');
 await move(t, 'after');
 // Two sessions that are attached for ever would be taken for lost at the restart: as after a crash.
 const stored = storedBroker(t);
