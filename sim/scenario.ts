@@ -35,7 +35,8 @@ const limits: BrokerLimits = {
   delayedQueue: { maxMessages: 100, maxBytes: 1_000_000, onFull: 'reject-new' },
   maxDeliveries: 10,
   deadLetterQueue: 'dead-letter',
-  queues: [],
+  // Connections are lost more often here than a message may be tried.
+  queues: [{ match: 'txin', maxDeliveries: 0 }],
   maxTemporaryQueuesPerPrincipal: 100,
   maxSessions: 100,
   maxSessionsPerPrincipal: 1000,
