@@ -145,6 +145,13 @@ test('the descriptor may be a symbol, or a number in a longer form', () => {
   assertFault(read(hex('00531945')), /not known/, 'amqp:not-implemented');
 });
 
+test('what clients write otherwise than the specification has it is read', () => {
+  // rhea: the info of an error has strings for keys.
+  const info = hex('005318 c01301 00531d c00d03 a30178 40 c10602 a10161 5201');
+  const error = { type: 'error', condition: 'x', info: new Map([['a', { type: 'uint', value: 1 }]]) };
+  assert.deepEqual(read(info), { type: 'close', error });
+});
+
 test('performatives of a wrong form are refused', () => {
   const cases: readonly (readonly [bytes: string, why: RegExp, condition?: string])[] = [
     ['005310 45', /open without containerId/],

@@ -118,7 +118,7 @@ export class ValueReader extends DataReader {
     return [];
   }
 
-  /** A map whose keys are symbols [AMQP 2.8.13]. */
+  /** A map whose keys are symbols [AMQP 2.8.13]; strings are taken for symbols, which some clients write in the info of errors. */
   fields(): Fields {
     const code = this.code();
     const outer = this.end;
@@ -129,7 +129,8 @@ export class ValueReader extends DataReader {
     }
     const fields = new Map<string, AmqpValue>();
     for (let i = 0; i < count && this.fault === undefined; i += 2) {
-      const key = this.symbol();
+      const code = this.peek();
+      const key = code === FormatCode.str8 || code === FormatCode.str32 ? this.string() : this.symbol();
       if (fields.has(key)) this.fail(decodeFault('a key stands twice in a map')); // [AMQP 1.6.23]
       fields.set(key, this.value());
     }
