@@ -44,6 +44,7 @@ export class MessageGroups {
 
   /** The entry is under way no more. Returns whether its group came free by that. */
   done(entry: Entry): boolean {
+    if (this.#of.size === 0) return false;
     const group = this.#of.get(entry);
     if (group === undefined) return false;
     this.#of.delete(entry);
