@@ -150,6 +150,9 @@ test('what clients write otherwise than the specification has it is read', () =>
   const info = hex('005318 c01301 00531d c00d03 a30178 40 c10602 a10161 5201');
   const error = { type: 'error', condition: 'x', info: new Map([['a', { type: 'uint', value: 1 }]]) };
   assert.deepEqual(read(info), { type: 'close', error });
+  // But what is no symbol at all is none.
+  info[info.indexOf(0x61)] = 0xe9;
+  assertFault(read(info), /not ASCII/);
 });
 
 test('performatives of a wrong form are refused', () => {

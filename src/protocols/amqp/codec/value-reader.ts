@@ -129,13 +129,25 @@ export class ValueReader extends DataReader {
     }
     const fields = new Map<string, AmqpValue>();
     for (let i = 0; i < count && this.fault === undefined; i += 2) {
-      const code = this.peek();
-      const key = code === FormatCode.str8 || code === FormatCode.str32 ? this.string() : this.symbol();
+      const key = this.#fieldName();
       if (fields.has(key)) this.fail(decodeFault('a key stands twice in a map')); // [AMQP 1.6.23]
       fields.set(key, this.value());
     }
     this.#close(outer);
     return fields;
+  }
+
+  #fieldName(): string {
+    switch (this.peek()) {
+      case FormatCode.str8:
+        this.at++;
+        return this.ascii(this.uint8());
+      case FormatCode.str32:
+        this.at++;
+        return this.ascii(this.uint32());
+      default:
+        return this.symbol();
+    }
   }
 
   /** The pairs of a map with any keys, in order. */
