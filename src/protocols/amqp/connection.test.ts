@@ -356,6 +356,27 @@ test('SASL: a certificate by EXTERNAL, also in the name that it has', () => {
   assert.deepEqual(outcome('somebody').slice(2), ['outcome 1', 'closed']);
 });
 
+test('SASL: a certificate that names nobody is not nobody by EXTERNAL', () => {
+  const facts = { peerCertificate: { commonName: undefined, uris: [], fingerprint: 'f'.repeat(64) } };
+  const dialogue = new Dialogue({ accepts: ['certificate', 'anonymous'], facts });
+  dialogue.security.result = { ok: true, principal: { tenant: 'main', id: 'anonymous', kind: 'anonymous', roles: [] } };
+  dialogue.send(header(ProtocolId.sasl), sasl({ type: 'sasl-init', mechanism: 'EXTERNAL', initialResponse: new Uint8Array(0) }));
+  assert.deepEqual(dialogue.heard().slice(1), ['mechanisms EXTERNAL ANONYMOUS', 'outcome 1', 'closed']);
+});
+
+test('SASL: the hostname names the tenant, where the configuration says so', () => {
+  const asked = (hostnameIsTenant: boolean, text: string, hostname?: string): string | undefined => {
+    const dialogue = new Dialogue({ accepts: ['password'], options: { hostnameIsTenant } });
+    const initialResponse = Buffer.from(text);
+    dialogue.send(header(ProtocolId.sasl), sasl({ type: 'sasl-init', mechanism: 'PLAIN', initialResponse, hostname }));
+    return dialogue.security.lastCredentials?.username;
+  };
+  assert.equal(asked(false, '\0ann\0x', 'acme'), 'ann');
+  assert.equal(asked(true, '\0ann\0x', 'acme'), 'acme/ann');
+  assert.equal(asked(true, '\0other/ann\0x', 'acme'), 'other/ann');
+  assert.equal(asked(true, '\0ann\0x'), 'ann');
+});
+
 test('with a certificate SASL may be left out; its name by PLAIN does not come from the certificate', () => {
   const facts = { peerCertificate: { commonName: 'pump', uris: [], fingerprint: 'f'.repeat(64) } };
   const dialogue = new Dialogue({ accepts: ['certificate'], facts });

@@ -14,6 +14,8 @@ export type SaslEnd = {
   /** `data`: for the outcome. `expiresAtMs`: wall clock; when the proof ends. */
   done(principal: Principal, expiresAtMs: number | undefined, data: Uint8Array | undefined): void;
   failed(code: SaslCode): void;
+  /** It will prove by a token on `$cbs` who it is. */
+  pending(): void;
 };
 
 /** By which way of Security each mechanism proves who the peer is. */
@@ -35,8 +37,15 @@ export function offeredMechanisms(server: AmqpServer, facts: WireFacts): readonl
       const shown = { certificate: facts.peerCertificate !== undefined, psk: facts.pskIdentity !== undefined };
       return accepted.some((method) => (method === 'certificate' || method === 'psk') && shown[method]);
     }
+    if (mechanism === 'ANONYMOUS' && provesLater(server, facts)) return true;
     return methodsOf[mechanism].some((method) => accepted.includes(method));
   });
+}
+
+/** Whoever says that it is nobody is to prove by a token on `$cbs` who it is. */
+function provesLater({ options, accepts }: AmqpServer, { listener }: WireFacts): boolean {
+  const accepted = accepts(listener);
+  return options.cbs === true && accepted.includes('jwt') && !accepted.includes('anonymous');
 }
 
 type Turn = 'client' | 'server' | 'over';
@@ -100,6 +109,10 @@ export class SaslExchange {
   #step(data: Uint8Array): void {
     switch (this.#mechanism!) {
       case 'ANONYMOUS':
+        if (provesLater(this.#server, this.#facts)) {
+          this.#turn = 'over';
+          return this.#end.pending();
+        }
         // What it says is a trace for people (RFC 4505), not a name.
         return this.#authenticate(credentialsOf(this.#facts, false, {}), '');
       case 'EXTERNAL': {
@@ -172,6 +185,8 @@ export class SaslExchange {
   #finish(principal: Principal, expiresAtMs: number | undefined, data: Uint8Array | undefined, authzid: string): void {
     if (this.#turn !== 'server') return;
     const { tenant, id } = principal;
+    // Whoever shows a certificate that names nobody may be let in as nobody; that is not what EXTERNAL is asked for.
+    if (this.#mechanism === 'EXTERNAL' && principal.kind === 'anonymous') return this.#fail(SaslCode.auth);
     if (authzid !== '' && authzid !== id && authzid !== `${tenant}/${id}`) return this.#fail(SaslCode.auth);
     this.#turn = 'over';
     this.#end.done(principal, expiresAtMs, data);
