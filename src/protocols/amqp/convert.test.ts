@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import type { Attributes } from '../../message/attributes.ts';
+import { type Attributes, withFields } from '../../message/attributes.ts';
 import { Message } from '../../message/message.ts';
 import { readAttributes, writeAttributes } from '../../broker/attributes-codec.ts';
 import { RecordReader } from '../../broker/record-reader.ts';
 import { recordVersion } from '../../broker/records.ts';
 import { RowWriter } from '../../broker/row-writer.ts';
 import { forEachRecord } from '../../store/row.ts';
+import { AmqpAttributes } from './amqp-attributes.ts';
 import { Annotation } from './annotations.ts';
 import { type AmqpValue, encodeValue, HeaderFields, decodeHeader, MessageSections, scanMessage } from './codec/index.ts';
 import { IncomingMessage, lostBetweenAmqp, lostFromAmqp } from './convert.ts';
@@ -104,6 +105,10 @@ function sectionsOf(bytes: Uint8Array) {
   };
 }
 
+function plain({ durable, priority, ttl, firstAcquirer, deliveryCount }: HeaderFields) {
+  return { durable, priority, ttl, firstAcquirer, deliveryCount };
+}
+
 function headerOf(bytes: Uint8Array, { headerStart, headerEnd }: MessageSections): HeaderFields {
   const header = new HeaderFields();
   assert.equal(decodeHeader(bytes, headerStart, headerEnd, header), undefined);
@@ -127,6 +132,20 @@ describe('from AMQP to AMQP', () => {
     );
   });
 
+  it('is stored as what came, and is read when somebody asks, also after a restart', () => {
+    const properties = encodeValue({ type: 'list', value: [{ type: 'string', value: 'id-1' }] });
+    const bytes = Buffer.concat([Buffer.from([0, 0x53, 0x73]), properties, dataMessage('x')]);
+    const message = taken(new Uint8Array(bytes));
+    const death = { reason: 'rejected', from: '$queue/q', diedAtMs: 5 };
+    for (const attributes of [stored(message.attributes), stored(new AmqpAttributes(message.attributes!.residue!.bytes, 7, death))]) {
+      assert.equal(attributes!.isReadFromResidue, true);
+      assert.deepEqual(attributes!.messageId, { type: 'string', value: 'id-1' });
+    }
+    const dead = stored(withFields(message.attributes, { death, deliverAtMs: 7 }))!;
+    assert.deepEqual([dead.death, dead.deliverAtMs, dead.messageId], [death, 7, { type: 'string', value: 'id-1' }]);
+    assert.deepEqual(written(withAttributes(message, stored(message.attributes))), new Uint8Array(bytes));
+  });
+
   it('says what it loses', () => {
     assert.deepEqual([new Set(lostBetweenAmqp).size, new Set(lostFromAmqp).size], [lostBetweenAmqp.length, lostFromAmqp.length]);
   });
@@ -147,10 +166,10 @@ describe('from AMQP to AMQP', () => {
     assert.equal(message.priority, 9);
     assert.equal(message.expiresAtMs, nowMs + 5000);
     const first = sectionsOf(written(message, { ...atMostOnce, guarantee: 1 })).header!;
-    assert.deepEqual({ ...first }, { durable: true, priority: 9, ttl: 5000, firstAcquirer: true, deliveryCount: 0 });
+    assert.deepEqual(plain(first), { durable: true, priority: 9, ttl: 5000, firstAcquirer: true, deliveryCount: 0 });
     outgoing.set(message, { ...atMostOnce, guarantee: 1, redelivered: true, deliveryCount: 3 }, nowMs + 4000);
     const later = sectionsOf(outgoing.copy()).header!;
-    assert.deepEqual({ ...later }, { durable: true, priority: 9, ttl: 1000, firstAcquirer: false, deliveryCount: 3 });
+    assert.deepEqual(plain(later), { durable: true, priority: 9, ttl: 1000, firstAcquirer: false, deliveryCount: 3 });
     // Of a message that is about to expire the time that is left is never 0.
     outgoing.set(message, atMostOnce, nowMs + 5000);
     assert.equal(sectionsOf(outgoing.copy()).header!.ttl, 1);

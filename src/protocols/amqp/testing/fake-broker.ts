@@ -103,7 +103,8 @@ export class FakeSession implements Session {
     release: Outcome.accepted as Outcome,
     tags: [] as readonly string[],
     unsettled: [] as readonly UnsettledDelivery[],
-    subscribe: Outcome.accepted as Outcome,
+    /** `later`: the test answers. */
+    subscribe: Outcome.accepted as Outcome | 'later',
     subscribed: [] as readonly SubscribedFilter[],
     sharedFilters: [] as readonly string[],
     settle: true,
@@ -164,6 +165,7 @@ export class FakeSession implements Session {
   subscribe(requests: readonly SubscribeRequest[], token: number): void {
     this.#asked(`subscribe ${requests.map((one) => one.filter).join(', ')}`);
     const { subscribe } = this.script;
+    if (subscribe === 'later') return;
     const results = requests.map(({ guarantee }) => ({ outcome: subscribe, guarantee }));
     this.#broker.inCall(() => this.consumer.subscribed(token, results));
   }
