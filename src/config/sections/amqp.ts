@@ -54,6 +54,10 @@ export const amqpSection = section(
       { min: 1, max: saslMechanisms.length, default: [...saslMechanisms], example: ['EXTERNAL', 'SCRAM-SHA-256'] },
       'What may be offered, in this order, within what the listener accepts (authentication).',
     ),
+    cbs: flag(
+      { default: false, live: true },
+      'Clients of Azure: after SASL ANONYMOUS a peer may prove by a token on $cbs who it is, where a listener accepts jwt and not anonymous. Until then it has no rights, and as long as connectTimeoutMs.',
+    ),
     plainAddress: choice(
       ['topic', 'queue'],
       { default: 'topic', live: true },

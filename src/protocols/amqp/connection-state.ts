@@ -7,7 +7,8 @@ import type { SaslExchange } from './sasl.ts';
 
 /** What SASL has proved. */
 export type Proof = {
-  readonly principal: Principal;
+  /** Undefined: it is to prove who it is by a token on `$cbs`. */
+  readonly principal: Principal | undefined;
   /** Wall clock; when what proved it ends. */
   readonly expiresAtMs: number | undefined;
 };

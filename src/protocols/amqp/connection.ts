@@ -7,6 +7,7 @@
 // that a pipelined handshake can stop where somebody has to be asked, and the rest waits as it came.
 
 import { type CloseReason, type Consumer, Outcome, type Session } from '../../broker/port.ts';
+import type { Principal } from '../../security/security.ts';
 import type { Connection, Wire } from '../protocol.ts';
 import {
   type AmqpError,
@@ -28,6 +29,7 @@ import type { Proof, State } from './connection-state.ts';
 import { countName } from './counters.ts';
 import { errorOf } from './link-end.ts';
 import { connectionAttachRequest, containerInUse, openAnswer, openFault, wantsToBeSole } from './open-terms.ts';
+import { PendingSession } from './nodes/pending-session.ts';
 import { Opened } from './opened.ts';
 import { PeerWriter } from './peer-writer.ts';
 import { Brake, ReadingBrake } from './reading-brake.ts';
@@ -144,13 +146,18 @@ export class AmqpConnection implements Connection, Consumer, FrameSink {
 
   attached(outcome: Outcome, session: Session | undefined): void {
     const state = this.#state;
+    if (state.kind === 'opened' && state.isProving) return state.proved(outcome === Outcome.accepted ? session : undefined);
     if (state.kind !== 'attaching') return session?.detach(false);
     if (outcome !== Outcome.accepted || session === undefined) {
       const { condition, message } = wordsOf(outcome);
       this.#refuse(errorOf({ condition, message }), state.open);
       return;
     }
-    const { open, proof } = state;
+    this.#welcome(state.open, state.proof, session);
+    this.#arrangeReplay();
+  }
+
+  #welcome(open: Open, proof: Proof, session: Session): void {
     const { options, counters, log } = this.#server;
     this.#writer.maxFrameBytes = Math.min(open.maxFrameSize ?? options.maxFrameBytes, options.maxFrameBytes);
     this.#reader.maxFrameSize = options.maxFrameBytes;
@@ -159,11 +166,14 @@ export class AmqpConnection implements Connection, Consumer, FrameSink {
       fail: (fault) => this.#fail(fault),
       peerCloses: () => this.#peerCloses(),
       setDeadline: (atMs) => this.#wire.setDeadline(atMs),
+      attach: (principal) => {
+        if (this.#mayNotAttach(open, principal) !== undefined) return live.proved(undefined);
+        this.#askBroker(open, principal);
+      },
     });
     counters.opened++;
     this.#move(live);
     this.#wire.setDeadline(live.deadlineMs);
-    this.#arrangeReplay();
     log.debug('amqp peer connected', { peer: open.containerId, address: this.#wire.facts.remoteAddress });
   }
 
@@ -274,6 +284,13 @@ export class AmqpConnection implements Connection, Consumer, FrameSink {
         this.#saslOutcome(code, undefined);
         this.#abandon();
       },
+      pending: () => {
+        this.#saslOutcome(SaslCode.ok, undefined);
+        this.#reader.expectHeader(); // [AMQP 5.3.2]
+        const { clock, options } = this.#server;
+        const expiresAtMs = clock.wallMs() + options.connectTimeoutMs;
+        this.#move({ kind: 'awaitingAmqpHeader', proof: { principal: undefined, expiresAtMs } });
+      },
     });
     this.#move({ kind: 'sasl', exchange });
   }
@@ -358,19 +375,30 @@ export class AmqpConnection implements Connection, Consumer, FrameSink {
   }
 
   #attach(open: Open, proof: Proof): void {
-    const { broker, security, soleContainers } = this.#server;
     const { principal } = proof;
-    if (!security.allows(principal, 'connect', open.containerId)) {
-      return this.#refuse(errorOf({ condition: Condition.unauthorizedAccess, message: 'not authorized' }), open);
-    }
-    if (wantsToBeSole(open)) {
-      const key = `${principal.tenant}/${open.containerId}`;
-      if (soleContainers.has(key)) return this.#refuse(containerInUse, open);
-      soleContainers.add(key);
-      this.#soleKey = key;
-    }
+    if (principal === undefined) return this.#welcome(open, proof, new PendingSession());
+    const error = this.#mayNotAttach(open, principal);
+    if (error !== undefined) return this.#refuse(error, open);
     this.#move({ kind: 'attaching', open, proof });
-    broker.attach(connectionAttachRequest(open.containerId, principal, this.#wire.facts, this.#server.nextSerial++), this);
+    this.#askBroker(open, principal);
+  }
+
+  #mayNotAttach(open: Open, principal: Principal): AmqpError | undefined {
+    const { security, soleContainers } = this.#server;
+    if (!security.allows(principal, 'connect', open.containerId)) {
+      return errorOf({ condition: Condition.unauthorizedAccess, message: 'not authorized' });
+    }
+    if (!wantsToBeSole(open)) return undefined;
+    const key = `${principal.tenant}/${open.containerId}`;
+    if (soleContainers.has(key)) return containerInUse;
+    soleContainers.add(key);
+    this.#soleKey = key;
+    return undefined;
+  }
+
+  #askBroker({ containerId }: Open, principal: Principal): void {
+    const { broker } = this.#server;
+    broker.attach(connectionAttachRequest(containerId, principal, this.#wire.facts, this.#server.nextSerial++), this);
   }
 
   #handshakeTookTooLong(): void {

@@ -33,6 +33,8 @@ export interface EndOwner extends SessionSide {
   failSession(fault: AmqpFault): void;
   failConnection(fault: AmqpFault): void;
   renew(principal: Principal, expiresAtMs: number | undefined): void;
+  readonly isPending: boolean;
+  prove(principal: Principal, expiresAtMs: number | undefined, answer: (ok: boolean) => void): void;
   readonly connectionIsGone: boolean;
   keepBytes(change: number): boolean;
 }
@@ -112,6 +114,15 @@ export class LinkEnd implements LinkHost {
 
   get connectionSession(): BrokerSession {
     return this.#owner.connectionSession;
+  }
+
+  get isPending(): boolean {
+    return this.#owner.isPending;
+  }
+
+  prove(principal: Principal, expiresAtMs: number | undefined, answer: (ok: boolean) => void): void {
+    if (this.isOpen) this.#owner.prove(principal, expiresAtMs, answer);
+    else answer(false);
   }
 
   get transactions(): ConnectionTransactions {

@@ -96,6 +96,10 @@ export interface LinkHost {
   readonly connectionIsGone: boolean;
   /** Counts bytes that are kept of deliveries which are not whole. False: the connection has too many; they count all the same. */
   keepBytes(change: number): boolean;
+  /** The peer is to prove by a token on `$cbs` who it is, and has not: nothing else may be done. */
+  readonly isPending: boolean;
+  /** It has. Answers whether the broker has given it a session; perhaps from within a call of the broker's. */
+  prove(principal: Principal, expiresAtMs: number | undefined, answer: (ok: boolean) => void): void;
   /** Runs `task` at the end of this turn, outside of any call by the broker, unless the session is gone by then. */
   atEnd(task: () => void): void;
 }

@@ -1,7 +1,7 @@
 // Which kind of link an attach asks for.
 
 import { targetNode, serviceNodes, type ServiceNode } from './address.ts';
-import { Condition } from './codec/index.ts';
+import { type Attach, Condition } from './codec/index.ts';
 import { wordsOf } from './conditions.ts';
 import { CoordinatorLink } from './coordinator-link.ts';
 import { IncomingLink, type PublishNode } from './incoming-link.ts';
@@ -15,9 +15,19 @@ import { Outcome } from '../../broker/port.ts';
 /** Opens the link that the peer asks for, or refuses it: then there is none. */
 export function openLink(host: LinkHost): Link | undefined {
   const { asked } = host;
+  if (host.isPending && nodeOf(asked) !== '$cbs') {
+    host.refuse({ condition: Condition.unauthorizedAccess, message: 'a token on $cbs must prove who you are' });
+    return undefined;
+  }
   if (asked.role === 'receiver') return openOutgoing(host);
   if (asked.target?.type === 'coordinator') return new CoordinatorLink(host);
   return openIncoming(host);
+}
+
+/** The address that is asked for, if it is one of a service. */
+function nodeOf({ role, source, target }: Attach): ServiceNode | undefined {
+  if (role === 'receiver') return serviceOf(source?.address);
+  return target?.type === 'target' ? serviceOf(target.address) : undefined;
 }
 
 function openOutgoing(host: LinkHost): Link | undefined {

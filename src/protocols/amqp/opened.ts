@@ -30,10 +30,14 @@ export type Door = {
   /** The peer has said close. */
   peerCloses(): void;
   setDeadline(atMs: number): void;
+  /** The peer has proved by a token who it is: asks the broker for a session. Answered by `proved`. */
+  attach(principal: Principal): void;
 };
 
 /** Between two looks at the wall clock, where something ends on it. */
 const longestLookMs = 3_600_000;
+/** Stops strangers from filling memory. */
+const maxPendingSessions = 4;
 
 export class Opened implements SessionOwner {
   readonly kind = 'opened';
@@ -41,7 +45,7 @@ export class Opened implements SessionOwner {
   readonly facts: WireFacts;
   readonly writer: PeerWriter;
   readonly containerId: string;
-  readonly brokerSession: BrokerSession;
+  #brokerSession: BrokerSession;
   readonly transactions: ConnectionTransactions;
   readonly nodes: ServiceNodes;
   links = 0;
@@ -49,6 +53,9 @@ export class Opened implements SessionOwner {
   /** The broker has ended the connection's session: it must not be called any more. */
   sessionIsGone = false;
   readonly #door: Door;
+  #isPending: boolean;
+  /** A token is good, and the broker is asked for a session. */
+  #proving: { readonly expiresAtMs: number | undefined; readonly answer: (ok: boolean) => void } | undefined = undefined;
   readonly #peerChannelMax: number;
   readonly #byRemoteChannel = new Map<number, AmqpSession>();
   readonly #byChannel: (AmqpSession | undefined)[] = [];
@@ -66,8 +73,9 @@ export class Opened implements SessionOwner {
     this.facts = facts;
     this.writer = writer;
     this.containerId = open.containerId;
-    this.brokerSession = session;
-    this.transactions = new ConnectionTransactions(server, session);
+    this.#brokerSession = session;
+    this.#isPending = proof.principal === undefined;
+    this.transactions = new ConnectionTransactions(server, () => this.#brokerSession);
     this.nodes = new ServiceNodes(server.nodes);
     this.#door = door;
     this.#peerChannelMax = open.channelMax ?? 0xffff;
@@ -79,8 +87,40 @@ export class Opened implements SessionOwner {
     this.#nextAliveMs = nowMs + this.#aliveEveryMs;
   }
 
+  get brokerSession(): BrokerSession {
+    return this.#brokerSession;
+  }
+
+  /** It is to prove by a token on `$cbs` who it is: until then it may do nothing else. */
+  get isPending(): boolean {
+    return this.#isPending;
+  }
+
+  get isProving(): boolean {
+    return this.#proving !== undefined;
+  }
+
   get principal(): Principal {
-    return this.brokerSession.principal;
+    return this.#brokerSession.principal;
+  }
+
+  prove(principal: Principal, expiresAtMs: number | undefined, answer: (ok: boolean) => void): void {
+    if (!this.#isPending || this.#proving !== undefined || this.sessionIsGone) return answer(false);
+    this.#proving = { expiresAtMs, answer };
+    this.#door.attach(principal);
+  }
+
+  /** The broker's session; undefined: there is none. */
+  proved(session: BrokerSession | undefined): void {
+    const proving = this.#proving!;
+    this.#proving = undefined;
+    if (session !== undefined) {
+      this.#brokerSession = session;
+      this.#isPending = false;
+      this.#expiresAtMs = proving.expiresAtMs ?? Infinity;
+      this.#door.setDeadline(this.deadlineMs);
+    }
+    proving.answer(session !== undefined);
   }
 
   get maxFrameBytes(): number {
@@ -156,6 +196,9 @@ export class Opened implements SessionOwner {
     if (there !== undefined) return illegal('a begin on a channel that has a session');
     // We begin no sessions: nothing of ours can be answered.
     if (begin.remoteChannel !== undefined) return illegal('a begin that answers what we did not begin');
+    if (this.#isPending && this.#byRemoteChannel.size >= maxPendingSessions) {
+      return new AmqpFault(Condition.resourceLimitExceeded, 'too many sessions before it is known who the peer is');
+    }
     const index = this.#byChannel.indexOf(undefined);
     const ours = index === -1 ? this.#byChannel.length : index;
     if (ours > this.#peerChannelMax) return new AmqpFault(Condition.resourceLimitExceeded, 'the peer has no channel left for our side');
@@ -189,7 +232,7 @@ export class Opened implements SessionOwner {
     this.#lastRemoteChannel = -1;
     if (this.sessionIsGone) return;
     this.sessionIsGone = true;
-    this.brokerSession.detach(how === 'lost');
+    this.#brokerSession.detach(how === 'lost');
   }
 
   onDrained(): void {
@@ -204,7 +247,7 @@ export class Opened implements SessionOwner {
   renew(principal: Principal, expiresAtMs: number | undefined): void {
     if (this.sessionIsGone) return;
     this.#expiresAtMs = expiresAtMs ?? Infinity;
-    this.brokerSession.renew(principal);
+    this.#brokerSession.renew(principal);
     for (const session of this.#byRemoteChannel.values()) session.renewed(principal);
     this.#door.setDeadline(this.deadlineMs);
   }

@@ -41,6 +41,11 @@ export type AmqpOptions = {
   readonly maxLinkExpiryMs: number;
   /** The SASL mechanisms that may be offered, within what a listener accepts. */
   readonly saslMechanisms: readonly SaslMechanism[];
+  /**
+   * A peer that says by SASL ANONYMOUS that it is nobody may prove by a token on `$cbs` who it is, on listeners that accept tokens
+   * and not anonymous. Until then it has no rights, and connectTimeoutMs. Absent: not.
+   */
+  readonly cbs?: boolean;
   /** What an address without scheme and capability names. */
   readonly plainAddress: 'topic' | 'queue';
   /** The hostname of sasl-init names the tenant of names without one that come by PLAIN. */

@@ -53,6 +53,8 @@ export interface SessionOwner {
   incompleteBytes: number;
   fail(fault: AmqpFault): void;
   renew(principal: Principal, expiresAtMs: number | undefined): void;
+  readonly isPending: boolean;
+  prove(principal: Principal, expiresAtMs: number | undefined, answer: (ok: boolean) => void): void;
 }
 
 const firstOutgoingId = 0;
@@ -272,6 +274,14 @@ export class AmqpSession implements EndOwner {
 
   get connectionSession(): BrokerSession {
     return this.#owner.brokerSession;
+  }
+
+  get isPending(): boolean {
+    return this.#owner.isPending;
+  }
+
+  prove(principal: Principal, expiresAtMs: number | undefined, answer: (ok: boolean) => void): void {
+    this.#owner.prove(principal, expiresAtMs, answer);
   }
 
   get transactions(): ConnectionTransactions {

@@ -66,14 +66,14 @@ export class AmqpTransaction {
 
 export class ConnectionTransactions {
   readonly #server: AmqpServer;
-  readonly #session: Session;
+  readonly #session: () => Session;
   readonly #open = new Map<string, AmqpTransaction>();
   /** Ids of those that took too long, oldest first. */
   readonly #timedOut = new Set<string>();
   #serial = 0n;
 
   /** `session`: the broker session of the connection. */
-  constructor(server: AmqpServer, session: Session) {
+  constructor(server: AmqpServer, session: () => Session) {
     this.#server = server;
     this.#session = session;
   }
@@ -87,7 +87,7 @@ export class ConnectionTransactions {
     const id = new Uint8Array(idBytes);
     new DataView(id.buffer).setBigUint64(0, ++this.#serial);
     const key = keyOf(id);
-    const begun = this.#session.begin(() => this.#aborted(key));
+    const begun = this.#session().begin(() => this.#aborted(key));
     if (typeof begun === 'number') return begun;
     const transaction = new AmqpTransaction(id, controller, begun);
     this.#open.set(key, transaction);

@@ -10,6 +10,7 @@ const accepted: NodeAnswer = { status: 202, description: 'Accepted' };
 const refusedToken: NodeAnswer = { status: 401, description: 'The token does not prove who you are here.' };
 const somebodyElse: NodeAnswer = { status: 403, description: 'The token is that of somebody else: a connection keeps its principal.' };
 const overloaded: NodeAnswer = { status: 503, description: 'Too many tokens are being checked; try later.' };
+const notAdmitted: NodeAnswer = { status: 403, description: 'You may not connect here, or not now.' };
 const sasToken: NodeAnswer = {
   status: 400,
   description: 'Shared access signatures are not taken here. Send a token of type jwt, of an issuer that this broker trusts.',
@@ -56,11 +57,24 @@ export class CbsNode implements NodeHandler {
       const { principal, expiresAtMs } = result;
       // Where nobody need prove anything, a token that proves nothing must not count for one that does.
       if (principal.access?.method !== 'jwt') return counted('refused', refusedToken);
+      if (host.isPending) return begin(host, principal, expiresAtMs, counted);
       if (!isSame(principal, host.principal)) return counted('refused', somebodyElse);
       host.renew(principal, expiresAtMs);
       counted('accepted', accepted);
     });
   }
+}
+
+/** Now it is known who the peer is. */
+function begin(
+  host: LinkHost,
+  principal: Principal,
+  expiresAtMs: number | undefined,
+  counted: (outcome: string, says: NodeAnswer) => void,
+): void {
+  host.prove(principal, expiresAtMs, (ok) => {
+    host.atEnd(() => (ok ? counted('accepted', accepted) : counted('refused', notAdmitted)));
+  });
 }
 
 function isSame(one: Principal, other: Principal): boolean {

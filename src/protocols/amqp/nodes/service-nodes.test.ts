@@ -5,7 +5,7 @@ import { describe, it } from 'node:test';
 import { silentLog } from '../../../base/log.ts';
 import { SeededRandom } from '../../../base/random.ts';
 import { TestBroker, allowAll } from '../../../broker/testing/test-broker.ts';
-import type { AuthenticationResult, Principal } from '../../../security/security.ts';
+import type { AuthenticationResult, Method, Principal } from '../../../security/security.ts';
 import { FakeSecurity } from '../../mqtt/testing/fake-security.ts';
 import {
   type AmqpEntry,
@@ -24,6 +24,7 @@ import {
 import { AmqpServer } from '../server.ts';
 import { LivePeer } from '../testing/live-peer.ts';
 import { defaultAmqpOptions } from '../testing/options.ts';
+import { begin, frame, senderAttach } from '../testing/peer-frames.ts';
 import type { ManagementEvent } from './management-node.ts';
 
 type Answer = { readonly status: unknown; readonly azureStatus: unknown; readonly correlation: unknown; readonly body: unknown };
@@ -34,8 +35,9 @@ class World {
   readonly server: AmqpServer;
   readonly events: string[] = [];
 
-  constructor(test: TestBroker) {
+  constructor(test: TestBroker, more: { readonly accepts?: readonly Method[]; readonly cbs?: boolean } = {}) {
     this.test = test;
+    const { accepts = ['anonymous'], cbs = false } = more;
     this.server = new AmqpServer({
       broker: test.broker,
       security: this.security,
@@ -43,8 +45,8 @@ class World {
       random: new SeededRandom(1),
       log: silentLog,
       turn: test.turn,
-      options: defaultAmqpOptions,
-      accepts: () => ['anonymous'],
+      options: { ...defaultAmqpOptions, cbs },
+      accepts: () => accepts,
       desk: {
         management: test.broker.management,
         record: ({ action, target, outcome }: ManagementEvent) => this.events.push(`${action} ${target} ${outcome}`),
@@ -96,9 +98,9 @@ class Asker {
   readonly peer: LivePeer;
   readonly #world: World;
 
-  constructor(world: World, node: '$management' | '$cbs', containerId = 'asker') {
+  constructor(world: World, node: '$management' | '$cbs', peer: LivePeer = world.peer('asker')) {
     this.#world = world;
-    this.peer = world.peer(containerId);
+    this.peer = peer;
     this.peer.sender(0, node);
     this.peer.receiver(1, node, { target: { type: 'target', address: 'answers' } });
   }
@@ -309,5 +311,97 @@ describe('$cbs', () => {
     assert.equal((await asker.ask(putToken)).status, 400);
     assert.equal((await asker.ask({ operation: 'delete-token' })).status, 501);
     assert.deepEqual(passwords, []);
+  });
+});
+
+describe('a peer that proves by a token who it is', () => {
+  const putToken = { operation: 'put-token', type: 'jwt', name: 'amqp://broker' };
+  const token = stringValue('header.payload.signature');
+  const device: Principal = {
+    tenant: 'main',
+    id: 'device',
+    kind: 'device',
+    roles: [],
+    access: { listener: 'amqp', remoteAddress: '127.0.0.1', secure: false, method: 'jwt', certificate: undefined },
+  };
+
+  async function stranger(result: AuthenticationResult = { ok: true, principal: device }) {
+    const of = new World(await TestBroker.start(), { accepts: ['jwt'], cbs: true });
+    of.security.authenticate = (_credentials, answer) => answer(result);
+    const peer = new LivePeer(of.test, 'stranger', { server: of.server, saslAnonymous: true });
+    return { of, peer };
+  }
+
+  it('has no rights before, and those of its principal then', async () => {
+    const { of, peer } = await stranger();
+    assert.equal(of.test.broker.sessionCount, 0);
+    const refusals = [
+      senderAttach({ handle: 5, name: 'publish', target: { type: 'target', address: 'a' } }),
+      senderAttach({ handle: 6, name: 'relay', target: { type: 'target' } }),
+      senderAttach({ handle: 7, name: 'coordinate', target: { type: 'coordinator' } }),
+      senderAttach({ handle: 8, name: 'manage', target: { type: 'target', address: '$management' } }),
+    ];
+    for (const attach of refusals) {
+      peer.say(attach);
+      const words = peer.words();
+      assert.ok(
+        words.some((each) => each.startsWith('detach') && each.endsWith('amqp:unauthorized-access')),
+        words.join('; '),
+      );
+    }
+    const asker = new Asker(of, '$cbs', peer);
+    assert.equal((await asker.ask(putToken, token)).status, 202);
+    assert.deepEqual(
+      [...of.test.broker.space('main').sessions.values()].map(({ principal }) => principal.id),
+      ['device'],
+    );
+    peer.receiver(10, 'a');
+    peer.sender(11, 'a');
+    peer.publish(11, 'hello');
+    assert.deepEqual(peer.texts(), ['hello']);
+    // From now on it is this one.
+    of.security.authenticate = (_credentials, answer) => answer({ ok: true, principal: { ...device, id: 'another' } });
+    assert.equal((await asker.ask(putToken, token)).status, 403);
+    peer.lose();
+    assert.equal(of.test.broker.sessionCount, 0);
+  });
+
+  it('has not long for it', async () => {
+    const { of, peer } = await stranger();
+    of.test.clock.advance(10_001);
+    peer.dialogue.connection.onDeadline();
+    assert.ok(peer.words().some((each) => each === 'close amqp:unauthorized-access'));
+  });
+
+  it('stays nobody with a token that is not good, or where it may not connect', async () => {
+    const { of, peer } = await stranger({ ok: false, reason: 'refused' });
+    const asker = new Asker(of, '$cbs', peer);
+    assert.equal((await asker.ask(putToken, token)).status, 401);
+    of.security.authenticate = (_credentials, answer) => answer({ ok: true, principal: device });
+    of.security.allows = (_principal, action) => action !== 'connect';
+    assert.equal((await asker.ask(putToken, token)).status, 403);
+    assert.equal(of.test.broker.sessionCount, 0);
+    of.security.allows = () => true;
+    assert.equal((await asker.ask(putToken, token)).status, 202);
+    assert.equal(of.test.broker.sessionCount, 1);
+  });
+
+  it('opens few sessions before', async () => {
+    const { peer } = await stranger();
+    for (let channel = 1; channel < 4; channel++) peer.send(frame(channel, begin));
+    assert.ok(peer.words().every((each) => !each.startsWith('close')));
+    peer.send(frame(4, begin));
+    assert.ok(peer.words().includes('close amqp:resource-limit-exceeded'));
+  });
+
+  it('is not let in where a listener does not take tokens, or cbs is off', async () => {
+    for (const more of [
+      { accepts: ['password'], cbs: true },
+      { accepts: ['jwt'], cbs: false },
+    ] as const) {
+      const of = new World(await TestBroker.start(), more);
+      const peer = new LivePeer(of.test, 'stranger', { server: of.server, saslAnonymous: true });
+      assert.equal(peer.dialogue.connection.state, 'closed');
+    }
   });
 });

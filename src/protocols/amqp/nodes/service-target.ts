@@ -8,6 +8,8 @@ import { readRequest } from './service-message.ts';
 
 /** A token is the largest thing that is sent here. */
 const limits = { maxRequestBytes: 64 * 1024, maxRequests: 50 };
+/** Whoever puts a token may be a stranger. */
+const tokenLimits = { ...limits, maxRequests: 5 };
 
 export class ServiceTarget implements Link {
   readonly direction = 'in';
@@ -20,7 +22,7 @@ export class ServiceTarget implements Link {
   constructor(host: LinkHost, node: ServiceNode) {
     this.#host = host;
     this.#node = node;
-    this.#intake = new RequestIntake(host, this, limits, (request) => this.#request(request));
+    this.#intake = new RequestIntake(host, this, node === '$cbs' ? tokenLimits : limits, (request) => this.#request(request));
     const { sndSettleMode, source } = host.asked;
     host.attach({
       sndSettleMode,

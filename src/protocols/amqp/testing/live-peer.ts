@@ -2,12 +2,16 @@
 
 import type { TestBroker } from '../../../broker/testing/test-broker.ts';
 import {
+  AmqpFault,
   type Attach,
+  decodeSaslFrame,
   decodeTransfer,
   FrameReader,
+  FrameType,
   type Performative,
   performativeCode,
   PerformativeCode,
+  ProtocolId,
   type Source,
   TransferFields,
 } from '../codec/index.ts';
@@ -35,15 +39,16 @@ export class LivePeer {
   constructor(
     test: TestBroker,
     containerId = 'peer',
-    more: DialogueOptions & { readonly window?: number; readonly maxFrameSize?: number } = {},
+    more: DialogueOptions & { readonly window?: number; readonly maxFrameSize?: number; readonly saslAnonymous?: boolean } = {},
   ) {
     this.#test = test;
-    const { window = 1000, maxFrameSize, ...options } = more;
+    const { window = 1000, maxFrameSize, saslAnonymous = false, ...options } = more;
     // Turns are the broker's: the connection's tasks are done with them.
     this.dialogue = new Dialogue({ ...options, broker: test.broker, turn: test.turn as never, clock: test.clock });
     // As if all were of one server: their connections' broker sessions have names of their own.
     this.dialogue.server.nextSerial = nextSerial++;
     const open = { ...frames.open, containerId, ...(maxFrameSize !== undefined && { maxFrameSize }) };
+    if (saslAnonymous) this.send(frames.header(ProtocolId.sasl), frames.sasl({ type: 'sasl-init', mechanism: 'ANONYMOUS' }));
     this.send(frames.header(), frames.frame(0, open), frames.frame(0, { ...frames.begin, incomingWindow: window }));
     this.heard();
   }
@@ -143,7 +148,12 @@ export class LivePeer {
     const messages: Buffer[] = [];
     this.#reader.push(bytes, {
       protocolHeader: () => true,
-      frame(_type, _channel, frame, start, end) {
+      frame: (type, _channel, frame, start, end) => {
+        if (type === FrameType.sasl) {
+          const said = decodeSaslFrame(frame, start, end);
+          if (said instanceof AmqpFault || said.type === 'sasl-outcome') this.#reader.expectHeader();
+          return true;
+        }
         const fields = new TransferFields();
         if (start === end || performativeCode(frame, start, end) !== PerformativeCode.transfer) return true;
         decodeTransfer(frame, start, end, fields);
