@@ -62,7 +62,7 @@ export const amqpWorks: readonly Work[] = [
     title: 'AMQP: 1,000,000 durable messages wait in one queue, then are drained in order',
     peers,
     once: true,
-    demands: [atMost('peakBytes', 1000 * MB), atMost('lost', 0)],
+    demands: [atMost('peakBytes', 1500 * MB), atMost('lost', 0)],
     measure: (broker, scale, cores) => measureBacklog(broker, scale, cores),
   },
 ];

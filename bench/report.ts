@@ -54,7 +54,8 @@ export function rowsOf({ work, outcomes }: WorkResult): string[][] {
   return [...outcomes].map(([name, outcome]) => {
     if (isFailure(outcome)) return [work.title, name, outcome.failed];
     const cells = columns.map((metric) => cell(metric, outcome));
-    const ratio = name === ours || own === undefined || isFailure(own) ? '' : ratioTo(own, outcome);
+    const beside = outcome.mqttTimes === undefined ? '' : `${shown('mqttTimes', outcome.mqttTimes)} MQTT → MQTT`;
+    const ratio = name === ours || own === undefined || isFailure(own) ? beside : ratioTo(own, outcome);
     return [work.title, name, ...cells, ratio];
   });
 }

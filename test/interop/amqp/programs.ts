@@ -29,7 +29,7 @@ export async function amqpProgramChecks(checks: Checks, target: AmqpTarget): Pro
     // Those that must not be missing.
     await program(checks, 'Proton Python', { required: true, folder }, () => protonPython(checks, target));
     await program(checks, 'Proton C++', { required: true, folder }, (own) => protonCpp(target, own));
-    await program(checks, 'Qpid JMS', { required: false, folder }, (own) => qpidJms(target, own));
+    await program(checks, 'Qpid JMS', { required: false, folder }, (own) => qpidJms(checks, target, own));
     await program(checks, 'go-amqp', { required: false, folder }, (own) => goAmqp(target, own));
   } finally {
     await rm(folder, { recursive: true, force: true });
@@ -85,7 +85,7 @@ async function protonCpp(target: AmqpTarget, folder: string): Promise<Built> {
   return [path, amqp.host, String(amqp.port), ...login, unique('cpp'), deadLetters, ...tls, deviceName];
 }
 
-async function qpidJms(target: AmqpTarget, folder: string): Promise<Built> {
+async function qpidJms(checks: Checks, target: AmqpTarget, folder: string): Promise<Built> {
   if (!(await isThere('javac')) || !(await isThere('mvn'))) return { problem: 'Java or Maven is not installed' };
   const libraries = join(folder, 'libraries');
   const copy = `-DoutputDirectory=${libraries}`;
@@ -99,6 +99,7 @@ async function qpidJms(target: AmqpTarget, folder: string): Promise<Built> {
   const login = [credentials?.username ?? '', credentials?.password ?? ''];
   return [
     'java',
+    `-Donly=${checks.only ?? ''}`,
     '-cp',
     [join(libraries, '*'), classes].join(':'),
     'JmsChecks',

@@ -22,7 +22,7 @@ import type { CheckContext } from '../checks.ts';
 import type { AmqpTarget } from './amqp-target.ts';
 
 export type Transport = 'amqp' | 'amqps' | 'external' | 'ws' | 'wss';
-export type Received = { readonly message: Message; readonly delivery: Delivery };
+export type Received = { readonly message: Message; readonly delivery: Delivery; readonly settledOnArrival: boolean };
 
 /** What a connection, a session or a link was closed with, as an error. */
 function failure(context: EventContext): Error {
@@ -140,7 +140,9 @@ export class Inbox {
 
   constructor(receiver: Receiver) {
     this.receiver = receiver;
-    receiver.on('message', ({ message, delivery }: EventContext) => this.received.push({ message: message!, delivery: delivery! }));
+    receiver.on('message', ({ message, delivery }: EventContext) => {
+      this.received.push({ message: message!, delivery: delivery!, settledOnArrival: delivery!.remote_settled });
+    });
   }
 
   get texts(): string[] {

@@ -63,8 +63,8 @@ async function settleModes(target: AmqpTarget, context: CheckContext, send: 0 | 
     inbox.texts,
     Array.from({ length: 10 }, (_, n) => `message ${n}`),
   );
-  for (const { delivery } of received) {
-    assert.equal(delivery.remote_settled, receive === 1 || (receive === 2 && send === 1), 'settled on arrival');
+  for (const { settledOnArrival } of received) {
+    assert.equal(settledOnArrival, receive === 1 || (receive === 2 && send === 1), 'settled on arrival');
   }
   await peer.close();
 }
