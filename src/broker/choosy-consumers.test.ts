@@ -253,6 +253,23 @@ describe('message groups', () => {
     assertInvariants(t.broker);
   });
 
+  test('also after a crash: others wait until it is settled', async () => {
+    const t = await TestBroker.start();
+    const a = t.connect('a', { ...durable, receiveMaximum: 1 });
+    a.subscribe(jobs, 2);
+    const p = t.connect('p');
+    p.publish(jobs, '0', 2, { ...group('g'), token: 1 });
+    p.publish(jobs, '1', 2, { ...group('g'), token: 2 });
+    const t2 = await t.restart();
+    const b = t2.connect('b');
+    b.subscribe(jobs, 2);
+    assert.deepEqual(b.payloads, []);
+    const back = t2.connect('a', { ...durable, receiveMaximum: 1 });
+    back.settleAll();
+    assert.deepEqual([back.payloads, b.payloads], [['0', '1'], []]);
+    assertInvariants(t2.broker);
+  });
+
   test('after a restart, and a checkpoint, too', async () => {
     const t = await TestBroker.start();
     const p = t.connect('p');

@@ -357,6 +357,9 @@ export class CompetingConsumers implements QueueHolder {
   /** An entry found in the journal that a session has under way. */
   recoverTaken(entry: Entry): void {
     this.#taken.add(entry);
+    const groupId = entry.stored?.terms?.groupId;
+    const member = groupId === undefined ? undefined : this.#members.find(({ session }) => session === entry.owner);
+    if (member !== undefined) this.#groups.claim(groupId!, member, entry);
   }
 
   get #isSingle(): boolean {
