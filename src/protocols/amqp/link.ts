@@ -42,9 +42,6 @@ export interface Link {
   /** The session is gone, and with it the link. Nothing is called afterwards, and nothing may be written. */
   onSessionEnd(end: SessionEnd): void;
 
-  /** The peer has proved anew who it is (CBS): from now on the connection's principal is another object with the same id. */
-  onRenewed?(principal: Principal): void;
-
   /** The session's window, or the output, has room again. Only links of direction 'out' need it. */
   onWritable?(): void;
 }

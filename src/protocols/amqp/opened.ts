@@ -247,8 +247,8 @@ export class Opened implements SessionOwner {
   renew(principal: Principal, expiresAtMs: number | undefined): void {
     if (this.sessionIsGone) return;
     this.#expiresAtMs = expiresAtMs ?? Infinity;
+    // Those of the links are parts of it: the broker tells them.
     this.#brokerSession.renew(principal);
-    for (const session of this.#byRemoteChannel.values()) session.renewed(principal);
     this.#door.setDeadline(this.deadlineMs);
   }
 

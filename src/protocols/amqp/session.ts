@@ -391,11 +391,6 @@ export class AmqpSession implements EndOwner {
     return this.#owner.incompleteBytes <= Math.max(maxIncompleteBytes, maxMessageBytes);
   }
 
-  /** The connection's peer is known anew. */
-  renewed(principal: Principal): void {
-    for (const linkEnd of this.#byPeerHandle.values()) linkEnd.link?.onRenewed?.(principal);
-  }
-
   // ---- Inside
 
   readonly #visit = (link: Link, key: number, deliveryId: number): boolean =>
