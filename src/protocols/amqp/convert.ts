@@ -27,6 +27,7 @@ import {
   ValueWriter,
 } from './codec/index.ts';
 import { Body, ResidueSource } from './residue.ts';
+import { isWellFormed } from './well-formed.ts';
 
 /** What peers of other protocols do not get of an AMQP message. AMQP peers lose nothing of the bare message. */
 export const lostFromAmqp: readonly string[] = [
@@ -99,6 +100,7 @@ export class IncomingMessage {
     this.#cleaned = undefined;
     const fault = scanMessage(bytes, start, end, sections) ?? this.#facts(bytes, nowMs, wantsTo) ?? this.#body(bytes, end);
     if (fault !== undefined) return fault;
+    if (!this.#isReadable(bytes)) return decodeFault('a section of the message holds what is no value');
     this.#ranges(end);
     const source = this.#source;
     source.messageFormat = messageFormat;
@@ -139,6 +141,16 @@ export class IncomingMessage {
     // A ttl of 0 is how some clients say that there is none.
     if (header.ttl > 0 && (this.expiresAtMs === 0 || expiresAtMs < this.expiresAtMs)) this.expiresAtMs = expiresAtMs;
     return fault;
+  }
+
+  /** Who reads it later, here or behind another link, must be able to. Annotations have been read; the payload is opaque. */
+  #isReadable(bytes: Uint8Array): boolean {
+    const { propertiesStart, propertiesEnd, applicationPropertiesStart, applicationPropertiesEnd, footerStart, footerEnd } = this.#sections;
+    return (
+      (propertiesStart < 0 || isWellFormed(bytes, propertiesStart, propertiesEnd)) &&
+      (applicationPropertiesStart < 0 || isWellFormed(bytes, applicationPropertiesStart, applicationPropertiesEnd)) &&
+      (footerStart < 0 || isWellFormed(bytes, footerStart, footerEnd))
+    );
   }
 
   /** Where the sections lie that are kept: each with its descriptor, which begins where the section before ends. */
