@@ -345,7 +345,8 @@ export class AmqpConnection implements Connection, Consumer, FrameSink {
 
   #awaitedOpen(proof: Proof | undefined, type: number, channel: number, bytes: Uint8Array, start: number, end: number): void {
     if (type !== FrameType.amqp) return this.#faultOfHandshake(new AmqpFault(Condition.notAllowed, 'a frame of another type than AMQP'));
-    if (start === end) return; // empty frames may come at any time
+    // [AMQP 2.4.1] An empty one, too: whoever has not said who it is must not keep us busy.
+    if (start === end) return this.#faultOfHandshake(new AmqpFault(Condition.illegalState, 'a frame before open'));
     const open = decodePerformative(bytes, start, end);
     if (open instanceof AmqpFault) return this.#faultOfHandshake(open);
     // [AMQP 2.4.1] Open comes first, on channel 0.

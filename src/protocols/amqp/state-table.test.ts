@@ -71,7 +71,6 @@ const table: Readonly<Record<string, Readonly<Record<string, readonly string[]>>
   'awaiting open': {
     others: refusal('amqp:illegal-state'),
     open: ['open'],
-    empty: [],
     init: refusal('amqp:not-allowed'),
     response: refusal('amqp:not-allowed'),
     'amqp header': refusal('amqp:connection:framing-error'),
