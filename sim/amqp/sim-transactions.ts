@@ -35,6 +35,11 @@ class Controller {
     return this.#over !== undefined;
   }
 
+  get state(): string {
+    const doing = this.#declared !== undefined ? 'declaring' : (this.#discharging ?? 'open');
+    return `${this.busy ? doing : 'idle'}, control ${this.#link?.attached} with credit ${this.#link?.credit}`;
+  }
+
   get isReady(): boolean {
     return !this.busy && this.#link?.attached === true && this.#link.credit > 1;
   }
@@ -229,6 +234,10 @@ export class SimMover implements Role {
 
   get idle(): boolean {
     return !this.#controller.busy && this.#waiting.length === 0;
+  }
+
+  waitsFor(): string {
+    return `${this.#waiting.length} to be moved, credit ${this.#target?.credit}, ${this.#controller.state}`;
   }
 
   opened(end: AmqpEnd): void {
