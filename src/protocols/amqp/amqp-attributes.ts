@@ -4,9 +4,9 @@
 import type { Attributes, Death, MessageId, Property, ReplyAddress, TypedValue } from '../../message/attributes.ts';
 import { replyAddressOf } from './address.ts';
 import { Annotation } from './annotations.ts';
-import { type AmqpEntry, type AmqpValue, MessageSections, scanMessage, skipValue, ValueReader } from './codec/index.ts';
+import { type AmqpEntry, type AmqpValue, MessageSections, scanMessage, ValueReader } from './codec/index.ts';
 import { readResiduesBy } from '../../message/residues.ts';
-import { Body, mayHaveGroup, readResidue, residueProtocol } from './residue.ts';
+import { Body, hasReplyTo, mayHaveGroup, readResidue, residueProtocol } from './residue.ts';
 
 /** Content type of a payload that is a body in its AMQP encoding. */
 export const amqpContentType = 'application/amqp';
@@ -20,7 +20,6 @@ export class AmqpAttributes implements Attributes {
   readonly death: Death | undefined;
   readonly annotations: readonly Property[] | undefined;
   #fields: Attributes | undefined = undefined;
-  #hasReplyTo: boolean | undefined = undefined;
 
   /** Takes over `bytes`. */
   constructor(bytes: Uint8Array, deliverAtMs: number | undefined, death?: Death, annotations?: readonly Property[]) {
@@ -56,8 +55,7 @@ export class AmqpAttributes implements Attributes {
 
   /** Asked of each delivery: most messages have none, which is seen without decoding anything. */
   get replyTo(): ReplyAddress | undefined {
-    this.#hasReplyTo ??= this.#fields !== undefined || hasProperty(this.residue.bytes, PropertyField.replyTo);
-    return this.#hasReplyTo ? this.#read().replyTo : undefined;
+    return hasReplyTo(this.residue.bytes) ? this.#read().replyTo : undefined;
   }
 
   get subject(): string | undefined {
@@ -80,7 +78,6 @@ export class AmqpAttributes implements Attributes {
 readResiduesBy(residueProtocol, (bytes, { deliverAtMs, death, annotations }) => new AmqpAttributes(bytes, deliverAtMs, death, annotations));
 
 const sections = new MessageSections();
-const placeReader = new ValueReader();
 
 /** What cannot be read is left out: the message has been taken, and other peers of its protocol get it as it is. */
 function fieldsOf(bytes: Uint8Array): Attributes {
@@ -93,18 +90,6 @@ function fieldsOf(bytes: Uint8Array): Attributes {
   if (residue.body === Body.raw) fields.contentType = amqpContentType;
   else if (residue.text) fields.payloadFormat = 'utf8';
   return fields;
-}
-
-/** Whether the list of properties has something at this place. */
-function hasProperty(bytes: Uint8Array, place: number): boolean {
-  const residue = readResidue(bytes);
-  if (residue === undefined || residue.propertiesStart === residue.applicationPropertiesStart) return false;
-  const end = residue.applicationPropertiesStart;
-  // Behind the descriptor, whatever it is.
-  const reader = placeReader.reset(bytes, skipValue(bytes, residue.propertiesStart + 1, end), end);
-  const count = reader.enterList();
-  for (let i = 0; i < place && i < count; i++) reader.skip();
-  return reader.fault === undefined && place < count && !reader.skipNull();
 }
 
 type KnownAnnotations = { readonly replyType: number | undefined; readonly properties: readonly Property[] | undefined };

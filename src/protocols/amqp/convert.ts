@@ -135,6 +135,7 @@ export class IncomingMessage {
     this.priority = Math.min(header.priority, 9);
     this.#source.durable = header.durable;
     this.#source.mayHaveGroup = false;
+    this.#source.hasReplyTo = false;
     if (sections.messageAnnotationsStart >= 0) fault ??= this.#annotations(bytes, nowMs);
     if (sections.propertiesStart >= 0) fault ??= this.#properties(bytes, wantsTo);
     const expiresAtMs = nowMs + header.ttl;
@@ -195,6 +196,7 @@ export class IncomingMessage {
     const fields = Math.min(count, PropertyField.absoluteExpiryTime + 1);
     for (let field = 0; field < fields && reader.fault === undefined; field++) {
       if (reader.skipNull()) continue;
+      if (field === PropertyField.replyTo) this.#source.hasReplyTo = true;
       if (field === PropertyField.to && wantsTo) this.to = reader.string();
       else if (field === PropertyField.absoluteExpiryTime) this.expiresAtMs = Math.max(0, reader.timestamp());
       else reader.skip();

@@ -24,7 +24,7 @@ const formatFlag = 0b1000;
 const textFlag = 0b1_0000;
 const queueFlag = 0b10_0000;
 const groupFlag = 0b100_0000;
-const allFlags = 0b111_1111;
+const replyFlag = 0b1000_0000;
 
 /** Most bytes before the sections. */
 const headBytes = 25;
@@ -54,6 +54,7 @@ export class ResidueSource {
   plainIsQueue = false;
   /** The properties may name a group. */
   mayHaveGroup = false;
+  hasReplyTo = false;
   durable = false;
   messageFormat = 0;
   annotationsStart = 0;
@@ -72,6 +73,7 @@ export class ResidueSource {
     this.text = false;
     this.plainIsQueue = false;
     this.mayHaveGroup = false;
+    this.hasReplyTo = false;
     this.durable = false;
     this.messageFormat = 0;
     this.annotationsStart = this.annotationsEnd = 0;
@@ -82,7 +84,7 @@ export class ResidueSource {
   }
 
   #rareFlags(): number {
-    return (this.plainIsQueue ? queueFlag : 0) | (this.mayHaveGroup ? groupFlag : 0);
+    return (this.plainIsQueue ? queueFlag : 0) | (this.mayHaveGroup ? groupFlag : 0) | (this.hasReplyTo ? replyFlag : 0);
   }
 
   /** Nothing that the payload alone would not give back. */
@@ -155,7 +157,7 @@ export function readResidue(bytes: Uint8Array): ResidueParts | undefined {
   let at = 1;
   const flags = bytes[0] ?? -1;
   const body = flags & bodyMask;
-  if (flags < 0 || flags > allFlags || body > Body.raw) return undefined;
+  if (flags < 0 || flags > 0xff || body > Body.raw) return undefined;
   let messageFormat = 0;
   if ((flags & formatFlag) !== 0) for (let i = 0; i < 4; i++) messageFormat = ((messageFormat << 8) | (bytes[at++] ?? 0)) >>> 0;
   for (let i = 0; i < lengths.length; i++) {
@@ -191,6 +193,11 @@ export function readResidue(bytes: Uint8Array): ResidueParts | undefined {
 /** False: the properties of the message name no group, and need not be looked through for one. */
 export function mayHaveGroup(bytes: Uint8Array): boolean {
   return (bytes[0]! & groupFlag) !== 0;
+}
+
+/** Whether its properties have a reply-to. */
+export function hasReplyTo(bytes: Uint8Array): boolean {
+  return (bytes[0]! & replyFlag) !== 0;
 }
 
 const lengths = [0, 0, 0, 0];
