@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { TestBroker } from '../../broker/testing/test-broker.ts';
+import { allowAll, TestBroker } from '../../broker/testing/test-broker.ts';
 import { acceptedState, type AmqpValue, releasedState, SenderSettleMode, type Source } from './codec/index.ts';
 import { LivePeer } from './testing/live-peer.ts';
 
@@ -243,6 +243,27 @@ describe('a receiving link', () => {
     peer.publish(0, 'small');
     assert.deepEqual(peer.texts(), ['small']);
     assert.equal(peer.dialogue.server.counters.dropped['message too large'], 1);
+  });
+});
+
+describe('a live cut', () => {
+  it('detaches what its principal may not receive from any more, and nothing else', async () => {
+    let forbidden = '';
+    const security = { ...allowAll, allows: (_principal: unknown, _action: string, topic: string) => topic !== forbidden };
+    const test = await TestBroker.start({ security });
+    const peer = new LivePeer(test);
+    peer.receiver(1, { address: 'a', ...durable }, { name: 'cut' });
+    peer.receiver(2, 'b');
+    forbidden = 'a';
+    const { sessions } = test.broker.space('main');
+    for (const session of [...sessions.values()]) session.reviewed(session.principal);
+    peer.send();
+    assert.deepEqual(
+      peer.words().filter((words) => words.startsWith('detach')),
+      ['detach 0 closed amqp:unauthorized-access'],
+    );
+    assert.equal(sessions.has('$amqp/peer/out/cut'), false);
+    assert.equal(sessions.has('$amqp/peer/out/r2'), true);
   });
 });
 
