@@ -274,6 +274,26 @@ describe('what a consumer gives back', () => {
     }
   });
 
+  test('how often connections are lost kills what may be dead, but nothing of which the peer may have taken charge', async () => {
+    for (const guarantee of [1, 2] as const) {
+      const t = await TestBroker.start({ limits: { maxDeliveries: 3, deadLetterQueue: 'dead-letter' } });
+      let connection = t.connect('connection');
+      let a = link(t, connection, 'a', { ...forEver, deadLetters: true });
+      a.subscribe('topic', 2);
+      t.connect('p').publish('topic', '1', guarantee);
+      for (let i = 0; i < 4; i++) {
+        connection.disconnect();
+        t.settle();
+        connection = t.connect('connection');
+        a = link(t, connection, 'a', { ...forEver, deadLetters: true });
+      }
+      const dead = t.connect('dead');
+      dead.subscribe('$queue/dead-letter');
+      assert.deepEqual([a.payloads, dead.payloads], guarantee === 1 ? [[], ['1']] : [['1'], []]);
+      assertInvariants(t.broker);
+    }
+  });
+
   test('after a crash, too, what an exactly-once link without a lasting session had under way is there for others', async () => {
     for (const checkpoint of [false, true]) {
       const t = await TestBroker.start({ shards: 8 });

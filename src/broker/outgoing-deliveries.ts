@@ -383,7 +383,8 @@ export class OutgoingDeliveries {
     for (const [queue, entries] of counted) {
       queue.recordCounts(entries.filter(({ row }) => row > 0));
       for (const entry of entries) {
-        if (!queue.isSpent(entry) || entry.stored === undefined || this.#isLocked(entry)) continue;
+        // Of an exactly-once message it is not known whether the peer has it: it will say so when it comes back.
+        if (entry.sendAs === 2 || !queue.isSpent(entry) || entry.stored === undefined || this.#isLocked(entry)) continue;
         this.#finish(entry);
         queue.bury(entry, deliveryLimit, 'deliveryLimit');
       }
