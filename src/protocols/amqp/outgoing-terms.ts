@@ -134,7 +134,8 @@ export function grantedAttach(host: LinkHost, terms: OutgoingTerms, filter: stri
   const offered = [sharedSubscriptionsCapability, senderCapability].filter((name) => asked.desiredCapabilities?.includes(name));
   return {
     sndSettleMode: terms.sndSettleMode,
-    rcvSettleMode: terms.settlesSecond ? ReceiverSettleMode.second : ReceiverSettleMode.first,
+    // As asked, also where all is settled and it makes no difference: go-amqp gives up when it gets another mode than it wants.
+    rcvSettleMode: asked.rcvSettleMode ?? ReceiverSettleMode.first,
     source: grantedSource(terms, asked.source, filter),
     target: asked.target,
     initialDeliveryCount: 0,

@@ -42,7 +42,7 @@ async function program(
   { required, folder }: { required: boolean; folder: string },
   build: (folder: string) => Promise<Built>,
 ): Promise<void> {
-  if (!checks.wanted(name)) return;
+  if (!checks.wanted(name) && checks.only?.startsWith(`${name}:`) !== true) return;
   const own = join(folder, name.replaceAll(/\W/g, ''));
   await mkdir(own);
   const built = await build(own);
