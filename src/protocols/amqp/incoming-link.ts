@@ -65,6 +65,8 @@ export class IncomingLink implements Link, Consumer {
   #known: KnownAddress | undefined = undefined;
   #partial: PartialDelivery | undefined = undefined;
   #grantArranged = false;
+  /** The peer could not be told of all that was taken: what it sends anew may be a repetition. */
+  #resumesOnly = false;
   #seconds: Map<number, Second> | undefined = undefined;
   /** Tags of deliveries that were taken on an earlier connection, and that the peer has not settled. */
   #taken: Set<string> | undefined = undefined;
@@ -103,6 +105,7 @@ export class IncomingLink implements Link, Consumer {
     if (transfer.rcvSettleMode === ReceiverSettleMode.second && !this.#settlesSecond) {
       return this.#fail(Condition.invalidField, 'a delivery settled second on a link that is settled first'); // [AMQP 2.7.5]
     }
+    if (this.#resumesOnly && !transfer.resume) return this.#fail(Condition.notAllowed, 'a new delivery while not all have been resumed'); // [AMQP 2.7.3]
     if (transfer.aborted) return this.#aborted();
     if (end - start > this.#server.options.maxMessageBytes) return this.#tooLarge();
     if (transfer.more) return this.#begin(transfer, bytes, start, end);
@@ -140,7 +143,7 @@ export class IncomingLink implements Link, Consumer {
     this.#session = session;
     const { taken, forgotten } = acceptedTags(this.#host.asked.unsettled, this.#host.asked.incompleteUnsettled, session.publishedTags());
     if (taken.size > 0) this.#taken = taken;
-    this.#host.attach(answerOf(this.#host, this.#node, taken));
+    this.#resumesOnly = !this.#host.attach(answerOf(this.#host, this.#node, taken));
     // The peer has settled them, or has lost them: either way it will not send them again.
     if (forgotten.length > 0) this.#host.atEnd(() => forgotten.forEach((tag) => this.#session?.release(0, tag)));
     this.#grant();

@@ -25,7 +25,8 @@ export interface EndOwner extends SessionSide {
   readonly connectionSession: BrokerSession;
   readonly transactions: ConnectionTransactions;
   readonly nodes: ServiceNodes;
-  writeAttach(attach: Attach): void;
+  /** Returns false when a part of its map was left out. */
+  writeAttach(attach: Attach): boolean;
   writeDetach(detach: Detach): void;
   writeLinkFlow(handle: number, flow: LinkFlow): void;
   /** Nothing of the link's is expected any more. */
@@ -145,11 +146,11 @@ export class LinkEnd implements LinkHost {
     return linkSessionName(this.containerId, this.asked.role === 'sender' ? 'in' : 'out', this.name);
   }
 
-  attach(answer: AttachAnswer): void {
-    if (this.#state !== 'new') return;
+  attach(answer: AttachAnswer): boolean {
+    if (this.#state !== 'new') return true;
     this.#state = 'attached';
-    this.#owner.writeAttach({ ...this.#emptyAnswer(), ...answer });
     this.server.counters.links[this.#direction]++;
+    return this.#owner.writeAttach({ ...this.#emptyAnswer(), ...answer });
   }
 
   refuse(fault: LinkFault): void {

@@ -75,8 +75,11 @@ export interface LinkHost {
   /** The name of the link's own broker session: `$amqp/<container-id>/<in|out>/<link name>`. */
   readonly brokerSessionName: string;
 
-  /** Answers the attach. Once, before anything else is written. */
-  attach(answer: AttachAnswer): void;
+  /**
+   * Answers the attach. Once, before anything else is written. Returns false when its map of unsettled deliveries did not fit into
+   * a frame of the peer: then no new deliveries may pass, only those that are resumed [AMQP 2.7.3].
+   */
+  attach(answer: AttachAnswer): boolean;
   /** Refuses the attach in the way of [AMQP 2.6.3]: an attach without terminus, then a detach that says why. */
   refuse(fault: LinkFault): void;
   /** Detaches an attached link. `closed`: for good. The link is not called again. */

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { acceptedState } from './codec/index.ts';
 import { Dialogue } from './testing/dialogue.ts';
-import { dataMessage, frame, open, begin, senderAttach } from './testing/peer-frames.ts';
+import { dataMessage, frame, open, begin, senderAttach, transfer } from './testing/peer-frames.ts';
 
 const durable = { type: 'target', address: 'a', durable: 2, expiryPolicy: 'never' } as const;
 
@@ -55,6 +55,10 @@ test('an attach that does not fit into the peer’s frames leaves out of its map
   assert.ok(attach?.type === 'attach');
   assert.equal(attach.incompleteUnsettled, true);
   assert.ok(attach.unsettled!.size > 0 && attach.unsettled!.size < 100);
+  // A new delivery may be one that the peer could not be told of.
+  const [known] = attach.unsettled!.keys();
+  dialogue.send(transfer(0, 'x', { deliveryTag: Buffer.from(known!), resume: true }), transfer(1, 'y'));
+  assert.deepEqual(dialogue.heard(), ['receiver 0 accepted', 'detach 0 closed amqp:not-allowed']);
 });
 
 test('an attach whose name alone is too long for the peer’s frames ends the connection', () => {

@@ -345,19 +345,21 @@ export class AmqpSession implements EndOwner {
     this.#arrangeEnd();
   }
 
-  writeAttach(attach: Attach): void {
-    // [AMQP 2.7.3] What does not fit into the peer's frames is left out, and that is said.
+  writeAttach(attach: Attach): boolean {
     let { unsettled } = attach;
     let whole = attach;
+    // [AMQP 2.7.3] What does not fit into the peer's frames is left out, and that is said.
     while (!this.#owner.writer.performative(this.channel, whole)) {
       if (unsettled === undefined || unsettled.size === 0) {
-        // The broker may be calling now.
         const fault = new AmqpFault(Condition.frameSizeTooSmall, 'an attach does not fit into a frame of the peer');
-        return this.server.turn.atEnd(() => this.#owner.fail(fault));
+        // The broker may be calling now.
+        this.server.turn.atEnd(() => this.#owner.fail(fault));
+        break;
       }
       unsettled = new Map([...unsettled].slice(0, unsettled.size >> 1));
       whole = { ...attach, unsettled, incompleteUnsettled: true };
     }
+    return whole === attach;
   }
 
   writeDetach(detach: Detach): void {
