@@ -6,6 +6,9 @@ import { isBefore, serialAdd, serialDistance } from './serial.ts';
 
 const firstSlots = 16;
 const maxSlots = 8192;
+/** Most sessions are of one direction: what holds nothing costs nothing. Never written to. */
+const noNumbers = new Uint32Array(0);
+const noOwners: never[] = [];
 
 type Aside<L> = { readonly owner: L; readonly key: number };
 
@@ -13,10 +16,10 @@ type Aside<L> = { readonly owner: L; readonly key: number };
 export type Visitor<L> = (owner: L, key: number, deliveryId: number) => boolean;
 
 export class DeliveryTable<L> {
-  #ids = new Uint32Array(0);
-  #keys = new Uint32Array(0);
+  #ids = noNumbers;
+  #keys = noNumbers;
   /** undefined: the slot is free. */
-  #owners: (L | undefined)[] = [];
+  #owners: (L | undefined)[] = noOwners;
   /** Older ones, in any order. */
   #aside: Map<number, Aside<L>> | undefined = undefined;
   #size = 0;
@@ -102,7 +105,7 @@ export class DeliveryTable<L> {
   }
 
   clear(): void {
-    this.#owners = [];
+    this.#owners = noOwners;
     this.#aside = undefined;
     this.#size = 0;
   }
