@@ -134,22 +134,33 @@ function groupsGetEverythingOnce(facts: Facts): string[] {
   return problems;
 }
 
-/** Of a transaction either everything arrives or nothing, and nothing of one that was rolled back. */
+/**
+ * Of a transaction either everything arrives or nothing, and nothing of one that was rolled back. Who keeps no session may see what
+ * a power cut then undoes, as of any message that was not acknowledged: they are asked only about what was rolled back.
+ */
 function allOrNothing(facts: Facts): string[] {
   const problems: string[] = [];
-  const got = new Set(facts.subscribers.flatMap(({ received }) => received.map(({ key }) => key)));
+  const got = keysOf(facts.subscribers);
   // Durable, so that nothing can have passed them by.
   const faithful = facts.subscribers.filter(
     ({ durable, qos, cutAtMs, subscribedAtMs }) => durable && qos > 0 && cutAtMs === undefined && subscribedAtMs !== undefined,
   );
+  const kept = keysOf(faithful);
   for (const { keys, fate } of facts.transactions) {
-    const arrived = keys.filter((key) => got.has(key));
-    if (fate === 'rolledBack' && arrived.length > 0) problems.push(`ROLLED BACK: ${arrived.join(' ')} arrived all the same`);
+    if (fate === 'rolledBack') {
+      const seen = keys.filter((key) => got.has(key));
+      if (seen.length > 0) problems.push(`ROLLED BACK: ${seen.join(' ')} arrived all the same`);
+    }
+    const arrived = keys.filter((key) => kept.has(key));
     if (arrived.length === 0 || arrived.length === keys.length) continue;
-    const missing = keys.filter((key) => !got.has(key) && expectedBy(faithful, facts.sent.get(key)!));
+    const missing = keys.filter((key) => !kept.has(key) && expectedBy(faithful, facts.sent.get(key)!));
     if (missing.length > 0) problems.push(`HALF: ${arrived.join(' ')} arrived, but not ${missing.join(' ')} of the same transaction`);
   }
   return problems;
+}
+
+function keysOf(subscribers: readonly SubscriberFacts[]): ReadonlySet<string> {
+  return new Set(subscribers.flatMap(({ received }) => received.map(({ key }) => key)));
 }
 
 function expectedBy(subscribers: readonly SubscriberFacts[], { topic, color, sentAtMs }: SentMessage): boolean {

@@ -2,10 +2,11 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { check } from './checkers.ts';
 import { Facts } from './facts.ts';
-import type { Received, SentMessage, SubscriberFacts } from './facts.ts';
+import type { Received, SentMessage, SubscriberFacts, TransactionFacts } from './facts.ts';
 import { runSeed } from './scenario.ts';
 
 const seedsInUnitTests = 300;
+const mixedSeedsInUnitTests = 80;
 
 describe('histories', () => {
   test(`${seedsInUnitTests} of them hold every promise`, async () => {
@@ -22,8 +23,20 @@ describe('histories', () => {
     assert.ok(received > seedsInUnitTests * 500, `${received} messages`);
   });
 
+  test(`${mixedSeedsInUnitTests} of MQTT and AMQP together hold every promise`, async () => {
+    let received = 0;
+    for (let seed = 1; seed <= mixedSeedsInUnitTests; seed++) {
+      const shards = seed % 2 === 0 ? 8 : 1;
+      const result = await runSeed(seed, shards, { amqp: true });
+      assert.deepEqual(result.problems, [], `replay: npm run sim -- --seed ${seed} --seeds 1 --shards ${shards} --cast mixed`);
+      received += result.received;
+    }
+    assert.ok(received > mixedSeedsInUnitTests * 3000, `${received} messages`);
+  });
+
   test('the same seed gives the same history', async () => {
     assert.deepEqual(await runSeed(77, 1), await runSeed(77, 1));
+    assert.deepEqual(await runSeed(77, 8, { amqp: true }), await runSeed(77, 8, { amqp: true }));
   });
 
   test('a disk that lies is found out', async () => {
@@ -59,8 +72,14 @@ describe('each checker finds its fault', () => {
     atMs: 30,
     ...options,
   });
-  const problemsOf = (messages: SentMessage[], received: Received[], options: Partial<SubscriberFacts> = {}): string[] => {
+  const problemsOf = (
+    messages: SentMessage[],
+    received: Received[],
+    options: Partial<SubscriberFacts> = {},
+    transactions: readonly TransactionFacts[] = [],
+  ): string[] => {
     const facts = new Facts();
+    facts.transactions.push(...transactions);
     for (const message of messages) facts.sent.set(message.key, message);
     const base = { clientId: 's', version: 5, filter: 't/#', qos: 2, durable: true, group: undefined, subscribedAtMs: 1 } as const;
     facts.subscribers.push({ ...base, received, ...options });
@@ -84,6 +103,9 @@ describe('each checker finds its fault', () => {
     ['forbidden', ['FORBIDDEN'], [sent('1', { topic: 'secret/x' })], [got('1', { topic: 'secret/x' })], { filter: 'secret/#' }],
     ['delivered after the right to it was lost', ['CUT'], [sent('1')], [got('1')], { cutAtMs: 5 }],
     ['delivered before that', [], [sent('1'), sent('2')], [got('1')], { cutAtMs: 15 }],
+    ['not what the selector selects', ['UNASKED'], [sent('1', { color: 'green' })], [got('1')], { color: 'red' }],
+    ['not selected, so not lost', [], [sent('1', { color: 'green' })], [], { color: 'red' }],
+    ['before it was due', ['EARLY'], [sent('1', { dueAtMs: 50 })], [got('1', { wallMs: 49 })]],
     ['out of order', ['ORDER'], [sent('1'), sent('2')], [got('2'), got('1')]],
   ];
   for (const [name, owed, otherSubscribedAtMs] of [
@@ -102,5 +124,18 @@ describe('each checker finds its fault', () => {
   }
   for (const [name, expected, messages, received, options] of cases) {
     test(name, () => assert.deepEqual(problemsOf(messages, received, options), expected));
+  }
+
+  for (const [name, expected, fate, arrived] of [
+    ['that was rolled back and arrived', ['ROLLED BACK'], 'rolledBack', ['1', '2']],
+    ['that was rolled back', [], 'rolledBack', []],
+    ['of which nobody knows, and a half arrived', ['HALF'], 'unknown', ['2']],
+    ['of which nobody knows, and all arrived', [], 'unknown', ['1', '2']],
+  ] as const) {
+    test(`a transaction ${name}`, () => {
+      const messages = ['1', '2'].map((key) => sent(key, { acknowledgedAtMs: undefined }));
+      const received = arrived.map((key) => got(key));
+      assert.deepEqual([...new Set(problemsOf(messages, received, {}, [{ keys: ['1', '2'], fate }]))], expected);
+    });
   }
 });
