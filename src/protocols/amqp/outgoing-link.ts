@@ -128,6 +128,12 @@ export class OutgoingLink implements Link, Consumer {
 
   /** [AMQP 2.6.7] */
   onFlow(flow: FlowFields): void {
+    if (flow.properties?.has('txn-id') === true) {
+      // [AMQP 4.4.3] Credit that is meant for a transaction must not be used outside of it.
+      this.#leave(true);
+      this.#host.detach(false, { condition: Condition.notImplemented, message: 'nothing is acquired within transactions here' });
+      return;
+    }
     this.#credit.onFlow(flow);
     if (this.#state !== 'attached') {
       this.#mustResume = true;

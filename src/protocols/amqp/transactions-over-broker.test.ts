@@ -201,6 +201,23 @@ describe('a transaction of an AMQP peer', () => {
     assert.deepEqual(watcher.texts(), []);
   });
 
+  it('acquires nothing: a link that is to do so is detached, and keeps its messages', async () => {
+    const { controller, peer } = await scene();
+    peer.sender(1, 'queue:jobs');
+    peer.receiver(2, '$queue/jobs', {}, 0);
+    peer.publish(1, 'a');
+    const txnId = controller.declare();
+    peer.credit(2, 1, { properties: new Map([['txn-id', { type: 'binary', value: txnId }]]) });
+    const words = peer.words();
+    assert.ok(
+      words.some((each) => /^detach \d+ amqp:not-implemented$/.test(each)),
+      words.join('; '),
+    );
+    peer.detach(2, false);
+    peer.receiver(3, '$queue/jobs');
+    assert.deepEqual(peer.texts(), ['a']);
+  });
+
   it('with a message that cannot be taken comes to nothing', async () => {
     const { test, controller, watcher } = await scene();
     const txnId = controller.declare();
