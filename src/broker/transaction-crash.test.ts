@@ -220,7 +220,7 @@ async function run(shards: number, parts: readonly Part[], before: readonly [Ste
 for (const shards of [1, 8]) {
   test(`a transaction over ${shards} shards is there whole or not at all`, async () => {
     const seed = process.env['SEED'] === undefined ? 11 : Number(process.env['SEED']);
-    const numRuns = Number(process.env['RUNS'] ?? 25);
+    const numRuns = Number(process.env['RUNS'] ?? 80);
     const parts = fc.array(part, { minLength: 1, maxLength: 6 });
     await fc.assert(
       fc.asyncProperty(parts, steps, steps, (all, before, after) => run(shards, all, before, after)),

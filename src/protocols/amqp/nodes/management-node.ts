@@ -31,8 +31,8 @@ const managementAddress = '$management';
 const queuePrefix = '$queue/';
 /** Most entities in one answer. */
 const maxResults = 1000;
-/** Pages that are looked through for entities that suit. */
-const maxPages = 1000;
+/** Pages that are looked through for entities that suit: each costs a look at all sessions. Beyond them nothing is shown. */
+const maxPages = 5;
 
 function fails(status: number, description: string): NodeAnswer {
   return { status, description };
