@@ -166,6 +166,7 @@ export class AmqpConnection implements Connection, Consumer, FrameSink {
       fail: (fault) => this.#fail(fault),
       peerCloses: () => this.#peerCloses(),
       setDeadline: (atMs) => this.#wire.setDeadline(atMs),
+      hold: (on) => (on ? this.#brake.pull(Brake.broker) : this.#brake.release(Brake.broker)),
       attach: (principal) => {
         if (this.#mayNotAttach(open, principal) !== undefined) return live.proved(undefined);
         this.#askBroker(open, principal);
@@ -201,7 +202,7 @@ export class AmqpConnection implements Connection, Consumer, FrameSink {
   released(): void {}
   subscribed(): void {}
   unsubscribed(): void {}
-  /** Links hold their peers back by credit. */
+  /** Links hold their peers back. */
   hold(): void {}
 
   // ---- The handshake

@@ -167,6 +167,23 @@ test('credit: replenished by halves, less while outcomes are waited for, none wh
   assert.deepEqual(dialogue.heard(), ['flow 0 count=19 credit=10']);
 });
 
+test('while the broker holds any link nothing is read from the peer, and its silence is excused', () => {
+  const dialogue = Dialogue.sending({}, { options: { idleTimeoutMs: 10_000 } });
+  dialogue.send(frame(0, senderAttach({ handle: 1, name: 'other' })));
+  const [, first, second] = dialogue.broker.sessions;
+  dialogue.fromBroker(() => first!.consumer.hold(true));
+  dialogue.fromBroker(() => second!.consumer.hold(true));
+  assert.equal(dialogue.wire.pauses, 1);
+  dialogue.advance(15_000);
+  dialogue.fromBroker(() => first!.consumer.hold(false));
+  assert.equal(dialogue.wire.pauses, 1);
+  // A link that goes holds nobody.
+  dialogue.heard();
+  second!.expel('administrative');
+  assert.equal(dialogue.wire.pauses, 0);
+  assert.deepEqual(dialogue.heard(), ['detach 1 closed amqp:link:detach-forced']);
+});
+
 test('more deliveries than credit detach the link', () => {
   const dialogue = Dialogue.sending({}, { options: { linkCredit: 2 } });
   dialogue.fromBroker(({ consumer }) => consumer.hold(true));

@@ -158,7 +158,7 @@ export class IncomingLink implements Link, Consumer {
   released(): void {}
 
   hold(on: boolean): void {
-    this.#credit.held = on;
+    this.#holdReading(on);
     if (!on) this.#replenish();
   }
 
@@ -166,6 +166,7 @@ export class IncomingLink implements Link, Consumer {
     this.#session = undefined;
     this.#over = true;
     this.#dropPartial();
+    this.#holdReading(false);
     // Whoever steals a link has its terminus now [AMQP 2.6.1].
     this.#host.detach(true, detachWords[reason]);
     if (this.#node.temporaryQueue !== undefined) this.#host.atEnd(() => this.#removeQueue());
@@ -220,6 +221,13 @@ export class IncomingLink implements Link, Consumer {
 
   #keep(bytes: number): void {
     if (!this.#host.keepBytes(bytes)) this.#fail(Condition.resourceLimitExceeded, 'too many bytes of messages that are not whole');
+  }
+
+  /** No more credit; and as what was granted may be gigabytes, nothing is read. */
+  #holdReading(on: boolean): void {
+    if (this.#credit.held === on) return;
+    this.#credit.held = on;
+    this.#host.holdReading(on);
   }
 
   #dropPartial(): void {
@@ -406,6 +414,7 @@ export class IncomingLink implements Link, Consumer {
     this.#session = undefined;
     this.#over = true;
     this.#dropPartial();
+    this.#holdReading(false);
     this.#credit.closed = true;
     this.#removeQueue();
     session?.detach(false, sessionExpiryMs);

@@ -38,6 +38,7 @@ export interface EndOwner extends SessionSide {
   prove(principal: Principal, expiresAtMs: number | undefined, answer: (ok: boolean) => void): void;
   readonly connectionIsGone: boolean;
   keepBytes(change: number): boolean;
+  holdReading(on: boolean): void;
 }
 
 type State = 'new' | 'attached' | 'detaching' | 'gone';
@@ -194,6 +195,10 @@ export class LinkEnd implements LinkHost {
 
   get connectionIsGone(): boolean {
     return this.#owner.connectionIsGone;
+  }
+
+  holdReading(on: boolean): void {
+    this.#owner.holdReading(on);
   }
 
   keepBytes(change: number): boolean {

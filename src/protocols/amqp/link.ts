@@ -94,6 +94,11 @@ export interface LinkHost {
   renew(principal: Principal, expiresAtMs: number | undefined): void;
   /** The broker has ended the connection's session: it must not be called. */
   readonly connectionIsGone: boolean;
+  /**
+   * Stops reading from the peer until called with false: what was granted may be more than memory. One call of each kind in turn.
+   * Works also when the link is over.
+   */
+  holdReading(on: boolean): void;
   /** Counts bytes that are kept of deliveries which are not whole. False: the connection has too many; they count all the same. */
   keepBytes(change: number): boolean;
   /** The peer is to prove by a token on `$cbs` who it is, and has not: nothing else may be done. */

@@ -30,6 +30,8 @@ export type Door = {
   /** The peer has said close. */
   peerCloses(): void;
   setDeadline(atMs: number): void;
+  /** Stops reading from the peer, or goes on. */
+  hold(on: boolean): void;
   /** The peer has proved by a token who it is: asks the broker for a session. Answered by `proved`. */
   attach(principal: Principal): void;
 };
@@ -50,6 +52,8 @@ export class Opened implements SessionOwner {
   readonly nodes: ServiceNodes;
   links = 0;
   incompleteBytes = 0;
+  /** Links that hold the peer back. */
+  #holding = 0;
   /** The broker has ended the connection's session: it must not be called any more. */
   sessionIsGone = false;
   readonly #door: Door;
@@ -241,6 +245,11 @@ export class Opened implements SessionOwner {
 
   fail(fault: AmqpFault): void {
     this.#door.fail(fault);
+  }
+
+  holdReading(on: boolean): void {
+    this.#holding += on ? 1 : -1;
+    if (this.#holding === (on ? 1 : 0)) this.#door.hold(on);
   }
 
   /** The peer has proved anew who it is. */

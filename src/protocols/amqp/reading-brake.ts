@@ -8,6 +8,8 @@ export const Brake = {
   handshake: 1,
   /** The peer does not read what it is sent. */
   output: 2,
+  /** The broker holds publishers back. */
+  broker: 4,
 } as const;
 export type Brake = (typeof Brake)[keyof typeof Brake];
 

@@ -52,6 +52,7 @@ export interface SessionOwner {
   /** Kept of deliveries that are not whole, over all links. */
   incompleteBytes: number;
   fail(fault: AmqpFault): void;
+  holdReading(on: boolean): void;
   renew(principal: Principal, expiresAtMs: number | undefined): void;
   readonly isPending: boolean;
   prove(principal: Principal, expiresAtMs: number | undefined, answer: (ok: boolean) => void): void;
@@ -385,6 +386,10 @@ export class AmqpSession implements EndOwner {
 
   get connectionIsGone(): boolean {
     return this.#owner.sessionIsGone;
+  }
+
+  holdReading(on: boolean): void {
+    this.#owner.holdReading(on);
   }
 
   keepBytes(change: number): boolean {
