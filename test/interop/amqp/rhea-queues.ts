@@ -86,14 +86,17 @@ async function modified(target: AmqpTarget, context: CheckContext): Promise<void
 
 async function undeliverableHere(target: AmqpTarget, context: CheckContext): Promise<void> {
   const { peer, name } = await withQueue(target, context, [{ body: 'not for me' }]);
-  const inbox = await peer.receiver(queue(name), { autoaccept: false, credit_window: 0 });
-  inbox.receiver.add_credit(5);
-  await inbox.expect(1);
-  (inbox.received[0]!.delivery as unknown as Settling).release({ delivery_failed: true, undeliverable_here: true });
-  const other = await take(peer, name);
-  assert.equal(textOf(other.message), 'not for me');
-  other.delivery.accept();
-  assert.equal(inbox.received.length, 1);
+  const link = { autoaccept: false, credit_window: 0 };
+  const [one, other] = [await peer.receiver(queue(name), link), await peer.receiver(queue(name), link)];
+  one.receiver.add_credit(5);
+  const [first] = await one.expect(1);
+  (first!.delivery as unknown as Settling).release({ delivery_failed: true, undeliverable_here: true });
+  other.receiver.add_credit(1);
+  const [second] = await other.expect(1);
+  assert.equal(textOf(second!.message), 'not for me');
+  assert.equal(second!.message.delivery_count, 1);
+  second!.delivery.accept();
+  assert.equal(one.received.length, 1);
 }
 
 /** Takes from the dead letters what this check has sent there. */
