@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { type Performative, ProtocolId, releasedState } from './codec/index.ts';
+import { type AmqpValue, encodeValue, type Performative, ProtocolId, releasedState } from './codec/index.ts';
 import { Dialogue } from './testing/dialogue.ts';
 import { begin, emptyFrame, frame, header, open, sasl, senderAttach, transfer } from './testing/peer-frames.ts';
 
@@ -213,5 +213,45 @@ test('every bit of every frame turned: nothing is thrown, and everything is give
         }
       }
     }
+  }
+});
+
+/** A frame whose body is any value. */
+function rawFrame(body: Uint8Array): Uint8Array {
+  const head = Buffer.from([0, 0, 0, 0, 2, 0, 0, 0]);
+  head.writeUInt32BE(8 + body.length);
+  return new Uint8Array(Buffer.concat([head, body]));
+}
+
+function described(code: bigint, fields: readonly AmqpValue[]): AmqpValue {
+  return { type: 'described', descriptor: { type: 'ulong', value: code }, value: { type: 'list', value: fields } };
+}
+
+test('types that do not belong where they are, and nesting without end', () => {
+  let deep: AmqpValue = { type: 'list', value: [] };
+  for (let i = 0; i < 200; i++) deep = { type: 'list', value: [deep] };
+  const text: AmqpValue = { type: 'string', value: 'link' };
+  const zero: AmqpValue = { type: 'uint', value: 0 };
+  const sender: AmqpValue = { type: 'boolean', value: false };
+  const none: AmqpValue = { type: 'null', value: null };
+  const cases: readonly (readonly [string, RegExp, AmqpValue])[] = [
+    ['an unknown performative', /close amqp:not-implemented/, described(0x99n, [])],
+    ['no list', /close amqp:decode-error/, { type: 'described', descriptor: { type: 'ulong', value: 0x12n }, value: text }],
+    ['a name that is a number', /close amqp:decode-error/, described(0x12n, [zero, zero, sender])],
+    ['no handle', /close amqp:decode-error/, described(0x12n, [text, none, sender])],
+    ['a source of another type', /close amqp:not-implemented/, described(0x12n, [text, zero, sender, none, none, described(0x29n, [])])],
+    ['a settle mode that there is not', /close amqp:invalid-field/, described(0x12n, [text, zero, sender, { type: 'ubyte', value: 9 }])],
+    [
+      'nested without end',
+      /close amqp:/,
+      described(0x12n, [text, zero, sender, none, none, none, none, none, none, none, none, none, none, deep]),
+    ],
+    ['too many fields', /close amqp:decode-error/, described(0x17n, [none, none])],
+  ];
+  for (const [name, expected, value] of cases) {
+    const dialogue = states['begun']!();
+    dialogue.send(rawFrame(encodeValue(value)));
+    assert.match(dialogue.heard().join(), expected, name);
+    assert.equal(dialogue.connection.state, 'closed', name);
   }
 });
