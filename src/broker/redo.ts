@@ -24,6 +24,8 @@ export class Redo {
   readonly #counters: TransactionCounters;
   /** Rejected entries that a crash has left in their queues. */
   readonly #rejected = new Map<string, SettledEntry[]>();
+  /** Of the latest transaction: see TransactionRecord. */
+  #order = 0;
 
   constructor(context: () => BrokerContext, counters: TransactionCounters) {
     this.#context = context;
@@ -37,6 +39,7 @@ export class Redo {
     home.touch();
     const record: TransactionRecord = {
       id: { shard: home.index, row: home.row, index: home.writer.records },
+      order: ++this.#order,
       tenant: owner.space.tenant,
       parts: parts.map(({ index }) => index),
       settled: provisional.flatMap(settledOf),
@@ -105,24 +108,26 @@ export class Redo {
 
   /** When all queues are filled: messages of transactions that are committed enter them, as far as they have not. */
   publishRecovered(recoveries: readonly ShardRecovery[], spaceOf: (tenant: string) => TopicSpace): void {
-    for (const { shard: home, transactions } of recoveries) {
-      for (const [key, record] of transactions) {
-        home.transactions.add(record);
-        this.#counters.redone++;
-        const missing: Shard[] = [];
-        for (const index of record.parts) {
-          const recovery = recoveries[index]!;
-          if (recovery.transactionParts.has(key)) recovery.shard.transactionParts.set(key, record.id);
-          else missing.push(recovery.shard);
-        }
-        this.#inOneRowEach(record, missing, (skip) => this.#publish(record, spaceOf(record.tenant), skip));
-        const rejected = this.#rejected.get(key) ?? [];
-        this.#rejected.delete(key);
-        this.#whenDone(
-          record,
-          rejected.flatMap((settled) => buryRecovered(recoveries[settled.shard]!.shard, settled)),
-        );
+    // In the order in which they were committed: one shard may hold those of which several others hold one each.
+    const records = recoveries.flatMap(({ transactions }) => [...transactions.values()]).toSorted((a, b) => a.order - b.order);
+    for (const record of records) {
+      const key = keyOf(record.id);
+      recoveries[record.id.shard]!.shard.transactions.add(record);
+      this.#order = record.order;
+      this.#counters.redone++;
+      const missing: Shard[] = [];
+      for (const index of record.parts) {
+        const recovery = recoveries[index]!;
+        if (recovery.transactionParts.has(key)) recovery.shard.transactionParts.set(key, record.id);
+        else missing.push(recovery.shard);
       }
+      this.#inOneRowEach(record, missing, (skip) => this.#publish(record, spaceOf(record.tenant), skip));
+      const rejected = this.#rejected.get(key) ?? [];
+      this.#rejected.delete(key);
+      this.#whenDone(
+        record,
+        rejected.flatMap((settled) => buryRecovered(recoveries[settled.shard]!.shard, settled)),
+      );
     }
   }
 

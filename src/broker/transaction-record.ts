@@ -25,6 +25,8 @@ export type SettledEntry = {
 
 export type TransactionRecord = {
   readonly id: TransactionId;
+  /** Says in which order those that are committed were, whichever shards hold them. Unique among those that are not done. */
+  readonly order: number;
   readonly tenant: string;
   /** Shards in which messages may enter queues or become retained: others are not touched, whoever has subscribed there since. */
   readonly parts: readonly number[];
@@ -36,9 +38,10 @@ export function keyOf({ shard, row, index }: TransactionId): string {
   return `${shard}:${row}:${index}`;
 }
 
-export function writeTransaction(writer: RowWriter, { id, tenant, parts, settled, messages }: TransactionRecord): void {
+export function writeTransaction(writer: RowWriter, { id, order, tenant, parts, settled, messages }: TransactionRecord): void {
   begin(writer, RecordKind.transaction);
   writeId(writer, id);
+  writer.varint(order);
   writer.string(tenant);
   writer.varint(parts.length);
   for (const part of parts) writer.varint(part);
@@ -52,6 +55,7 @@ export function writeTransaction(writer: RowWriter, { id, tenant, parts, settled
 export function readTransaction(bytes: Uint8Array, start: number, end: number): TransactionRecord {
   const reader = open(bytes, start, end);
   const id = readId(reader);
+  const order = reader.varint();
   const tenant = reader.string();
   const parts: number[] = [];
   for (let n = reader.varint(); n > 0; n--) parts.push(reader.varint());
@@ -59,7 +63,7 @@ export function readTransaction(bytes: Uint8Array, start: number, end: number): 
   for (let n = reader.varint(); n > 0; n--) settled.push(readSettled(reader));
   const messages: Message[] = [];
   for (let n = reader.varint(); n > 0; n--) messages.push(readWhole(reader));
-  return { id, tenant, parts, settled, messages };
+  return { id, order, tenant, parts, settled, messages };
 }
 
 /** For the kinds `transactionDone` and `transactionPart`. */
