@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { exportJWK, generateKeyPair, SignJWT } from 'jose';
+
 import { Child, run } from './process.ts';
 
 import type { Endpoint, Target } from './target.ts';
@@ -14,6 +16,9 @@ const program = fileURLToPath(new URL('../../bin/heliograph.js', import.meta.url
 /** The topics that the device of the client certificate may use, by the default rules. */
 export const deviceName = 'interop-device';
 
+/** An issuer of tokens, and the application that they stand for. */
+const issuer = 'https://issuer.invalid';
+
 const configuration = `
 mqtt:
   maxPacketBytes: 8MiB
@@ -21,11 +26,22 @@ enrolment:
   serverKeyGeneration: true
 `;
 
+const tokens = (keysFile: string): string => `
+security:
+  jwt:
+    issuers:
+      - {name: interop, issuer: '${issuer}', audience: [heliograph], keys: file, keysFile: '${keysFile}', roles: [application]}
+`;
+
 export async function startHeliograph(portOffset: number, more = ''): Promise<Target & { readonly log: () => string }> {
   const folder = await mkdtemp(join(tmpdir(), 'interop-heliograph-'));
   const config = join(folder, 'heliograph.yaml');
   const data = join(folder, 'data');
-  await writeFile(config, configuration + more);
+  const { privateKey, publicKey } = await generateKeyPair('ES256');
+  const keysFile = join(folder, 'keys.json');
+  await writeFile(keysFile, JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), kid: 'interop', alg: 'ES256' }] }));
+  // Suites have security of their own.
+  await writeFile(config, configuration + more + (more.includes('security:') ? '' : tokens(keysFile)));
   const start = async (): Promise<Child> => {
     const args = [program, 'serve', '--config', config, '--data', data, '--port-offset', String(portOffset)];
     const child = new Child(process.execPath, args);
@@ -54,6 +70,15 @@ export async function startHeliograph(portOffset: number, more = ''): Promise<Ta
     amqps: at(5671),
     tlsFacts: { caFile, client: await issueDevice(folder, caFile, at(8085), await token(deviceName, '--new-devices')) },
     credentials: { username: 'admin', password },
+    jwt: (subject) =>
+      new SignJWT({})
+        .setProtectedHeader({ alg: 'ES256', kid: 'interop' })
+        .setIssuer(issuer)
+        .setAudience('heliograph')
+        .setSubject(subject)
+        .setIssuedAt()
+        .setExpirationTime('5m')
+        .sign(privateKey),
     log: () => child.tail(),
     enrolment: {
       est: at(8085),

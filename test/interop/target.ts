@@ -20,6 +20,8 @@ export interface Target {
   readonly tlsFacts: TlsFacts | undefined;
   /** Sent by every client; undefined where anonymous clients are let in. */
   readonly credentials: { readonly username: string; readonly password: string } | undefined;
+  /** A token that proves who an application is; undefined where none is taken. */
+  readonly jwt?: (subject: string) => Promise<string>;
   /** How devices come to certificates; undefined where they do not. */
   readonly enrolment?: {
     readonly est: Endpoint;

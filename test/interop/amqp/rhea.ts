@@ -7,6 +7,7 @@ import rhea from 'rhea';
 import { deviceName } from '../heliograph-target.ts';
 import { until } from '../checks.ts';
 import { rheaMessageChecks } from './rhea-messages.ts';
+import { rheaNodeChecks } from './rhea-nodes.ts';
 import { rheaQueueChecks } from './rhea-queues.ts';
 import { Peer, textOf } from './rhea-client.ts';
 
@@ -50,6 +51,7 @@ export async function rheaChecks(checks: Checks, target: AmqpTarget): Promise<vo
   if (target.credentials !== undefined) await check('a wrong password is refused', wrongPassword);
   await rheaMessageChecks(checks, target);
   await rheaQueueChecks(checks, target);
+  await rheaNodeChecks(checks, target);
 }
 
 async function settleModes(target: AmqpTarget, context: CheckContext, send: 0 | 1 | 2, receive: 0 | 1 | 2, second: 0 | 1): Promise<void> {
