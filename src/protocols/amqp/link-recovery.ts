@@ -6,7 +6,8 @@
 // | sent    | has an outcome | its outcome is taken, as if it had come as a disposition; ours is not in the answer  |
 // | sent    | knows it       | the broker sends it again, as a resumed delivery                                     |
 // | sent    | does not       | the broker sends it again, as a new delivery                                         |
-// | received| anything       | exactly once, and durable: it is settled; ours is not in the answer                  |
+// | received| knows it       | as one that the peer has accepted just now: see below                                |
+// | received| does not       | it has forgotten it: it is settled; ours is not in the answer                        |
 // | –       | knows it       | ours is not in the answer: the peer may forget it                                    |
 //
 // An exactly-once delivery that the peer has accepted is settled when the broker has made that durable: until then it stays in
@@ -55,7 +56,16 @@ export function recover(session: Session, peer: UnsettledMap | undefined, peerIs
     const tag = tagOfNumber(delivery.position);
     const known = peer?.has(tag) === true;
     if (delivery.state === 'received') {
-      released.push(delivery.deliveryId);
+      // The peer may forget it when that it was received is durable, which the broker says by its release.
+      if (known) {
+        unsettled.set(tag, acceptedState);
+        releasing.set(delivery.deliveryId, tag);
+      } else if (peerIsIncomplete) {
+        unsettled.set(tag, acceptedState);
+        mustReattach = true;
+      } else {
+        released.push(delivery.deliveryId);
+      }
     } else if (known) {
       const after = settleBy(session, delivery, peer.get(tag));
       if (after === 'settled') continue;
