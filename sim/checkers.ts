@@ -83,8 +83,8 @@ function inOrder(facts: Facts, subscriber: SubscriberFacts, refused: boolean): s
     // Who takes at most once may have missed the first of two that their publisher then sends again.
     if (sent === undefined || seen.has(key) || qos < sent.qos || sent.dueAtMs !== undefined) continue;
     // One that was refused, and sent again because its publisher did not hear so, comes after its successors; so does, for who
-    // was not there the first time and keeps no session, any that was sent again.
-    if ((refused || !subscriber.durable) && sent.attempts > 1) continue;
+    // was not there the first time, or keeps no session, any that was sent again.
+    if ((refused || !subscriber.durable || sent.sentAtMs < (subscriber.subscribedAtMs ?? 0)) && sent.attempts > 1) continue;
     seen.add(key);
     const stream = `${sent.publisher} ${sent.topic} ${sent.qos} ${qos}`;
     const before = last.get(stream);

@@ -71,6 +71,10 @@ export class World {
     this.after(between(this.random, 0, this.latencyMs), task);
   }
 
+  payload(key: string, bytes: number): string {
+    return `${key}|${'x'.repeat(bytes)}`;
+  }
+
   /** Starts the node on what the disks hold. */
   async start(): Promise<void> {
     const { clock, random, turn } = this;

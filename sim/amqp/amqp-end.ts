@@ -26,6 +26,7 @@ import {
 
 export type EndOptions = {
   readonly containerId: string;
+  /** Empty: nobody. */
   readonly username: string;
   readonly password: string;
   readonly maxFrameSize: number;
@@ -112,7 +113,8 @@ export class AmqpEnd {
   begin(): void {
     const { username, password, pipelined } = this.#options;
     this.#writer.protocolHeader(ProtocolId.sasl);
-    this.#writer.sasl({ type: 'sasl-init', mechanism: 'PLAIN', initialResponse: Buffer.from(`\0${username}\0${password}`) });
+    if (username === '') this.#writer.sasl({ type: 'sasl-init', mechanism: 'ANONYMOUS' });
+    else this.#writer.sasl({ type: 'sasl-init', mechanism: 'PLAIN', initialResponse: Buffer.from(`\0${username}\0${password}`) });
     if (pipelined) this.#open();
     this.#flush();
   }

@@ -1,17 +1,42 @@
 // A simulated AMQP client: keeps its links over connections, and connects again when it has lost one.
 
 import type { Facts } from '../facts.ts';
+import type { Clock } from '../../src/base/clock.ts';
+import type { Random } from '../../src/base/random.ts';
 import { between, chance } from '../random-choices.ts';
-import type { LinkEnd, SimLink } from '../sim-link.ts';
-import type { World } from '../world.ts';
+import type { LinkEnd } from '../sim-link.ts';
 import { AmqpEnd } from './amqp-end.ts';
 
 export type SimAmqpClientOptions = {
   readonly containerId: string;
+  /** Empty: nobody. */
   readonly username: string;
   /** It keeps deliveries over connections, whose list must fit into a frame. */
   readonly durable: boolean;
 };
+
+/** A connection to a broker, simulated or real. */
+export interface AmqpNetworkLink {
+  readonly open: boolean;
+  /** The client does not read. */
+  stalled: boolean;
+  unstall(): void;
+  send(bytes: Uint8Array): void;
+  /** The client ends it, without a word: LinkEnd.lost follows. */
+  drop(): void;
+}
+
+/** What a client lives in: the simulated world, or the real one. */
+export interface Surroundings {
+  readonly random: Random;
+  readonly clock: Pick<Clock, 'wallMs'>;
+  readonly nowMs: number;
+  after(ms: number, task: () => void): void;
+  /** Undefined: nobody is there. */
+  connect(client: LinkEnd, protocol: 'amqp'): AmqpNetworkLink | undefined;
+  /** A text that begins with the key and `|`, of about so many bytes. */
+  payload(key: string, bytes: number): string;
+}
 
 /** Something of a client that has one link, or several, in each of its connections. */
 export interface Role {
@@ -28,21 +53,23 @@ export interface Role {
 
 export class SimAmqpClient implements LinkEnd {
   readonly options: SimAmqpClientOptions;
-  readonly world: World;
+  readonly world: Surroundings;
   readonly facts: Facts;
   readonly roles: Role[] = [];
   /** Counts its connections. */
   connection = 0;
-  #link: SimLink | undefined = undefined;
+  /** It wants to be connected. */
+  active = true;
+  #link: AmqpNetworkLink | undefined = undefined;
   #end: AmqpEnd | undefined = undefined;
 
-  constructor(world: World, facts: Facts, options: SimAmqpClientOptions) {
+  constructor(world: Surroundings, facts: Facts, options: SimAmqpClientOptions) {
     this.world = world;
     this.facts = facts;
     this.options = options;
   }
 
-  get link(): SimLink | undefined {
+  get link(): AmqpNetworkLink | undefined {
     return this.#link;
   }
 
@@ -62,7 +89,7 @@ export class SimAmqpClient implements LinkEnd {
   }
 
   connect(): void {
-    if (this.#link?.open === true) return;
+    if (!this.active || this.#link?.open === true) return;
     const { random } = this.world;
     const link = this.world.connect(this, 'amqp');
     if (link === undefined) return this.#retry();
@@ -113,7 +140,7 @@ export class SimAmqpClient implements LinkEnd {
   }
 
   #retry(): void {
-    this.world.after(between(this.world.random, 1, 1000), () => this.connect());
+    if (this.active) this.world.after(between(this.world.random, 1, 1000), () => this.connect());
   }
 
   drop(): void {

@@ -144,7 +144,7 @@ export class SimSender implements Role {
       ...(options.delay !== undefined && { dueAtMs: world.clock.wallMs() + options.delay }),
     };
     facts.sent.set(key, message);
-    const bytes = encodeText(`${key}|${'x'.repeat(world.random.below(options.large === true ? 9000 : 200))}`, options);
+    const bytes = encodeText(world.payload(key, world.random.below(options.large === true ? 9000 : 200)), options);
     if (this.#guarantee > 0) this.#unsettled.set(tag, { message, bytes, accepted: false });
     this.#end!.transfer(link, tag, bytes, { settled: this.#guarantee === 0 });
   }

@@ -177,7 +177,7 @@ export class SimTransactor implements Role {
         const tag = `x${this.#serial++}`;
         const key = `${options.containerId}#${tag}`;
         const sequence = (this.#sequences.get(topic) ?? 0) + 1;
-        const bytes = encodeText(`${key}|${'x'.repeat(random.below(300))}`);
+        const bytes = encodeText(world.payload(key, random.below(300)));
         if (!end.transfer(link, tag, bytes, { settled: false, state: { type: 'transactional-state', txnId } })) continue;
         this.#sequences.set(topic, sequence);
         const message: SentMessage = {

@@ -13,21 +13,27 @@ import type { DataReport } from '../../src/store/data-tools/check-data.ts';
 
 const program = fileURLToPath(new URL('../../bin/heliograph.js', import.meta.url));
 
-export type Place = { readonly directory: string; readonly data: string; readonly port: number; readonly log: WriteStream };
+export type Place = {
+  readonly directory: string;
+  readonly data: string;
+  readonly port: number;
+  readonly amqpPort: number;
+  readonly log: WriteStream;
+};
 
 /** Small limits, so that checkpoints, the tidying of the log and payloads beyond the memory happen all the time. */
-function configuration(port: number, shards: number): string {
+function configuration(port: number, amqpPort: number, shards: number): string {
   return `
 listeners:
   mqtt: {port: ${port}}
   mqtts: {enabled: false}
   ws: {enabled: false}
-  amqp: {enabled: false}
+  amqp: {port: ${amqpPort}}
   amqps: {enabled: false}
   wss: {enabled: false}
   pki: {enabled: false}
   admin: {port: 0}
-security: {anonymous: {enabled: true, roles: [application], listeners: [mqtt]}}
+security: {anonymous: {enabled: true, roles: [application], listeners: [mqtt, amqp]}}
 store: {shards: ${shards}, walBytes: 1MiB, idleMs: 100}
 broker:
   checkpointBytes: 1MiB
@@ -35,14 +41,22 @@ broker:
   expirySweepMs: 50
   durableInbox: {maxMessages: 1000000, maxBytes: 4GiB}
   sharedQueue: {maxMessages: 1000000, maxBytes: 4GiB}
+  namedQueue: {maxMessages: 1000000, maxBytes: 4GiB}
 `;
 }
 
 export async function newPlace(directory: string, shards: number): Promise<Place> {
   await mkdir(directory, { recursive: true });
   const port = await freePort();
-  await writeFile(join(directory, 'heliograph.yaml'), configuration(port, shards));
-  return { directory, data: join(directory, 'data'), port, log: createWriteStream(join(directory, 'broker.log'), { flags: 'a' }) };
+  const amqpPort = await freePort();
+  await writeFile(join(directory, 'heliograph.yaml'), configuration(port, amqpPort, shards));
+  return {
+    directory,
+    data: join(directory, 'data'),
+    port,
+    amqpPort,
+    log: createWriteStream(join(directory, 'broker.log'), { flags: 'a' }),
+  };
 }
 
 async function freePort(): Promise<number> {

@@ -6,6 +6,7 @@ import { imbalanceOf } from '../../src/admin/status.ts';
 import { check } from '../../sim/checkers.ts';
 import { Facts } from '../../sim/facts.ts';
 import { between, chance, pick } from '../../sim/random-choices.ts';
+import { AmqpPeers } from './amqp-peers.ts';
 import { BrokerProcess, checkDataOf, metricsOf, newPlace, statusOf, type Place } from './broker-process.ts';
 import { moments, Moments } from './moments.ts';
 import { Participant, Publisher, Subscriber, type Making, type Subscribing, type Traffic } from './participants.ts';
@@ -63,6 +64,7 @@ export class History {
   readonly #place: Place;
   readonly #subscribers: Subscriber[] = [];
   readonly #publishers: Publisher[] = [];
+  readonly #amqp: AmqpPeers;
   readonly #wills: Wills;
   readonly #retained: RetainedValues;
   readonly #retainer: Participant;
@@ -79,7 +81,8 @@ export class History {
     this.#place = place;
     this.#random = new SeededRandom(plan.seed);
     this.#populate();
-    const { port } = place;
+    const { port, amqpPort } = place;
+    this.#amqp = new AmqpPeers(amqpPort, this.#facts, this.#random);
     this.#wills = new Wills(port, this.#facts, this.#random, this.#moments);
     this.#retainer = new Participant(port, this.#facts, { clientId: 'retainer' });
     this.#retained = new RetainedValues(port, this.#facts, this.#retainer);
@@ -138,6 +141,7 @@ export class History {
     await this.#untilReady(broker);
     await Promise.all([this.#wills.start(), ...this.#subscribers.map((subscriber) => subscriber.subscribe())]);
     for (const publisher of this.#publishers) publisher.start();
+    this.#amqp.start();
     this.#retained.start();
     const watching = setInterval(() => void this.#watch(), 250);
     const cutting = setInterval(() => this.#cutOne(), cutEveryMs);
@@ -211,7 +215,9 @@ export class History {
   }
 
   #cutOne(): void {
-    pick(this.#random, this.#participants).peer.cut();
+    if (chance(this.#random, 0.2)) this.#amqp.stallOne();
+    if (chance(this.#random, 0.3)) this.#amqp.cutOne();
+    else pick(this.#random, this.#participants).peer.cut();
   }
 
   /** Counters begin anew with each life: the last ones seen of each are added up. */
@@ -229,6 +235,7 @@ export class History {
     await this.#untilReady(broker);
     await Promise.all(this.#subscribing);
     for (const publisher of this.#publishers) publisher.stop();
+    this.#amqp.stop();
     this.#retained.stop();
     for (const subscriber of this.#subscribers) subscriber.beDiligent();
     await this.#wills.stop();
@@ -239,7 +246,7 @@ export class History {
 
   async #isAtRest(): Promise<boolean> {
     if (this.#publishers.some(({ onTheirWay }) => onTheirWay > 0) || !this.#retained.isIdle || this.#wills.missing.length > 0) return false;
-    return (await statusOf(this.#place)).ledger.queued === 0;
+    return this.#amqp.isIdle && (await statusOf(this.#place)).ledger.queued === 0;
   }
 
   async #problems(broker: BrokerProcess): Promise<string[]> {
@@ -247,12 +254,14 @@ export class History {
     for (const { participant, onTheirWay } of this.#publishers) {
       if (onTheirWay > 0) problems.push(`STUCK: ${participant.clientId} still waits for ${onTheirWay} acknowledgements`);
     }
+    problems.push(...this.#amqp.problems());
     if (!this.#retained.isIdle) problems.push('STUCK: a retained message still waits for its acknowledgement');
     for (const key of this.#wills.missing) problems.push(`WILL: that of ${key}, whose connection was confirmed, was never published`);
     const { ledger } = await statusOf(this.#place);
     if (ledger.queued !== 0) problems.push(`STUCK: ${ledger.queued} messages still wait after the calm`);
     if (imbalanceOf(ledger) !== 0)
       problems.push(`BOOKS: the ledger is out of balance by ${imbalanceOf(ledger)}: ${JSON.stringify(ledger)}`);
+    this.#amqp.leave();
     await Promise.all(this.#participants.map(({ peer }) => peer.leave()));
     const { code, signal } = await broker.stop();
     if (code !== 0) problems.push(`DIED: the last life of the broker ended with ${code ?? signal} when it was told to stop`);
@@ -279,7 +288,7 @@ export class History {
       recoveriesMs: this.#recoveriesMs,
       wills: this.#wills.owed.size,
       probes: this.#retained.probes,
-      connections: this.#participants.reduce((sum, { connections }) => sum + connections, 0),
+      connections: this.#participants.reduce((sum, { connections }) => sum + connections, this.#amqp.connections),
       broker,
     };
   }
@@ -287,7 +296,13 @@ export class History {
   /** A run in which nothing of interest happened proves nothing. */
   #idle(broker: Readonly<Record<string, number>>): string[] {
     if (this.#kills < 10) return [];
-    const wanted = { checkpoints: broker['checkpoints'], 'payloads read back': broker['loads'], wills: this.#wills.owed.size };
+    const committed = this.#facts.transactions.filter(({ fate }) => fate === 'committed').length;
+    const wanted = {
+      'committed transactions': committed,
+      checkpoints: broker['checkpoints'],
+      'payloads read back': broker['loads'],
+      wills: this.#wills.owed.size,
+    };
     return Object.entries(wanted)
       .filter(([, times]) => times === undefined || times === 0)
       .map(([what]) => `IDLE: no ${what} in the whole run: it did not test what it is for`);

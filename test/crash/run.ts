@@ -9,7 +9,7 @@ import { History, type Outcome } from './history.ts';
 
 const usage = `npm run crash -- [--kills N] [--seconds S] [--seed N] [--shards N]
 
-Starts a broker on SQLite, and clients of two implementations over TCP; ends the broker with kill -9 at random moments, also while it
+Starts a broker on SQLite, and clients of MQTT and AMQP over TCP; ends the broker with kill -9 at random moments, also while it
 starts, and starts it again at once; then checks that nothing that was acknowledged is lost.
 
   --kills N    how often (default 20)
@@ -41,6 +41,8 @@ console.log(`seed ${seed}, ${shards} shard(s), ${seconds > 0 ? `${seconds} s` : 
 const kinds: Readonly<Record<string, string>> = {
   LOST: 'what was acknowledged reached every durable subscriber and group',
   REPEATED: 'nothing of QoS 2 came twice',
+  HALF: 'of a transaction all arrived or nothing',
+  'ROLLED BACK': 'nothing arrived of a transaction that was rolled back',
   ORDER: 'messages of a publisher came in their order',
   INVENTED: 'nothing came that nobody sent',
   ASTRAY: 'nothing came to whom it was not for',
