@@ -141,9 +141,10 @@ function groupsGetEverythingOnce(facts: Facts): string[] {
 function allOrNothing(facts: Facts): string[] {
   const problems: string[] = [];
   const got = keysOf(facts.subscribers);
-  // Durable, so that nothing can have passed them by.
+  // Durable, so that nothing can have passed them by, and no members of groups, who get a share each.
   const faithful = facts.subscribers.filter(
-    ({ durable, qos, cutAtMs, subscribedAtMs }) => durable && qos > 0 && cutAtMs === undefined && subscribedAtMs !== undefined,
+    ({ durable, group, qos, cutAtMs, subscribedAtMs }) =>
+      durable && group === undefined && qos > 0 && cutAtMs === undefined && subscribedAtMs !== undefined,
   );
   const kept = keysOf(faithful);
   for (const { keys, fate } of facts.transactions) {
