@@ -154,14 +154,24 @@ export class SimClient implements LinkEnd {
   }
 
   #subscribeAll(): void {
-    this.subscriptions.forEach((subscription, i) => {
-      const { group } = subscription;
-      const filter = group === undefined ? (subscription.subscribeAs ?? subscription.filter) : `$share/${group}/${subscription.filter}`;
-      this.#send({
-        type: 'subscribe',
-        packetId: 60_000 + i,
-        subscriptions: [{ filter, qos: subscription.qos, noLocal: false, retainAsPublished: false, retainHandling: 2 }],
-      });
+    for (const i of this.subscriptions.keys()) this.#subscribe(i);
+  }
+
+  /** The node's disk was full, or a limit reached: it may not be so for ever. */
+  #askAgain(i: number): void {
+    const connection = this.#connection;
+    this.#world.after(1000, () => {
+      if (connection === this.#connection && this.#connected) this.#subscribe(i);
+    });
+  }
+
+  #subscribe(i: number): void {
+    const { group, subscribeAs, filter: topics, qos } = this.subscriptions[i]!;
+    const filter = group === undefined ? (subscribeAs ?? topics) : `$share/${group}/${topics}`;
+    this.#send({
+      type: 'subscribe',
+      packetId: 60_000 + i,
+      subscriptions: [{ filter, qos, noLocal: false, retainAsPublished: false, retainHandling: 2 }],
     });
   }
 
@@ -199,6 +209,7 @@ export class SimClient implements LinkEnd {
       case 'suback': {
         const subscription = this.subscriptions[packet.packetId - 60_000]!;
         if (packet.reasons[0]! < 0x80) subscription.subscribedAtMs ??= this.#world.nowMs;
+        else if (packet.reasons[0] !== ReasonCode.notAuthorized) this.#askAgain(packet.packetId - 60_000);
         return;
       }
       default:
