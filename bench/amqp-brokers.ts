@@ -23,6 +23,7 @@ export function rabbitmq(): Broker | undefined {
       topic: ['-a', '/topic/bench.%d', '-A', '/topic/bench.%d'],
       queue: (name) => ({ sender: ['-a', `/queue/${name}`], receiver: ['-A', `/queue/${name}`] }),
       noSecond: 'it refuses receivers that settle second',
+      exceedsCredit: true,
     },
     command(directory, { amqp, tls, mutual }) {
       const plugins = join(directory, 'enabled_plugins');

@@ -36,10 +36,15 @@ export async function measureAmqp(
     const found = await generate('amqpload', all, cores?.generator, (warm + measuredSeconds) * 1000 + slackMs).result;
     const others = from && foreignShare(from, coreTimes(cores.broker), found['all_broker_cpu_s']!);
     if (running.hasEnded) throw new BrokerFailed(`crashed: ${running.lastWords}`);
+    checkCredit(found, dialect);
     return { ...flowOf(found), peakBytes: residentBytes(running.pid, 'highest'), ...(others === undefined ? {} : { foreign: others }) };
   } finally {
     await running.stop();
   }
+}
+
+function checkCredit(found: Found, { exceedsCredit }: AmqpDialect): void {
+  if (exceedsCredit !== true && found['uncredited']! > 0) throw new BrokerFailed(`${found['uncredited']} messages came without credit`);
 }
 
 /** @throws BrokerFailed when messages or connections were lost on the way that must not be */
@@ -111,6 +116,7 @@ export async function measureBacklog(broker: Broker, { backlog }: Scale, cores: 
     const drained = await run('-P', 0, '-S', 1, '-f', fillers, '-C', 1000, ...receiver);
     if (drained['repeated']! > 0 || drained['gaps']! > 0) throw new BrokerFailed('messages came out of order');
     if (running.hasEnded) throw new BrokerFailed(`crashed: ${running.lastWords}`);
+    checkCredit(drained, dialectOf(broker));
     return {
       storedPerSecond: backlog / filled['seconds']!,
       fullBytes,

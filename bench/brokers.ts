@@ -26,6 +26,8 @@ export type AmqpDialect = {
   readonly queue: (name: string) => { readonly sender: readonly string[]; readonly receiver: readonly string[] };
   /** Why its receivers cannot settle second; absent: they can. */
   readonly noSecond?: string;
+  /** It sends more than it was given credit for, which is a fault in the others. */
+  readonly exceedsCredit?: boolean;
 };
 
 export type Broker = {

@@ -19,7 +19,10 @@ typedef struct Link {
   /** One bit for each delivery under way, by its id. */
   uint64_t unsettled[MOST_UNSETTLED / 64];
   // Receiving.
-  uint32_t transfers, credit, deliveries, delivery;
+  uint32_t transfers, deliveries, delivery;
+  int32_t credit;
+  /** Deliveries that there was no credit for. */
+  uint64_t uncredited;
   uint32_t run_first, run_last;
   bool run, more;
   uint64_t settled;
@@ -33,7 +36,8 @@ static struct {
   const char *user, *password, *capability[2]; // of a receiver, of a sender
   /** 0: settled by the sender, 1: unsettled, 2: the receiver settles second; for receivers and senders. */
   int settle[2];
-  uint32_t credit, message_bytes;
+  int32_t credit;
+  uint32_t message_bytes;
   bool durable_messages, durable_link;
 } amqp = {.credit = 1000};
 
@@ -365,7 +369,7 @@ static void on_transfer(Conn *conn, const Value *performative, const uint8_t *at
   if (first) {
     link->delivery = fields[1].number;
     link->deliveries++;
-    link->credit--;
+    if (link->credit-- <= 0) link->uncredited++;
     // A part of a payload is not read: what generators read of it stands in its beginning, and the frames are counted.
     for (bool found = false; !found && at < end;) {
       if (link->more && end - at >= 8 && at[2] == 0x75) {

@@ -189,10 +189,10 @@ int main(int count, char **arguments) {
     measure(&from, &to);
     finish(sender_settle > 0 || mqtt_port);
   }
-  uint64_t settled = 0;
-  for (int i = 0; i < subscribers; i++) settled += conns[i].link->settled;
-  char more[64];
-  snprintf(more, sizeof more, "\"refused\":%lu,\"settled\":%lu,", refused, settled);
+  uint64_t settled = 0, uncredited = 0;
+  for (int i = 0; i < subscribers; i++) settled += conns[i].link->settled, uncredited += conns[i].link->uncredited;
+  char more[128];
+  snprintf(more, sizeof more, "\"refused\":%lu,\"settled\":%lu,\"uncredited\":%lu,", refused, settled, uncredited);
   report(start, from, to, more);
   return 0;
 }

@@ -19,11 +19,12 @@ export const deviceName = 'interop-device';
 /** An issuer of tokens, and the application that they stand for. */
 const issuer = 'https://issuer.invalid';
 
+/** Ends with the section that a suite may go on with. */
 const configuration = `
-mqtt:
-  maxPacketBytes: 8MiB
 enrolment:
   serverKeyGeneration: true
+mqtt:
+  maxPacketBytes: 8MiB
 `;
 
 const tokens = (keysFile: string): string => `
