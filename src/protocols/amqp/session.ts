@@ -201,6 +201,7 @@ export class AmqpSession implements EndOwner {
       0,
       serialDistance(this.#nextOutgoingId, serialAdd(from, Math.min(flow.incomingWindow, 0x7fff_ffff))),
     );
+    this.#nextIncomingId = flow.nextOutgoingId;
     if (flow.handle >= 0) {
       const linkEnd = this.#byPeerHandle.get(flow.handle);
       if (linkEnd === undefined) return this.#fail(Condition.unattachedHandle, 'a flow on a handle that is not attached');
