@@ -47,18 +47,16 @@ export function answerOf(host: LinkHost, node: PublishNode, taken: ReadonlySet<s
   };
 }
 
-/** The target as it is [AMQP 2.6.3]: what was made for the peer, and what its terminus keeps. */
+/** The target as it is [AMQP 2.6.3]: what was made for the peer, and what its terminus keeps. Its time runs from the loss of the link. */
 function targetOf({ asked, server }: LinkHost, node: PublishNode): Target {
   const target: Target = asked.target?.type === 'target' ? asked.target : { type: 'target' };
   const request = terminusRequest(target);
   const granted = terminusExpiryMs(request, server.options.maxLinkExpiryMs);
-  const isCut = request.expiryPolicy === 'never' && granted !== Infinity;
   return {
     ...target,
     ...(node.kind === 'topic' && target.dynamic === true && { address: addressOfTopic(node.topic) }),
-    ...(isCut && { expiryPolicy: 'link-detach' }),
-    ...(granted !== Infinity && target.timeout !== undefined && { timeout: Math.floor(granted / 1000) }),
-    ...(isCut && { timeout: Math.floor(granted / 1000) }),
+    ...(granted === 0 && { durable: 0 }),
+    ...(granted === Infinity ? { expiryPolicy: 'never' } : { expiryPolicy: 'link-detach', timeout: Math.floor(granted / 1000) }),
   };
 }
 
