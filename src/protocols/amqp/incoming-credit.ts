@@ -1,6 +1,6 @@
 // How many deliveries a peer may send on a link, and when it is told that it may send more [AMQP 2.6.7].
 
-import { serialAdd } from './serial.ts';
+import { serialAdd, serialDistance } from './serial.ts';
 
 export class IncomingCredit {
   /** The sender's delivery-count, as far as we know [AMQP 2.6.7]. */
@@ -24,6 +24,14 @@ export class IncomingCredit {
     this.credit--;
     this.deliveryCount = serialAdd(this.deliveryCount, 1);
     return true;
+  }
+
+  /** The sender's own delivery-count: only it may move it without a delivery, and the limit stays where it is [AMQP 2.6.7]. */
+  follow(deliveryCount: number): void {
+    const moved = serialDistance(this.deliveryCount, deliveryCount);
+    if (moved <= 0) return;
+    this.deliveryCount = deliveryCount;
+    this.credit = Math.max(0, this.credit - moved);
   }
 
   /**

@@ -89,8 +89,9 @@ export class IncomingLink implements Link, Consumer {
   // ---- From the peer
 
   onFlow(flow: FlowFields): void {
-    // A sender tells its delivery-count; it moves without deliveries when credit was drained.
+    if (flow.deliveryCount >= 0) this.#credit.follow(flow.deliveryCount);
     if (flow.echo) this.#tellCredit(this.#credit.credit);
+    this.#replenish();
   }
 
   onTransfer(transfer: TransferFields, bytes: Uint8Array, start: number, end: number): void {
