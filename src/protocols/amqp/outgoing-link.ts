@@ -82,6 +82,7 @@ export class OutgoingLink implements Link, Consumer {
   readonly #credit = new OutgoingCredit();
   /** Flows that came before the attach was answered. */
   #mustResume = false;
+  #mustEcho = false;
   /** There was a session of this name before. */
   #wasPresent = false;
   /** The peer closed the link before the broker had answered: what comes is to be ended. */
@@ -137,6 +138,7 @@ export class OutgoingLink implements Link, Consumer {
     this.#credit.onFlow(flow);
     if (this.#state !== 'attached') {
       this.#mustResume = true;
+      this.#mustEcho ||= flow.echo;
       return;
     }
     this.#useCredit();
@@ -281,7 +283,10 @@ export class OutgoingLink implements Link, Consumer {
         this.#host.detach(false);
       });
     } else if (this.#mustResume) {
-      this.#host.atEnd(() => this.#useCredit());
+      this.#host.atEnd(() => {
+        this.#useCredit();
+        if (this.#mustEcho && !this.#credit.drains) this.#tellState();
+      });
     }
   }
 
