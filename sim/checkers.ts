@@ -10,7 +10,7 @@ export function check(facts: Facts, refusals: number): string[] {
     problems.push(...onlyWhatWasSent(facts, subscriber), ...noRepetition(facts, subscriber), ...inOrder(facts, subscriber, refusals > 0));
     if (subscriber.group === undefined && subscriber.durable) problems.push(...nothingLost(facts, subscriber));
   }
-  problems.push(...groupsGetEverythingOnce(facts), ...allOrNothing(facts));
+  problems.push(...groupsGetEverythingOnce(facts), ...allOrNothing(facts), ...messageGroupsInOrder(facts, refusals > 0));
   return problems;
 }
 
@@ -168,4 +168,24 @@ function expectedBy(subscribers: readonly SubscriberFacts[], { topic, color, sen
   return subscribers.some(
     (each) => covers(each.filter, topic) && (each.color === undefined || each.color === color) && each.subscribedAtMs! < sentAtMs,
   );
+}
+
+/** Whichever consumers they went to, messages of a group arrive first in the order in which their publisher sent them. */
+function messageGroupsInOrder(facts: Facts, refused: boolean): string[] {
+  const problems: string[] = [];
+  const seen = new Set<string>();
+  const last = new Map<string, SentMessage>();
+  const received = facts.subscribers.flatMap(({ clientId, received: each }) => each.map(({ key, atMs }) => ({ clientId, key, atMs })));
+  for (const { clientId, key } of received.toSorted((a, b) => a.atMs - b.atMs)) {
+    const sent = facts.sent.get(key);
+    if (sent?.messageGroup === undefined || seen.has(key) || (refused && sent.attempts > 1)) continue;
+    seen.add(key);
+    const stream = `${sent.publisher} ${sent.messageGroup}`;
+    const before = last.get(stream);
+    if (before !== undefined && before.sequence > sent.sequence) {
+      problems.push(`GROUP: ${clientId} got ${key} after ${before.key} of the same message group`);
+    }
+    last.set(stream, sent);
+  }
+  return problems;
 }

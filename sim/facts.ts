@@ -21,6 +21,8 @@ export type SentMessage = {
   readonly color?: string;
   /** Wall clock: not to be delivered before. */
   readonly dueAtMs?: number;
+  /** Those of one message group go to one consumer at a time. */
+  readonly messageGroup?: string;
 };
 
 /** Messages that were published in one transaction. */

@@ -42,7 +42,7 @@ const limits: BrokerLimits = {
   maxSessionsPerPrincipal: 1000,
   maxSubscriptionsPerSession: 10,
   maxSharedQueues: 10,
-  maxNamedQueues: 10,
+  maxNamedQueues: 20,
   maxRetainedMessages: 100,
   maxRetainedBytes: 1_000_000,
   maxTopicLevels: 16,

@@ -106,6 +106,13 @@ describe('each checker finds its fault', () => {
     ['not what the selector selects', ['UNASKED'], [sent('1', { color: 'green' })], [got('1')], { color: 'red' }],
     ['not selected, so not lost', [], [sent('1', { color: 'green' })], [], { color: 'red' }],
     ['before it was due', ['EARLY'], [sent('1', { dueAtMs: 50 })], [got('1', { wallMs: 49 })]],
+    [
+      'a message group out of order',
+      ['GROUP'],
+      [sent('1', { messageGroup: 'm' }), sent('2', { messageGroup: 'm' })],
+      [got('2'), got('1', { atMs: 40 })],
+      { group: 'g' },
+    ],
     ['out of order', ['ORDER'], [sent('1'), sent('2')], [got('2'), got('1')]],
   ];
   for (const [name, owed, otherSubscribedAtMs] of [

@@ -39,13 +39,16 @@ export const amqpOptions: AmqpOptions = {
   maxTopicLevels: 16,
 };
 
+/** What a sender's messages carry. */
+type Kind = 'colors' | 'delays' | 'groups';
+
 const colors = ['red', 'green', undefined] as const;
 
 export class AmqpCast {
   readonly clients: SimAmqpClient[] = [];
   readonly #world: World;
   readonly #facts: Facts;
-  readonly #senders: { readonly sender: SimSender; readonly delays: boolean }[] = [];
+  readonly #senders: { readonly sender: SimSender; readonly kind: Kind }[] = [];
   readonly #transactors: SimTransactor[] = [];
   readonly #movers: SimMover[] = [];
 
@@ -64,7 +67,8 @@ export class AmqpCast {
     ] as const) {
       this.#sender(publisher, topic, guarantee);
     }
-    this.#sender(this.#client('amqp-later'), '$queue/later', 2, true);
+    this.#sender(this.#client('amqp-later'), '$queue/later', 2, 'delays');
+    this.#sender(this.#client('amqp-grouping'), '$queue/grouped', 2, 'groups');
     const subscriber = this.#client('amqp-sub');
     this.#receiver(subscriber, 'all', 't/#', 2, {});
     this.#receiver(subscriber, 'some', 't/a', 1, {});
@@ -79,6 +83,9 @@ export class AmqpCast {
     for (const i of [0, 1]) this.#receiver(this.#client(`amqp-group${i}`), 'g', 't/#', 2, { group: 'g' });
     for (const i of [0, 1])
       this.#receiver(this.#client(`amqp-worker${i}`, false), 'work', '$queue/work', 1, { group: 'work', durable: false }, { moody: true });
+    for (const i of [0, 1]) {
+      this.#receiver(this.#client(`amqp-grouped${i}`, false), 'grouped', '$queue/grouped', 1, { group: 'grouped', durable: false });
+    }
     this.#receiver(this.#client('amqp-dead'), 'dead', '$queue/work', 1, { group: 'work', subscribeAs: '$queue/dead-letter' });
     this.#transactors.push(new SimTransactor(this.#client('amqp-tx', false), ['t/c', 't/d', '$queue/tx']));
     this.#movers.push(new SimMover(this.#client('amqp-mover', false), '$queue/txin', '$queue/moved'));
@@ -90,8 +97,8 @@ export class AmqpCast {
     return client;
   }
 
-  #sender(client: SimAmqpClient, topic: string, guarantee: Qos, delays = false): void {
-    this.#senders.push({ sender: new SimSender(client, topic, guarantee), delays });
+  #sender(client: SimAmqpClient, topic: string, guarantee: Qos, kind: Kind = 'colors'): void {
+    this.#senders.push({ sender: new SimSender(client, topic, guarantee), kind });
   }
 
   #receiver(
@@ -128,15 +135,16 @@ export class AmqpCast {
       };
       this.#world.after(between(random, 0, 1000), step);
     };
-    for (const { sender, delays } of this.#senders) {
+    for (const { sender, kind } of this.#senders) {
       const color = (): (typeof colors)[number] => pick(random, colors);
       often(() => {
         const colored = color();
         sender.publish({
           large: chance(random, 0.1),
-          ...(chance(random, 0.5) && { priority: random.below(10) }),
+          ...(kind !== 'groups' && chance(random, 0.5) && { priority: random.below(10) }),
           ...(colored !== undefined && { color: colored }),
-          ...(delays && { delay: random.below(20_000) }),
+          ...(kind === 'delays' && { delay: random.below(20_000) }),
+          ...(kind === 'groups' && { groupId: `group${random.below(3)}` }),
         });
       }, 600);
     }

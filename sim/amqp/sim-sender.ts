@@ -141,6 +141,7 @@ export class SimSender implements Role {
       attempts: 1,
       refused: false,
       ...(options.color !== undefined && { color: options.color }),
+      ...(options.groupId !== undefined && { messageGroup: options.groupId }),
       ...(options.delay !== undefined && { dueAtMs: world.clock.wallMs() + options.delay }),
     };
     facts.sent.set(key, message);
