@@ -266,7 +266,10 @@ export class RunningBroker {
   async #untilServing(): Promise<void> {
     const untilMs = performance.now() + startLimitMs;
     while (performance.now() < untilMs && !this.#ended) {
-      if (await accepts(this.broker.onlyAmqp === true ? this.ports.amqp : this.ports.plain)) return;
+      // Listeners open one after the other.
+      const awaitsMqtt = this.broker.onlyAmqp !== true && !(await accepts(this.ports.plain));
+      const awaitsAmqp = this.broker.amqp !== undefined && !(await accepts(this.ports.amqp));
+      if (!awaitsMqtt && !awaitsAmqp) return;
       await wait(5);
     }
     throw new BrokerFailed(`${this.broker.name} does not serve: ${this.lastWords}`);
