@@ -4,6 +4,8 @@ import assert from 'node:assert/strict';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
+import rhea, { type Connection, type ConnectionOptions, type EventContext } from 'rhea';
+import { WebSocket } from 'ws';
 import { good } from '../../test/contracts/registry/place.ts';
 import { atEnd, temporaryDirectory } from '../../test/contracts/temporary-journal.ts';
 import { SystemClock } from '../base/clock.ts';
@@ -20,9 +22,13 @@ import { hashPassword } from '../security/password-hash.ts';
 /** What is promised. */
 const promisedMs = 2000;
 
-async function running(
-  t: TestContext,
-): Promise<{ registry: SqliteRegistry; connect: (id: string, transport?: 'tcp' | 'ws') => Promise<Peer> }> {
+async function running(t: TestContext): Promise<{
+  registry: SqliteRegistry;
+  connect: (id: string, transport?: 'tcp' | 'ws') => Promise<Peer>;
+  /** A device with a password; it has not connected. */
+  device: (id: string) => Promise<void>;
+  portOf: (kind: string) => number;
+}> {
   const dataDir = temporaryDirectory(t);
   const file = join(dataDir, 'heliograph.json');
   const settings = {
@@ -33,7 +39,8 @@ async function running(
       mqtt: { port: 0 },
       mqtts: { port: 0, host: '127.0.0.1' },
       ws: { port: 0 },
-      ...Object.fromEntries(['amqp', 'amqps', 'wss', 'admin', 'est', 'pki'].map((name) => [name, { enabled: false }])),
+      amqp: { port: 0 },
+      ...Object.fromEntries(['amqps', 'wss', 'admin', 'est', 'pki'].map((name) => [name, { enabled: false }])),
     },
   };
   fs.writeFileSync(file, JSON.stringify(settings));
@@ -44,16 +51,20 @@ async function running(
   const registry = good(SqliteRegistry.open({ path: join(dataDir, 'registry.db'), clock: new SystemClock(), thread: false }));
   atEnd(t, () => registry.close());
   const secret = await hashPassword(new TextEncoder().encode('secret'), secureRandom, { memoryKib: 8, passes: 1, lanes: 1 });
-  const connect = async (id: string, transport: 'tcp' | 'ws' = 'tcp'): Promise<Peer> => {
-    const { port } = node.listeners.find(({ kind }) => kind === transport)!;
+  const portOf = (kind: string): number => node.listeners.find((listener) => listener.kind === kind)!.port;
+  const device = async (id: string): Promise<void> => {
     good(await registry.create('device', 'main', id, { roles: ['application'] }));
     good(await registry.create('credential', 'main', `${id}-password`, { owner: { kind: 'device', id }, type: 'password', secret }));
+  };
+  const connect = async (id: string, transport: 'tcp' | 'ws' = 'tcp'): Promise<Peer> => {
+    await device(id);
+    const port = portOf(transport);
     const peer = new Peer(id, { transport, host: '127.0.0.1', port, path: transport === 'ws' ? '/mqtt' : '' });
     atEnd(t, () => peer.client.destroy());
     await peer.client.connect();
     return peer;
   };
-  return { registry, connect };
+  return { registry, connect, device, portOf };
 }
 
 class Peer {
@@ -106,3 +117,40 @@ test('what a role no longer gives is taken from a live session, and the quotas o
   };
   while ((await publish().catch(refused)) !== undefined) assert.ok(performance.now() < untilMs + promisedMs, 'in time');
 });
+
+/** Resolves with the event that comes first; rejects with what ends the connection before. */
+function opened(connection: Connection): Promise<void> {
+  return new Promise((resolve, reject) => {
+    connection.once('connection_open', () => resolve());
+    connection.once('connection_error', ({ connection: { error } }: EventContext) => reject(new Error(String(error))));
+    connection.once('disconnected', () => reject(new Error('disconnected')));
+  });
+}
+
+for (const kind of ['amqp', 'ws'] as const) {
+  test(`a device that is disabled is cut off in time on a listener of kind ${kind}, and let in no more (AMQP)`, async (t) => {
+    const { registry, device, portOf } = await running(t);
+    const connect = async (username: string): Promise<Connection> => {
+      const container = rhea.create_container();
+      const port = portOf(kind);
+      const overWebSocket = kind === 'ws' && {
+        connection_details: container.websocket_connect(WebSocket)(`ws://127.0.0.1:${port}/amqp`, ['amqp'], {}),
+      };
+      const options = { host: '127.0.0.1', port, username, password: 'secret', reconnect: false, ...overWebSocket };
+      const connection = container.connect(options as unknown as ConnectionOptions);
+      await opened(connection);
+      return connection;
+    };
+    for (const id of ['pump-7', 'pump-8']) await device(id);
+    const [peer, other] = [await connect('pump-7'), await connect('pump-8')];
+    atEnd(t, () => other.close());
+    const closed = Promise.withResolvers<string>();
+    peer.once('connection_error', (context: EventContext) => closed.resolve(JSON.stringify(context.connection.error)));
+    const beganMs = performance.now();
+    good(await registry.update('device', 'main', 'pump-7', { status: 'disabled' }));
+    assert.match(await closed.promise, /amqp:(connection:forced|unauthorized-access)/);
+    assert.ok(performance.now() - beganMs < promisedMs);
+    assert.equal(other.is_open(), true);
+    await assert.rejects(connect('pump-7'));
+  });
+}
