@@ -298,6 +298,7 @@ export class AmqpEnd {
     if (link === undefined) return;
     if (link.attached) this.#say({ type: 'detach', handle: link.handle, closed: detach.closed });
     link.attached = false;
+    for (let i = this.#waiting.length - 1; i >= 0; i--) if (this.#waiting[i]!.handle === link.handle) this.#waiting.splice(i, 1);
     for (const known of [this.#sent, this.#received]) for (const [id, { link: of }] of known) if (of === link) known.delete(id);
     link.events.detached(detach);
     this.#flush();
