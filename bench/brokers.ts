@@ -68,6 +68,8 @@ const heliograph: Broker = {
         `  ws: ${off('ws')}`,
         `  wss: ${off('wss')}`,
         `  admin: ${off('http')}`,
+        `  est: ${off('est')}`,
+        `  pki: ${off('pki')}`,
         'tls:',
         `  clientCaFile: ${authority}`,
         '  certificates:',

@@ -75,13 +75,15 @@ function onlyWhatWasSent(facts: Facts, subscriber: SubscriberFacts): string[] {
 /** Per publisher, topic and guarantee, messages arrive first in the order in which they were sent. */
 function inOrder(facts: Facts, subscriber: SubscriberFacts, refused: boolean): string[] {
   if (subscriber.group !== undefined || subscriber.moody === true) return [];
+  // A commit that its publisher did not wait for may happen after what it published next.
+  const late = new Set(facts.transactions.flatMap(({ keys, fate }) => (fate === 'unknown' ? keys : [])));
   const last = new Map<string, { sequence: number; key: string }>();
   const seen = new Set<string>();
   const problems: string[] = [];
   for (const { key, qos } of subscriber.received) {
     const sent = facts.sent.get(key);
     // Who takes at most once may have missed the first of two that their publisher then sends again.
-    if (sent === undefined || seen.has(key) || qos < sent.qos || sent.dueAtMs !== undefined) continue;
+    if (sent === undefined || seen.has(key) || late.has(key) || qos < sent.qos || sent.dueAtMs !== undefined) continue;
     // One that was refused, and sent again because its publisher did not hear so, comes after its successors; so does, for who
     // was not there the first time, or keeps no session, any that was sent again.
     if ((refused || !subscriber.durable || sent.sentAtMs < (subscriber.subscribedAtMs ?? 0)) && sent.attempts > 1) continue;

@@ -18,6 +18,7 @@ listeners:
   ws: { kind: ws, port: 0, enabled: false }
   wss: { kind: wss, port: 0, enabled: false }
   admin: { kind: http, port: 0, enabled: false }
+  est: { kind: est, port: 0, enabled: false }
   pki: { kind: pki, port: 0, enabled: false }
 `;
 

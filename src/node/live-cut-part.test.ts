@@ -122,7 +122,7 @@ test('what a role no longer gives is taken from a live session, and the quotas o
 function opened(connection: Connection): Promise<void> {
   return new Promise((resolve, reject) => {
     connection.once('connection_open', () => resolve());
-    connection.once('connection_error', ({ connection: { error } }: EventContext) => reject(new Error(String(error))));
+    connection.once('connection_error', ({ connection: { error } }: EventContext) => reject(new Error(JSON.stringify(error))));
     connection.once('disconnected', () => reject(new Error('disconnected')));
   });
 }

@@ -20,6 +20,7 @@ listeners:
   amqp: {enabled: false}
   amqps: {enabled: false}
   wss: {enabled: false}
+  est: {enabled: false}
   pki: {enabled: false}
   admin: {port: 0}
 `;

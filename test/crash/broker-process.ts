@@ -31,6 +31,7 @@ listeners:
   amqp: {port: ${amqpPort}}
   amqps: {enabled: false}
   wss: {enabled: false}
+  est: {enabled: false}
   pki: {enabled: false}
   admin: {port: 0}
 security: {anonymous: {enabled: true, roles: [application], listeners: [mqtt, amqp]}}
