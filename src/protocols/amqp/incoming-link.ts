@@ -103,9 +103,8 @@ export class IncomingLink implements Link, Consumer {
       return this.#fail(Condition.invalidField, 'a delivery begins without delivery-id and delivery-tag');
     }
     if (!this.#credit.take()) return this.#fail(Condition.transferLimitExceeded, 'a delivery for which there was no credit');
-    if (transfer.rcvSettleMode === ReceiverSettleMode.second && !this.#settlesSecond) {
-      return this.#fail(Condition.invalidField, 'a delivery settled second on a link that is settled first'); // [AMQP 2.7.5]
-    }
+    // [AMQP 2.7.5] Of several frames it is known at the last whether it counts.
+    if (!transfer.more && this.#isIllegalSecond(transfer)) return this.#failSecond();
     if (this.#resumesOnly && !transfer.resume) return this.#fail(Condition.notAllowed, 'a new delivery while not all have been resumed'); // [AMQP 2.7.3]
     if (transfer.aborted) return this.#aborted();
     if (end - start > this.#server.options.maxMessageBytes) return this.#tooLarge();
@@ -198,7 +197,8 @@ export class IncomingLink implements Link, Consumer {
 
   #continue(session: Session, partial: PartialDelivery, transfer: TransferFields, bytes: Uint8Array, start: number, end: number): void {
     const otherId = transfer.deliveryId >= 0 && transfer.deliveryId !== partial.deliveryId;
-    if (otherId || (transfer.tagStart >= 0 && deliveryTagOf(bytes, transfer) !== partial.tag)) {
+    const otherFormat = transfer.messageFormat >= 0 && transfer.messageFormat !== Math.max(0, partial.messageFormat);
+    if (otherId || otherFormat || (transfer.tagStart >= 0 && deliveryTagOf(bytes, transfer) !== partial.tag)) {
       return this.#fail(Condition.invalidField, 'a delivery begins within another one'); // [AMQP 2.6.14]
     }
     if (transfer.aborted) {
@@ -214,10 +214,20 @@ export class IncomingLink implements Link, Consumer {
     if (transfer.more) return this.#keep(end - start);
     this.#host.keepBytes(end - start);
     this.#dropPartial();
+    if (this.#isIllegalSecond(partial)) return this.#failSecond();
     const { deliveryId, tag, settled } = partial;
     if (partial.resume) this.#resume(session, deliveryId, tag, settled);
     else this.#deliver(session, partial, deliveryId, tag, settled, partial.bytes, 0, partial.length);
     this.#replenish();
+  }
+
+  /** [AMQP 2.7.5] Settled second on a link that is settled first; of what is sent settled the mode is ignored. */
+  #isIllegalSecond({ rcvSettleMode, settled }: Pick<TransferFields, 'rcvSettleMode' | 'settled'>): boolean {
+    return rcvSettleMode === ReceiverSettleMode.second && !settled && !this.#settlesSecond;
+  }
+
+  #failSecond(): void {
+    this.#fail(Condition.invalidField, 'a delivery settled second on a link that is settled first');
   }
 
   #keep(bytes: number): void {
