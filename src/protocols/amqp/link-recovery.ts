@@ -27,64 +27,53 @@ export type Recovery = {
   readonly releasing: ReadonlyMap<number, string> | undefined;
   /** Deliveries whose part of the exchange is over on both sides: to be settled for good. */
   readonly released: readonly number[];
-  /** The peer has not told all that it knows, and what it has not told may be an exactly-once delivery: the link must not go on. */
-  readonly mustReattach: boolean;
-};
-
-const nothing: Recovery = {
-  resumable: undefined,
-  unsettled: undefined,
-  incomplete: false,
-  releasing: undefined,
-  released: [],
-  mustReattach: false,
 };
 
 /**
  * To be called from within Consumer.attached: settles what the peer has an outcome for. `peer` undefined: it knows nothing.
- * `maxBytes`: how large our part of the answer may be.
+ * `peerIsIncomplete`: it knows more than it says. Then nothing may be sent, and what it has no outcome for is given back, so that
+ * there is less of it the next time. `maxBytes`: how large our part of the answer may be.
  */
 export function recover(session: Session, peer: UnsettledMap | undefined, peerIsIncomplete: boolean, maxBytes: number): Recovery {
-  const ours = session.unsettled();
-  if (ours.length === 0) return nothing;
-  const resumable = new Set<string>();
-  const unsettled = new Map<string, DeliveryState | undefined>();
+  const accepted: string[] = [];
+  const known: UnsettledDelivery[] = [];
+  const unknown: string[] = [];
   const releasing = new Map<number, string>();
   const released: number[] = [];
-  let mustReattach = false;
-  for (const delivery of ours) {
+  for (const delivery of session.unsettled()) {
     const tag = tagOfNumber(delivery.position);
-    const known = peer?.has(tag) === true;
+    const isKnown = peer?.has(tag) === true;
     if (delivery.state === 'received') {
       // The peer may forget it when that it was received is durable, which the broker says by its release.
-      if (known) {
-        unsettled.set(tag, acceptedState);
-        releasing.set(delivery.deliveryId, tag);
-      } else if (peerIsIncomplete) {
-        unsettled.set(tag, acceptedState);
-        mustReattach = true;
-      } else {
-        released.push(delivery.deliveryId);
-      }
-    } else if (known) {
+      if (isKnown) releasing.set(delivery.deliveryId, tag);
+      if (isKnown || peerIsIncomplete) accepted.push(tag);
+      else released.push(delivery.deliveryId);
+    } else if (isKnown) {
       const after = settleBy(session, delivery, peer.get(tag));
-      if (after === 'settled') continue;
-      unsettled.set(tag, after === 'releasing' ? acceptedState : undefined);
       if (after === 'releasing') releasing.set(delivery.deliveryId, tag);
-      else resumable.add(tag);
+      if (after === 'releasing') accepted.push(tag);
+      else if (after === 'unsettled') known.push(delivery);
     } else {
-      unsettled.set(tag, undefined);
-      if (peerIsIncomplete && delivery.guarantee === 2) mustReattach = true;
+      unknown.push(tag);
     }
   }
-  const { map, incomplete } = within(unsettled, maxBytes);
+  const map = new BoundedMap(maxBytes);
+  for (const tag of accepted) map.add(tag, acceptedState);
+  let incomplete = map.isFull;
+  const resumable = new Set<string>();
+  for (const delivery of known) {
+    const tag = tagOfNumber(delivery.position);
+    if (!peerIsIncomplete && map.add(tag, undefined)) resumable.add(tag);
+    else session.settle(delivery.deliveryId, 'released');
+  }
+  // A peer that has told all does not know them: they are new to it, whether or not we say that we have them.
+  for (const tag of unknown) incomplete = (!map.add(tag, undefined) && peerIsIncomplete) || incomplete;
   return {
     resumable: resumable.size === 0 ? undefined : resumable,
-    unsettled: map.size === 0 ? undefined : map,
+    unsettled: map.entries.size === 0 ? undefined : map.entries,
     incomplete,
     releasing: releasing.size === 0 ? undefined : releasing,
     released,
-    mustReattach,
   };
 }
 
@@ -98,14 +87,24 @@ function settleBy(session: Session, delivery: UnsettledDelivery, state: Delivery
   return session.settle(delivery.deliveryId, settlement.settlement, detail) ? 'settled' : 'unsettled';
 }
 
-/** As much of the map as fits: each entry is a short binary and a short state. */
-function within(map: ReadonlyMap<string, DeliveryState | undefined>, maxBytes: number): { map: UnsettledMap; incomplete: boolean } {
-  let bytes = 0;
-  const fitting = new Map<string, DeliveryState | undefined>();
-  for (const [tag, state] of map) {
-    bytes += 2 + tag.length + (state === undefined ? 1 : 4);
-    if (bytes > maxBytes) return { map: fitting, incomplete: true };
-    fitting.set(tag, state);
+/** As much as fits: each entry is a short binary and a short state. */
+class BoundedMap {
+  readonly entries = new Map<string, DeliveryState | undefined>();
+  #bytesLeft: number;
+
+  constructor(maxBytes: number) {
+    this.#bytesLeft = maxBytes;
   }
-  return { map: fitting, incomplete: false };
+
+  /** Something did not fit: nothing does any more. */
+  get isFull(): boolean {
+    return this.#bytesLeft < 0;
+  }
+
+  add(tag: string, state: DeliveryState | undefined): boolean {
+    this.#bytesLeft -= 2 + tag.length + (state === undefined ? 1 : 4);
+    if (this.isFull) return false;
+    this.entries.set(tag, state);
+    return true;
+  }
 }

@@ -213,7 +213,8 @@ export class OutgoingLink implements Link, Consumer {
     this.#wasPresent = present;
     if (present) {
       const { asked, session: side } = this.#host;
-      const room = Math.max(0, Math.min(side.maxFrameBytes, 1 << 20) - attachOverheadBytes);
+      const frameBytes = Math.min(side.maxFrameBytes, 1 << 20);
+      const room = frameBytes - Math.min(attachOverheadBytes, frameBytes >> 1);
       this.#recovery = recover(session, asked.unsettled, asked.incompleteUnsettled === true, room);
     }
     this.#host.atEnd(() => this.#subscribe(session));
@@ -266,7 +267,9 @@ export class OutgoingLink implements Link, Consumer {
   #answer(): void {
     const recovery = this.#recovery;
     this.#showsTopic = hasSeveralTopics(this.#filter);
-    this.#state = 'attached';
+    // [AMQP 2.7.3] Of a peer that has not told all only what was unsettled is made less: nothing may be sent to it.
+    const isReduced = this.#host.asked.incompleteUnsettled === true;
+    if (!isReduced) this.#state = 'attached';
     this.#host.attach({
       ...grantedAttach(this.#host, this.#terms, this.#filter),
       ...(recovery?.unsettled !== undefined && { unsettled: recovery.unsettled }),
@@ -277,7 +280,7 @@ export class OutgoingLink implements Link, Consumer {
       for (const id of this.#releasedEarly ?? []) this.#mustResume = this.#resumed.released(id) || this.#mustResume;
       this.#releasedEarly = undefined;
     }
-    if (recovery?.mustReattach === true) {
+    if (isReduced) {
       this.#host.atEnd(() => {
         this.#leave(true);
         this.#host.detach(false);
