@@ -10,5 +10,6 @@ test('a topic is any text of 1 to 65,535 bytes without NUL and wildcards', () =>
 test('the depth of a topic is limited', () => {
   assert.equal(topicProblem('a/b', 2), undefined);
   assert.match(topicProblem('a/b/', 2)!, /more than 2 levels/);
+  assert.match(topicProblem('//', 2)!, /more than 2 levels/, 'as many separators as levels');
   assert.equal(levelCount('//'), 3);
 });

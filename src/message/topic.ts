@@ -21,7 +21,7 @@ export function textProblem(text: string, maxLevels: number, what: 'topic' | 'fi
   if (text.length > maxTopicBytes / 3 && Buffer.byteLength(text) > maxTopicBytes) return `a ${what} must not exceed ${maxTopicBytes} bytes`;
   if (text.includes('\0')) return `a ${what} must not contain NUL`; // [MQTT-4.7.3-2]
   if (!text.isWellFormed()) return `a ${what} must be well-formed Unicode`; // [MQTT-1.5.4-1]
-  if (maxLevels < text.length && levelCount(text) > maxLevels) return `a ${what} must not have more than ${maxLevels} levels`;
+  if (maxLevels <= text.length && levelCount(text) > maxLevels) return `a ${what} must not have more than ${maxLevels} levels`;
   return undefined;
 }
 
