@@ -347,7 +347,7 @@ describe('in a transaction', () => {
     const forgotten = begun(true);
     forgotten.discharge(true);
     // The attempt counts.
-    assert.deepEqual(forgotten.dialogue.asked(), ['settle 7 modified {"deliveryFailed":true}']);
+    assert.deepEqual(forgotten.dialogue.asked(), ['settle 7 modified {"deliveryFailed":true,"undeliverableHere":false}']);
   });
 
   it('that does not exist ends the link, but not its terminus', () => {

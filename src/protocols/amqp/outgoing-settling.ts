@@ -4,10 +4,12 @@ import type { Session } from '../../broker/port.ts';
 import { acceptedState, AmqpFault, type DeliveryState, releasedState, type TransactionalState } from './codec/index.ts';
 import type { LinkHost } from './link.ts';
 import type { OutgoingTerms } from './outgoing-terms.ts';
-import { settlementOf } from './settlements.ts';
+import { type BrokerSettlement, settlementOf } from './settlements.ts';
 
 /** Key of deliveries that the broker has forgotten: unsettled on the wire, but delivered at most once. */
 export const forgottenKey = 0;
+
+const failed: BrokerSettlement = { settlement: 'modified', detail: { deliveryFailed: true } };
 
 export class OutgoingSettling {
   /** The link's broker session, while it is the link's. */
@@ -90,9 +92,10 @@ export class OutgoingSettling {
         this.#tellSettled(deliveryId, outcome);
         this.#host.session.forget('sent', deliveryId);
       } else if (!committed && settled) {
-        // The peer has forgotten it: nobody would settle it any more. The attempt counts, or what cannot be processed comes for ever.
+        // The peer has forgotten it: nobody would settle it any more [AMQP 4.4.4].
         this.#host.atEnd(() => {
-          if (this.session === session) session.settle(key, 'modified', { deliveryFailed: true });
+          const { settlement, detail } = settlementOf(this.#terms.defaultOutcome) ?? failed;
+          if (this.session === session) session.settle(key, settlement, detail);
         });
       }
     });
