@@ -79,6 +79,9 @@ export class CoordinatorLink implements Link {
   }
 
   #request(request: IncomingRequest): void {
+    // [AMQP 4.2] [AMQP 4.3] Nobody would learn what came of it.
+    if (request.settled)
+      return this.#refuse(request, new AmqpFault(Condition.notAllowed, 'a request to the coordinator cannot be settled'));
     const asked = coordinationOf(request.bytes);
     if (asked instanceof AmqpFault) return this.#refuse(request, asked);
     if (asked.type === 'declare') this.#declare(request, asked);
@@ -86,8 +89,6 @@ export class CoordinatorLink implements Link {
   }
 
   #declare(request: IncomingRequest, { globalId }: Declare): void {
-    // Nobody would learn its id.
-    if (request.settled) return this.#refuse(request, new AmqpFault(Condition.notAllowed, 'a declare cannot be settled'));
     if (globalId !== undefined && globalId.type !== 'null') {
       return this.#refuse(request, new AmqpFault(Condition.notImplemented, 'there are no distributed transactions'));
     }
@@ -97,7 +98,14 @@ export class CoordinatorLink implements Link {
   }
 
   #discharge(request: IncomingRequest, { txnId, fail }: Discharge): void {
-    this.#host.transactions.discharge(txnId, fail === true, (fault) => {
+    const { transactions } = this.#host;
+    if (fail !== true && transactions.hasPartial(txnId)) {
+      // [AMQP 4.4.1]
+      transactions.discharge(txnId, true, () => {});
+      this.#host.detach(true, { condition: Condition.transactionRollback, message: 'a delivery in the transaction is not whole' });
+      return this.#end();
+    }
+    transactions.discharge(txnId, fail === true, (fault) => {
       if (this.#isOver) return;
       if (fault !== undefined) this.#refuse(request, fault);
       else this.#intake.answer(request, acceptedState);

@@ -190,6 +190,11 @@ export class IncomingLink implements Link, Consumer {
     const partial = new PartialDelivery(deliveryId, deliveryTagOf(bytes, transfer), messageFormat, rcvSettleMode, resume);
     partial.settled = transfer.settled;
     partial.state = transfer.state;
+    if (transfer.state?.type === 'transactional-state') {
+      const transaction = this.#host.transactions.find(transfer.state.txnId);
+      if (!(transaction instanceof AmqpFault)) partial.transaction = transaction;
+      if (partial.transaction !== undefined) partial.transaction.partials++;
+    }
     partial.append(bytes, start, end, this.#server.options.maxMessageBytes);
     this.#partial = partial;
     this.#keep(end - start);
@@ -242,8 +247,11 @@ export class IncomingLink implements Link, Consumer {
   }
 
   #dropPartial(): void {
-    if (this.#partial !== undefined) this.#host.keepBytes(-this.#partial.length);
+    const partial = this.#partial;
     this.#partial = undefined;
+    if (partial === undefined) return;
+    this.#host.keepBytes(-partial.length);
+    if (partial.transaction !== undefined) partial.transaction.partials--;
   }
 
   #aborted(): void {

@@ -1,6 +1,7 @@
 // A delivery of which not all frames have come. Its memory follows what was really sent.
 
 import type { DeliveryState } from './codec/index.ts';
+import type { AmqpTransaction } from './transactions.ts';
 
 const firstRoomBytes = 4096;
 
@@ -13,6 +14,8 @@ export class PartialDelivery {
   readonly resume: boolean;
   settled = false;
   state: DeliveryState | undefined = undefined;
+  /** It is posted in one. */
+  transaction: AmqpTransaction | undefined = undefined;
   bytes = new Uint8Array(0);
   length = 0;
 

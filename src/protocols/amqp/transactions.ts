@@ -15,6 +15,8 @@ export class AmqpTransaction {
   readonly id: Uint8Array;
   /** Who declared it: it ends with that link [AMQP 4.3]. */
   readonly controller: object;
+  /** Deliveries that are posted in it and of which not all frames have come. */
+  partials = 0;
   readonly #transaction: Transaction;
   readonly #whenOver: ((committed: boolean) => void)[] = [];
 
@@ -102,6 +104,11 @@ export class ConnectionTransactions {
     if (found !== undefined) return found;
     if (this.#timedOut.has(key)) return new AmqpFault(Condition.transactionTimeout, 'the transaction took too long and was rolled back');
     return new AmqpFault(Condition.unknownTransaction, 'there is no such transaction');
+  }
+
+  /** It cannot be committed as it is [AMQP 4.4.1]. */
+  hasPartial(id: Uint8Array): boolean {
+    return (this.#open.get(keyOf(id))?.partials ?? 0) > 0;
   }
 
   /** [AMQP 4.3] Answers `undefined` when it is done, else why it has come to nothing. `fail`: roll back. */
