@@ -108,6 +108,38 @@ describe('who was asked', () => {
     assert.equal(responder.publish('reply/alice/1', 'again'), Outcome.notAuthorized);
   });
 
+  for (const end of ['rolled back', 'out of time', 'refused', 'refused at its commit'] as const) {
+    test(`may answer again when the transaction that held the answer is ${end}`, async () => {
+      const limits = {
+        namedQueue: { maxMessages: 1, maxBytes: 10_000, onFull: 'reject-new' },
+        transactions: { maxOpenPerPrincipal: 10, maxMessages: 10, maxBytes: 10_000, timeoutMs: 30_000 },
+      } as const;
+      const { t, requester, responder } = await scene({ limits });
+      const address = '$queue/alice';
+      ask(t, requester, { kind: 'queue', name: 'alice' });
+      const session = responder.session!;
+      const transaction = session.begin(() => {});
+      assert.ok(typeof transaction === 'object');
+      const say = (to: string): Outcome => {
+        const m = message(to, 'in vain', 1);
+        return transaction.publish(session, session.address(to, m.topicBytes), m);
+      };
+      assert.equal(say(address), Outcome.accepted);
+      assert.equal(responder.publish(address, 'too early'), Outcome.notAuthorized);
+      if (end === 'rolled back') transaction.rollback();
+      if (end === 'out of time') t.advance(30_000);
+      if (end === 'refused') assert.equal(say('reply/alice/2'), Outcome.notAuthorized);
+      if (end === 'refused at its commit') requester.publish(address, 'fills the queue', 1);
+      if (end.startsWith('refused')) transaction.commit((outcome) => assert.notEqual(outcome, Outcome.accepted));
+      requester.subscribe(address, 1);
+      requester.settleAll();
+      assert.equal(t.broker.context.replies.counters.used, 0);
+      assert.notEqual(responder.publish(address, 'answer'), Outcome.notAuthorized);
+      assert.equal(requester.payloads.at(-1), 'answer');
+      assert.equal(responder.publish(address, 'again'), Outcome.notAuthorized);
+    });
+  }
+
   test('a request that is delivered again is still one', async () => {
     const { t, requester, responder } = await scene();
     ask(t, requester, topic('reply/alice/1'));
@@ -216,6 +248,31 @@ describe('permissions to answer are bounded', () => {
     other.subscribe('service/#', 1);
     for (let i = 5; i < 8; i++) ask(t, requester, topic(`reply/alice/${i}`));
     assert.equal(t.broker.context.replies.size, 4);
+  });
+
+  test('also when a transaction gives them back: the oldest go, and those whose time is over', async () => {
+    const replies = { maxPerPrincipal: 2, max: 10, lifetimeMs: 60_000 };
+    const limits = { replies, transactions: { maxOpenPerPrincipal: 10, maxMessages: 10, maxBytes: 10_000, timeoutMs: 1_000_000 } };
+    const { t, requester, responder } = await scene({ limits });
+    const hold = (): (() => void) => {
+      const session = responder.session!;
+      const transaction = session.begin(() => {});
+      assert.ok(typeof transaction === 'object');
+      const m = message('reply/alice/0', 'in vain', 1);
+      assert.equal(transaction.publish(session, session.address('reply/alice/0', m.topicBytes), m), Outcome.accepted);
+      return () => transaction.rollback();
+    };
+    ask(t, requester, topic('reply/alice/0'));
+    let rollBack = hold();
+    for (let i = 1; i < 3; i++) ask(t, requester, topic(`reply/alice/${i}`));
+    rollBack();
+    assert.equal(t.broker.context.replies.size, 2);
+    responder.publish('reply/alice/2', 'answer');
+    ask(t, requester, topic('reply/alice/0'));
+    rollBack = hold();
+    t.advance(61_000);
+    rollBack();
+    assert.equal(t.broker.context.replies.size, 0);
   });
 
   test('not at all where they are switched off', async () => {

@@ -8,6 +8,7 @@
 import type { Message } from '../message/message.ts';
 import type { Principal } from '../security/security.ts';
 import type { BrokerContext } from './context.ts';
+import type { ReplyLimits } from './limits.ts';
 import { isTemporary } from './temporary-queues.ts';
 import { queuePrefix } from './topic-space.ts';
 import type { TopicSpace } from './topic-space.ts';
@@ -69,8 +70,7 @@ export class ReplyPermissions {
     responder.byTopic.set(topic, permissions);
     this.#responders.delete(key);
     this.#responders.set(key, responder);
-    while (responder.count > maxPerPrincipal) this.#forgetOldest(key, responder);
-    while (this.#count > max) for (const [oldest, of] of this.#responders) if (this.#forgetOldest(oldest, of)) break;
+    this.#trim(limits.replies, key, responder);
   }
 
   /** Whether the principal may publish one message there now. Asked when it has no right of its own. */
@@ -99,7 +99,13 @@ export class ReplyPermissions {
     };
   }
 
+  /** It may have taken until others were given: the bounds hold for all of them. */
   #restore(space: TopicSpace, principal: Principal, topic: string, permission: Permission): void {
+    const { limits, clock } = this.#context();
+    if (permission.untilMs <= clock.monotonicMs()) {
+      this.counters.forgotten++;
+      return;
+    }
     const key = keyOf(space, principal);
     const responder = this.#responders.get(key) ?? new Responder();
     this.#responders.set(key, responder);
@@ -108,6 +114,13 @@ export class ReplyPermissions {
     else permissions.unshift(permission);
     responder.count++;
     this.#count++;
+    this.#trim(limits.replies, key, responder);
+  }
+
+  /** The oldest go, of the principal and of all. */
+  #trim({ maxPerPrincipal, max }: ReplyLimits, key: string, responder: Responder): void {
+    while (responder.count > maxPerPrincipal) this.#forgetOldest(key, responder);
+    while (this.#count > max) for (const [oldest, of] of this.#responders) if (this.#forgetOldest(oldest, of)) break;
   }
 
   /** The oldest that has not run out. */

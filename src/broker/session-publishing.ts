@@ -78,15 +78,27 @@ export function publishAnswer(
 
 const nothing = (): void => {};
 
-/** Whether a message may be published later, by a transaction. As far as it can be known now; the caller bounds its size. */
-export function admitsTransacted(context: BrokerContext, session: ClientSession, address: Address, message: Message): Outcome {
+/**
+ * Whether a message may be published later, by a transaction. As far as it can be known now; the caller bounds its size. `lent`:
+ * gets how to give back the permission that was used up for it, if one was.
+ */
+export function admitsTransacted(
+  context: BrokerContext,
+  session: ClientSession,
+  address: Address,
+  message: Message,
+  lent: (() => void)[],
+): Outcome {
   if (address.outcome !== Outcome.accepted) return address.outcome;
   const routed = address as RoutedAddress;
   // What a service of the node is asked happens at once.
   if (routed.service !== undefined) return Outcome.notSupported;
   const refused = refusalOf(context, session, routed, message, 0);
   if (refused !== undefined || routed.admitted === Outcome.accepted) return refused ?? Outcome.accepted;
-  return routed.answer(message) === undefined ? Outcome.notAuthorized : Outcome.accepted;
+  const takeBack = routed.answer(message);
+  if (takeBack === undefined) return Outcome.notAuthorized;
+  lent.push(takeBack);
+  return Outcome.accepted;
 }
 
 /** It goes on when the journal has caught up. */

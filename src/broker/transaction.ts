@@ -50,6 +50,8 @@ export class BrokerTransaction implements Transaction {
   readonly principalId: string;
   readonly taken: Taken[] = [];
   readonly provisional: Provisional[] = [];
+  /** How to give back the permissions that its answers have used up (reply-permissions.ts). */
+  readonly lent: (() => void)[] = [];
   state: TransactionState = 'open';
   bytes = 0;
   readonly #transactions: Transactions;
@@ -68,7 +70,7 @@ export class BrokerTransaction implements Transaction {
     if (this.state !== 'open') return Outcome.aborted;
     const publisher = session as ClientSession;
     const bytes = storedBytes(message);
-    const outcome = this.#hasRoom(bytes) ? this.#transactions.admits(publisher, address, message) : Outcome.quotaExceeded;
+    const outcome = this.#hasRoom(bytes) ? this.#transactions.admits(this, publisher, address, message) : Outcome.quotaExceeded;
     if (outcome !== Outcome.accepted) {
       this.state = 'refused';
       return outcome;

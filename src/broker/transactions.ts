@@ -104,8 +104,8 @@ export class Transactions {
   }
 
   /** See `admitsTransacted`. */
-  admits(publisher: ClientSession, address: Address, message: Message): Outcome {
-    return admitsTransacted(this.#context(), publisher, address, message);
+  admits({ lent }: BrokerTransaction, publisher: ClientSession, address: Address, message: Message): Outcome {
+    return admitsTransacted(this.#context(), publisher, address, message, lent);
   }
 
   // --- Deliveries that a transaction holds on to
@@ -118,8 +118,9 @@ export class Transactions {
     return true;
   }
 
-  /** What the transaction would have settled is unsettled again. */
-  letGo({ provisional }: BrokerTransaction): void {
+  /** What the transaction would have settled is unsettled again, and the requests that it would have answered may be. */
+  letGo({ provisional, lent }: BrokerTransaction): void {
+    for (const takeBack of lent) takeBack();
     for (const each of provisional) {
       const { entry, session } = each;
       this.locked.delete(entry);
