@@ -116,6 +116,11 @@ export class IncomingLink implements Link, Consumer {
   }
 
   onDisposition(key: number, _deliveryId: number, settled: boolean): boolean {
+    const partial = this.#partial;
+    if (partial?.deliveryId === key) {
+      partial.settled ||= settled; // [AMQP 2.7.6] of a delivery that is not whole yet
+      return settled;
+    }
     const second = this.#seconds?.get(key);
     if (second === undefined || !settled) return false;
     if (second.answered) this.#forgetSecond(key, second);
@@ -189,6 +194,7 @@ export class IncomingLink implements Link, Consumer {
     const { deliveryId, messageFormat, rcvSettleMode, resume } = transfer;
     const partial = new PartialDelivery(deliveryId, deliveryTagOf(bytes, transfer), messageFormat, rcvSettleMode, resume);
     partial.settled = transfer.settled;
+    if (!partial.settled) this.#host.session.receivedUnsettled(this, deliveryId, deliveryId);
     partial.state = transfer.state;
     if (transfer.state?.type === 'transactional-state') {
       const transaction = this.#host.transactions.find(transfer.state.txnId);
@@ -251,6 +257,7 @@ export class IncomingLink implements Link, Consumer {
     this.#partial = undefined;
     if (partial === undefined) return;
     this.#host.keepBytes(-partial.length);
+    this.#host.session.forget('received', partial.deliveryId);
     if (partial.transaction !== undefined) partial.transaction.partials--;
   }
 
