@@ -2,6 +2,7 @@
 
 import type { Output } from '../../base/output.ts';
 import {
+  type AmqpOutcome,
   type DeliveryState,
   FrameWriter,
   type OutgoingTransfer,
@@ -82,7 +83,9 @@ export class PeerWriter {
 
   disposition(channel: number, receiver: boolean, first: number, last: number, settled: boolean, state: DeliveryState | undefined): void {
     const before = this.watched ? this.output.pendingBytes : 0;
-    this.#frames.disposition(channel, receiver, first, last, settled, state);
+    const fault = this.#frames.disposition(channel, receiver, first, last, settled, state);
+    // What was done matters more than why: a peer that is told nothing waits for ever.
+    if (fault !== undefined) this.#frames.disposition(channel, receiver, first, last, settled, state && bareState(state));
     this.#sent(PerformativeCode.disposition, 1, before);
   }
 
@@ -122,5 +125,21 @@ export class PeerWriter {
       trace.packet(this.containerId, 'out', frameInWords(buffer[start + 5]!, channel, buffer, start + buffer[start + 4]! * 4, end));
       start = end;
     }
+  }
+}
+
+/** A state that fits into every frame: without what a peer may write at any length. */
+function bareState(state: DeliveryState): DeliveryState | undefined {
+  switch (state.type) {
+    case 'rejected':
+      return { type: 'rejected' };
+    case 'modified':
+      return { ...state, messageAnnotations: undefined };
+    case 'transactional-state':
+      return { ...state, outcome: state.outcome && (bareState(state.outcome) as AmqpOutcome) };
+    case 'unknown':
+      return undefined;
+    default:
+      return state;
   }
 }
