@@ -89,7 +89,7 @@ describe('a terminus that outlives its link', () => {
     peer.send();
     assert.deepEqual(
       peer.words().filter((each) => each.startsWith('detach')),
-      ['detach 0 amqp:link:stolen'],
+      ['detach 0 closed amqp:link:stolen'],
     );
   });
 });

@@ -380,7 +380,7 @@ describe('the end of a receiving link', () => {
   });
 
   it('says why the broker has ended it', () => {
-    const reasons = { takenOver: 'detach 0 amqp:link:stolen', administrative: 'detach 0 closed amqp:link:detach-forced' } as const;
+    const reasons = { takenOver: 'detach 0 closed amqp:link:stolen', administrative: 'detach 0 closed amqp:link:detach-forced' } as const;
     for (const [reason, words] of Object.entries(reasons)) {
       const dialogue = receiving();
       dialogue.session.expel(reason as keyof typeof reasons);

@@ -394,8 +394,8 @@ export class OutgoingLink implements Link, Consumer {
     this.#session = undefined;
     this.#temporary = undefined;
     this.#state = 'over';
-    // The terminus is there still, but for an operator who ended it.
-    if (!wasOver) this.#host.detach(reason === 'administrative', detachWords[reason]);
+    // The terminus is there still, but for an operator who ended it, and whoever has stolen it [AMQP 2.6.1].
+    if (!wasOver) this.#host.detach(reason === 'administrative' || reason === 'takenOver', detachWords[reason]);
   }
 
   /** A live cut: the link has no right to what it is attached to. */
