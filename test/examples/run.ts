@@ -4,7 +4,18 @@
 
 import { spawn, spawnSync } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { chmodSync, cpSync, globSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -27,6 +38,8 @@ class Page {
 
   constructor(file: string) {
     if (file.startsWith('examples')) cpSync(join(root, dirname(file)), this.#folder, { recursive: true });
+    // Programs of examples find the client libraries of this checkout.
+    symlinkSync(join(root, 'node_modules'), join(this.#folder, 'node_modules'));
     const bin = join(this.#folder, 'bin');
     mkdirSync(bin);
     const heliograph = `"${process.execPath}" "${join(root, 'bin/heliograph.js')}"`;
