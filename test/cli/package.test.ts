@@ -33,7 +33,7 @@ test('the package serves from dist/', async (t) => {
   const config = join(directory, 'heliograph.yaml');
   writeFileSync(
     config,
-    `listeners: {${['mqtt', 'mqtts', 'amqp', 'amqps', 'ws', 'wss', 'admin'].map((name) => `${name}: {port: 0}`).join(', ')}}\n`,
+    `listeners: {${['mqtt', 'mqtts', 'amqp', 'amqps', 'ws', 'wss', 'admin', 'est', 'pki'].map((name) => `${name}: {port: 0}`).join(', ')}}\n`,
   );
   const served = new Served(['--config', config, '--data', join(directory, 'data')], join(home, 'bin/heliograph.js'));
   t.after(() => served.kill());
