@@ -14,6 +14,8 @@ type Sum = { messages: number; bytes: number };
 export class TransactionAdmission {
   /** Shards in which something of it is journaled. */
   readonly parts = new Set<Shard>();
+  /** Somebody gets something of it that is not journaled, and so sees it when it happens. */
+  isSeen = false;
   readonly #context: BrokerContext;
   readonly #queues = new Map<Queue, Sum>();
   #refused: Outcome | undefined = undefined;
@@ -57,17 +59,20 @@ export class TransactionAdmission {
     }
     for (const whole of route.targets) {
       const target = whole.isChoosy ? whole.forMessage(message, session) : whole;
-      if (target === undefined || Math.min(message.guarantee, target.guarantee) === 0) continue;
-      this.#enters(target.session.inbox, bytes);
+      if (target === undefined) continue;
+      if (Math.min(message.guarantee, target.guarantee) === 0) this.isSeen = true;
+      else this.#enters(target.session.inbox, bytes);
     }
     for (const competing of route.competing) {
-      if (!competing.wants(message) || (message.guarantee === 0 && competing.queue.kind === 'shared')) continue;
-      this.#enters(competing.queue, bytes);
+      if (!competing.wants(message)) continue;
+      if (message.guarantee === 0 && competing.queue.kind === 'shared') this.isSeen = true;
+      else this.#enters(competing.queue, bytes);
     }
   }
 
   #enters(queue: Queue, bytes: number): void {
     if (queue.durable) this.parts.add(queue.shard);
+    else this.isSeen = true;
     // One that is not journaled may drop what comes, by its policy.
     if (queue.durable || queue.kind !== 'inbox') this.#add(queue, 1, bytes);
   }

@@ -82,6 +82,22 @@ for (const shards of [1, 8]) {
       assert.equal(answer, Outcome.accepted);
     });
 
+    test('is seen by nobody before it is durable: not by those either who are told at once', async () => {
+      const { t, subscriber, producer } = await scene(0, { shards });
+      const live = t.connect('live');
+      live.subscribe('a/#', 1);
+      const atMostOnce = t.connect('at most once', durable);
+      atMostOnce.subscribe('a/#', 0);
+      const transaction = begin(producer);
+      publish(transaction, producer, 'a/1', 'one');
+      transaction.commit(() => {});
+      t.endTurn();
+      assert.deepEqual([live.payloads, atMostOnce.payloads], [[], []]);
+      t.settle();
+      assert.deepEqual([live.payloads, atMostOnce.payloads, subscriber.payloads], [['one'], ['one'], ['one']]);
+      assertInvariants(t.broker);
+    });
+
     test('that is rolled back leaves its deliveries unsettled with their session', async () => {
       const { t, subscriber, consumer, producer } = await scene(1, { shards });
       const transaction = begin(producer);

@@ -1,7 +1,8 @@
 // All transactions of a node: how many are open, which deliveries they hold on to, and how one is committed.
 //
-// What stands in one shard is written into one row. What stands in several, or is to go to a dead-letter queue, is written whole
-// into one shard first, and done when that is durable (redo.ts): from then on it is done, however often the node crashes.
+// What stands in one shard is written into one row. What stands in several, is to go to a dead-letter queue, or goes also to those
+// who are told at once, is written whole into one shard first, and done when that is durable (redo.ts): from then on it is done,
+// however often the node crashes.
 
 import type { Timer } from '../base/timers.ts';
 import type { Message } from '../message/message.ts';
@@ -151,7 +152,11 @@ export class Transactions {
     }
     if (context.pressure.on) holdForPressure(context, transaction.owner);
     const parts = [...admission.parts];
-    if (parts.length > 1 || transaction.provisional.some(isBuried)) return this.#commitInSeveral(transaction, parts, answer);
+    // Who gets something at once must not see what a crash could still undo.
+    const isSeenEarly = admission.isSeen && parts.length > 0;
+    if (parts.length > 1 || isSeenEarly || transaction.provisional.some(isBuried)) {
+      return this.#commitInSeveral(transaction, parts, answer);
+    }
     const work = (): void => this.#happens(transaction, undefined);
     const shard = parts[0];
     if (shard === undefined) {
