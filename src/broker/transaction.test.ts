@@ -281,6 +281,26 @@ describe('limits of transactions', () => {
     );
   });
 
+  test('what is committed and waits for the journal counts, too: it is in memory', async () => {
+    const { t, producer } = await scene(0, { shards: 8 });
+    t.connect('live').subscribe('a/#', 1);
+    for (let shard = 0; shard < 8; shard++) t.frozen.add(shard);
+    const answers: Outcome[] = [];
+    for (let i = 0; i < 10; i++) {
+      const transaction = begin(producer);
+      publish(transaction, producer, 'a/1', String(i));
+      transaction.commit((outcome) => answers.push(outcome));
+      t.endTurn();
+    }
+    const one = producer.session!.begin(() => {});
+    assert.equal(one, Outcome.quotaExceeded);
+    t.frozen.clear();
+    t.settle();
+    assert.equal(answers.length, 10);
+    begin(producer).rollback();
+    begin(producer).rollback();
+  });
+
   test('a row of a transaction is not cut where it grows large', async () => {
     const limits = { transactions: { maxOpenPerPrincipal: 10, maxMessages: 100, maxBytes: 10_000_000, timeoutMs: 60_000 } };
     const inbox = { maxMessages: 1000, maxBytes: 100_000_000, onFull: 'reject-new' } as const;

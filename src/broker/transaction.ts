@@ -105,14 +105,16 @@ export class BrokerTransaction implements Transaction {
   commit(answer: (outcome: Outcome) => void): void {
     if (this.state === 'refused') this.rollback();
     if (this.state !== 'open') return answer(Outcome.aborted);
-    this.#ends('committing');
+    this.state = 'committing';
+    this.#transactions.closed(this, this.#timer);
     this.#transactions.commit(this, answer);
   }
 
   rollback(): void {
     if (this.state === 'committing' || this.state === 'over') return;
     this.#transactions.counters.rolledBack++;
-    this.#ends('over');
+    this.#transactions.closed(this, this.#timer);
+    this.isOver();
     this.#transactions.letGo(this);
   }
 
@@ -123,10 +125,10 @@ export class BrokerTransaction implements Transaction {
     this.#aborted();
   }
 
-  /** It takes nothing more, and counts no longer as open. */
-  #ends(state: 'committing' | 'over'): void {
-    this.state = state;
-    this.#transactions.closed(this, this.#timer);
+  /** It is decided, and counts no longer. */
+  isOver(): void {
+    this.state = 'over';
+    this.#transactions.over(this);
   }
 }
 

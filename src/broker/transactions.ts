@@ -86,13 +86,17 @@ export class Transactions {
     return timers.at(clock.monotonicMs() + this.limits.timeoutMs, ends);
   }
 
-  /** It is open no longer. */
+  /** It takes nothing more. */
   closed(transaction: BrokerTransaction, timer: Timer): void {
     this.#context().timers.cancel(timer);
-    const { owner, principalId } = transaction;
+    const { owner } = transaction;
     const own = this.#open.get(owner);
     own?.delete(transaction);
     if (own?.size === 0) this.#open.delete(owner);
+  }
+
+  /** It is over. Until then it counts for its principal: what is committed waits in memory while the journal is behind. */
+  over({ owner, principalId }: BrokerTransaction): void {
     const key = keyOf(owner.space.tenant, principalId);
     const left = (this.#ofPrincipal.get(key) ?? 1) - 1;
     if (left === 0) this.#ofPrincipal.delete(key);
@@ -146,7 +150,7 @@ export class Transactions {
     const outcome = admission.outcome();
     if (outcome !== Outcome.accepted) {
       this.counters.refused++;
-      transaction.state = 'over';
+      transaction.isOver();
       this.letGo(transaction);
       return answer(outcome);
     }
@@ -191,7 +195,7 @@ export class Transactions {
   /** Everything in it, now. `skip`: shards in which nothing is to be journaled. */
   #happens(transaction: BrokerTransaction, skip: readonly number[] | undefined): void {
     const context = this.#context();
-    transaction.state = 'over';
+    transaction.isOver();
     this.counters.committed++;
     for (const provisional of transaction.provisional) this.#settle(provisional);
     for (const { session, routed, message } of transaction.taken) {

@@ -109,7 +109,7 @@ export const brokerSection = section(
       {
         maxOpenPerPrincipal: count(
           { default: 100, min: 0, max: 1_000_000, live: true },
-          'Most transactions that one principal may have open. 0: none are possible.',
+          'Most transactions that one principal may have open, or on their way into the journal. 0: none are possible.',
         ),
         maxMessages: count({ default: 10_000, min: 1, max: 1_000_000, live: true }, 'Most messages and settlements in one transaction.'),
         maxBytes: bytes(
