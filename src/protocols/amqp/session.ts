@@ -243,6 +243,7 @@ export class AmqpSession implements EndOwner {
     this.#over();
     this.#sent.clear();
     this.#received.clear();
+    this.#waiting.clear();
     for (const linkEnd of this.#byPeerHandle.values()) linkEnd.sessionEnded(end);
     this.#owner.links -= this.#byPeerHandle.size;
     this.#byPeerHandle.clear();
@@ -366,6 +367,7 @@ export class AmqpSession implements EndOwner {
 
   writeDetach(detach: Detach): void {
     this.#flushRuns();
+    this.#waiting.drop(detach.handle);
     this.#owner.writer.performative(this.channel, detach);
   }
 

@@ -5,7 +5,7 @@ import { OutgoingTransfer } from './codec/index.ts';
 import type { PeerWriter } from './peer-writer.ts';
 
 export class WaitingTransfers {
-  readonly #queue: OutgoingTransfer[] = [];
+  #queue: OutgoingTransfer[] = [];
 
   get isEmpty(): boolean {
     return this.#queue.length === 0;
@@ -13,6 +13,15 @@ export class WaitingTransfers {
 
   add(transfer: OutgoingTransfer): void {
     this.#queue.push(restOf(transfer));
+  }
+
+  /** The link with this handle of ours is detached: nothing of it may be sent any more. */
+  drop(handle: number): void {
+    if (this.#queue.length > 0) this.#queue = this.#queue.filter((each) => each.handle !== handle);
+  }
+
+  clear(): void {
+    this.#queue = [];
   }
 
   /** Writes up to `maxFrames` frames. Returns how many. */

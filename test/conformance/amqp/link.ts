@@ -163,6 +163,32 @@ conforms('2.6.4-3', 'both sides may detach at once: neither detach is answered',
   peer.sender(0, 'a', { name: 'next' });
 });
 
+conforms('2.6.4-4', 'nothing more is sent on a handle that was detached, of deliveries that wait for the window neither', async () => {
+  const flow = { type: 'flow', nextIncomingId: 2, incomingWindow: 1000, nextOutgoingId: 0, outgoingWindow: 1000 } as const;
+  for (const how of ['peer', 'stolen'] as const) {
+    const { test, peer } = await meet({ maxFrameSize: 512, window: 2 });
+    peer.receiver(1, 'a', { name: 'r' }, 0);
+    peer.receiver(2, 'b', { name: 'other' }, 0);
+    for (const handle of [1, 2]) {
+      peer.say({ ...flow, nextIncomingId: 0, incomingWindow: 2, handle, deliveryCount: 0, linkCredit: 10 });
+    }
+    peer.sender(0, 'a');
+    peer.sender(3, 'b');
+    peer.publish(0, 'x'.repeat(3000));
+    peer.publish(3, 'for the other link');
+    assert.equal(peer.transfers().length, 2);
+    if (how === 'peer') peer.detach(1, false);
+    else new LivePeer(test).receiver(1, 'a', { name: 'r' });
+    peer.send();
+    assert.equal(endsOf(peer.words()).length, 1);
+    peer.say(flow);
+    assert.deepEqual(
+      peer.transfers().map(({ handle }) => handle),
+      [1],
+    );
+  }
+});
+
 conforms('2.6.5-1', 'an error of a link detaches it with the reason, and touches no other link', async () => {
   const { peer } = await meet();
   peer.sender(0, 'a');

@@ -65,6 +65,7 @@ export const statements: ReadonlyMap<string, string> = read(`
   2.6.4-1 a detach frees the handle, and is answered
   2.6.4-2 a link may be attached again
   2.6.4-3 both sides may detach at once
+  2.6.4-4 nothing is sent on a handle that is not attached
   2.6.5-1 a link with an error is detached with it
   2.6.5-2 input for a link that was detached with an error ends the session with errant-link
   2.6.6-1 a closing detach is answered with a closing one
