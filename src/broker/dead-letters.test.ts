@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { shardOf } from './context.ts';
+import { link } from './testing/links.ts';
 import { assertInvariants } from './testing/described-state.ts';
 import { Outcome, TestBroker, assertBooks } from './testing/test-broker.ts';
 import type { TestConsumer } from './testing/test-broker.ts';
@@ -69,7 +70,8 @@ describe('a message dies', () => {
     t.connect('p').publish(jobs, '1');
     const counts: number[] = [];
     for (let i = 0; i < 4; i++) {
-      const a = t.connect(`a${i}`);
+      const connection = t.connect('connection');
+      const a = link(t, connection, `a${i}`);
       a.subscribe(jobs);
       counts.push(a.deliveries[0]!.deliveryCount);
       if (i === 1) a.session!.unsubscribe([jobs], 9);
@@ -93,7 +95,7 @@ describe('a message dies', () => {
     const t = await TestBroker.start();
     t.connect('p').publish(jobs, '1');
     for (let i = 0; i < 3; i++) {
-      const a = t.connect('a');
+      const a = link(t, t.connect('connection'), 'a');
       a.subscribe(jobs);
       a.disconnect();
     }
@@ -108,10 +110,31 @@ describe('a message dies', () => {
     const t = await TestBroker.start({ limits: { queues: [{ match: 'jobs', maxDeliveries: 0 }] } });
     t.connect('p').publish(jobs, '1');
     for (let i = 0; i < 20; i++) {
-      const a = t.connect('a');
+      const a = link(t, t.connect('connection'), 'a');
       a.subscribe(jobs);
       assert.equal(a.deliveries.length, 1);
       a.disconnect();
+    }
+  });
+
+  test('never, because a client that is not a link loses its connection', async () => {
+    for (const [guarantee, filter, topic] of [
+      [1, jobs, jobs],
+      [2, jobs, jobs],
+      [1, '$share/g/x', 'x'],
+      [2, '$share/g/x', 'x'],
+    ] as const) {
+      const t = await TestBroker.start({ limits: { maxDeliveries: 2 } });
+      t.connect('a', durable).subscribe(filter, guarantee);
+      const p = t.connect('p');
+      p.publish(topic, '1', guarantee);
+      for (let i = 0; i < 5; i++) {
+        const a = t.connect('a', durable);
+        if (i > 0) assert.deepEqual([a.payloads, a.deliveries[0]!.deliveryCount], [['1'], 0]);
+        a.disconnect();
+      }
+      assert.deepEqual(dead(t), []);
+      assertInvariants(t.broker);
     }
   });
 

@@ -362,9 +362,12 @@ export class OutgoingDeliveries {
     this.#countFailed();
   }
 
-  /** Whether it counts when the connection is lost before a delivery is settled. */
-  #counts(queue: Queue): boolean {
-    return this.#session.isPart || queue.rules.maxDeliveries > 0;
+  /**
+   * Whether it counts when the connection is lost before a delivery is settled. Of a link's it does (AMQP 1.0 part 3 §3.4.5). Other
+   * peers lose theirs because their radio does: that says nothing about the message.
+   */
+  get #counts(): boolean {
+    return this.#session.isPart;
   }
 
   /** What stays with the session: to deliver it has failed. */
@@ -372,7 +375,7 @@ export class OutgoingDeliveries {
     const counted = new Map<Queue, Entry[]>();
     for (const entry of this.#entries()) {
       const { queue } = entry;
-      const isFailed = entry.sent && entry.state === 'sent' && this.#counts(queue);
+      const isFailed = this.#counts && entry.sent && entry.state === 'sent';
       entry.sent = false;
       if (!isFailed) continue;
       entry.deliveryCount++;
@@ -404,7 +407,7 @@ export class OutgoingDeliveries {
       else entries.push(entry);
     }
     for (const [consumers, entries] of returned) {
-      consumers.returned(entries, failed && this.#counts(consumers.queue));
+      consumers.returned(entries, failed && this.#counts);
       consumers.pump();
     }
   }
