@@ -2,6 +2,7 @@
 
 import type { AttachRequest, SubscribeRequest } from '../../broker/port.ts';
 import { hasWildcard } from '../../message/filter.ts';
+import { parseSelector } from '../../message/selector/selector.ts';
 import { addressOfTopic, Capability, sharedSubscriptionsCapability, sourceNode, type SourceNode, terminusExpiryMs } from './address.ts';
 import {
   type AmqpFault,
@@ -59,6 +60,8 @@ export function readTerms(host: LinkHost): OutgoingTerms | AmqpFault {
   if (node.kind === 'service') return new Fault(Condition.internalError, 'a node of the broker is served by another link');
   const filters = readFilters(source?.filter);
   if (filters instanceof Fault) return filters;
+  const fault = selectorFault(filters);
+  if (fault !== undefined) return fault;
   return {
     node,
     filters,
@@ -70,6 +73,14 @@ export function readTerms(host: LinkHost): OutgoingTerms | AmqpFault {
     nodeOutlivesLink: outlivesLink(source?.dynamicNodeProperties),
     defaultOutcome: source?.defaultOutcome ?? defaultOutcome,
   };
+}
+
+/** The broker would refuse it, too, but could not say why. */
+function selectorFault({ selector }: SourceFilters): AmqpFault | undefined {
+  const parsed = selector === undefined ? undefined : parseSelector(selector);
+  if (parsed === undefined || parsed.ok) return undefined;
+  const { message, at } = parsed.fault;
+  return new Fault(Condition.invalidField, `the selector cannot be read at character ${at + 1}: ${message}`);
 }
 
 /** [AMQP 3.5.10] to [AMQP 3.5.13] A node that is not to go with its link goes with its connection. */
