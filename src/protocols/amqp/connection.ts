@@ -28,7 +28,7 @@ import { closeWords, wordsOf } from './conditions.ts';
 import type { Proof, State } from './connection-state.ts';
 import { countName } from './counters.ts';
 import { errorOf } from './link-end.ts';
-import { connectionAttachRequest, containerInUse, openAnswer, openFault, wantsToBeSole } from './open-terms.ts';
+import { connectionAttachRequest, containerInUse, openAnswer, openFault, soleConnectionCapability, wantsToBeSole } from './open-terms.ts';
 import { PendingSession } from './nodes/pending-session.ts';
 import { Opened } from './opened.ts';
 import { PeerWriter } from './peer-writer.ts';
@@ -160,16 +160,23 @@ export class AmqpConnection implements Connection, Consumer, FrameSink {
   #welcome(open: Open, proof: Proof, session: Session): void {
     const { options, counters, log } = this.#server;
     this.#writer.maxFrameBytes = Math.min(open.maxFrameSize ?? options.maxFrameBytes, options.maxFrameBytes);
-    this.#reader.maxFrameSize = options.maxFrameBytes;
+    // Who is to prove by a token who it is, is a stranger still. It is told so once [AMQP 2.7.1]: the limit stays.
+    if (proof.principal !== undefined) this.#reader.maxFrameSize = options.maxFrameBytes;
     this.#sendOpen(open, false);
+    // Nothing else of it is kept: its properties may be large.
+    const known: Open = {
+      type: 'open',
+      containerId: open.containerId,
+      ...(wantsToBeSole(open) && { desiredCapabilities: [soleConnectionCapability] }),
+    };
     const live = new Opened(this.#server, this.#wire.facts, this.#writer, session, open, proof, {
       fail: (fault) => this.#fail(fault),
       peerCloses: () => this.#peerCloses(),
       setDeadline: (atMs) => this.#wire.setDeadline(atMs),
       hold: (on) => (on ? this.#brake.pull(Brake.broker) : this.#brake.release(Brake.broker)),
       attach: (principal) => {
-        if (this.#mayNotAttach(open, principal) !== undefined) return live.proved(undefined);
-        this.#askBroker(open, principal);
+        if (this.#mayNotAttach(known, principal) !== undefined) return live.proved(undefined);
+        this.#askBroker(known, principal);
       },
     });
     counters.opened++;
@@ -391,6 +398,8 @@ export class AmqpConnection implements Connection, Consumer, FrameSink {
       return errorOf({ condition: Condition.unauthorizedAccess, message: 'not authorized' });
     }
     if (!wantsToBeSole(open)) return undefined;
+    // Of an attempt before, which the broker has refused.
+    if (this.#soleKey !== undefined) soleContainers.delete(this.#soleKey);
     const key = `${principal.tenant}/${open.containerId}`;
     if (soleContainers.has(key)) return containerInUse;
     soleContainers.add(key);
@@ -453,7 +462,7 @@ export class AmqpConnection implements Connection, Consumer, FrameSink {
 
   #sendOpen(open: Open | undefined, failing: boolean): void {
     this.#openWasSent = true;
-    this.#writer.performative(0, openAnswer(open, this.#server, failing));
+    this.#writer.performative(0, openAnswer(open, this.#server, this.#reader.maxFrameSize, failing));
   }
 
   #sayClose(error: AmqpError): void {

@@ -53,7 +53,7 @@ export class CoordinatorLink implements Link {
   }
 
   onFlow(flow: FlowFields): void {
-    if (flow.echo) this.#intake.grant();
+    if (flow.echo) this.#intake.grantSoon();
   }
 
   onTransfer(transfer: TransferFields, bytes: Uint8Array, start: number, end: number): void {

@@ -19,6 +19,10 @@ export function openLink(host: LinkHost): Link | undefined {
     host.refuse({ condition: Condition.unauthorizedAccess, message: 'a token on $cbs must prove who you are' });
     return undefined;
   }
+  if (nodeOf(asked) !== undefined && host.nodes.isFull(asked.role === 'receiver' ? 'out' : 'in')) {
+    host.refuse({ condition: Condition.resourceLimitExceeded, message: 'there are too many links to nodes of the broker' });
+    return undefined;
+  }
   if (asked.role === 'receiver') return openOutgoing(host);
   if (asked.target?.type === 'coordinator') return new CoordinatorLink(host);
   return openIncoming(host);

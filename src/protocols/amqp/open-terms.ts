@@ -44,7 +44,7 @@ export function wantsToBeSole({ desiredCapabilities }: Open): boolean {
   return desiredCapabilities?.includes(soleConnectionCapability) === true;
 }
 
-export function openAnswer(asked: Open | undefined, server: AmqpServer, failing = false): Open {
+export function openAnswer(asked: Open | undefined, server: AmqpServer, maxFrameSize: number, failing = false): Open {
   const { options, product } = server;
   const sole = asked !== undefined && wantsToBeSole(asked);
   const properties = new Map<string, AmqpValue>([['product', stringValue(product.name)]]);
@@ -55,7 +55,7 @@ export function openAnswer(asked: Open | undefined, server: AmqpServer, failing 
   return {
     type: 'open',
     containerId: options.containerId,
-    maxFrameSize: options.maxFrameBytes,
+    maxFrameSize,
     channelMax: options.channelMax,
     // [AMQP 2.4.5] Half of what is kept, so that a peer that is a little late is not cut.
     ...(options.idleTimeoutMs > 0 && { idleTimeOut: Math.floor(options.idleTimeoutMs / 2) }),

@@ -3,6 +3,7 @@
 
 import { type AmqpFault, Condition, type DeliveryState, type TransferFields } from './codec/index.ts';
 import type { Link, LinkHost } from './link.ts';
+import { PartialDelivery } from './partial-delivery.ts';
 
 /** A request with bytes of its own. */
 export type IncomingRequest = { readonly deliveryId: number; readonly settled: boolean; readonly bytes: Uint8Array };
@@ -22,11 +23,9 @@ export class RequestIntake {
   #credit = 0;
   /** Not answered yet. */
   #underWay = 0;
-  /** Of a delivery that comes in several frames. */
-  #parts: Uint8Array[] = [];
-  #partBytes = 0;
-  #deliveryId = -1;
-  #settled = false;
+  /** What has come of a delivery. */
+  #partial: PartialDelivery | undefined = undefined;
+  #grantArranged = false;
 
   constructor(host: LinkHost, link: Link, limits: IntakeLimits, take: (request: IncomingRequest) => void) {
     this.#host = host;
@@ -44,24 +43,22 @@ export class RequestIntake {
 
   onTransfer(transfer: TransferFields, bytes: Uint8Array, start: number, end: number): void {
     const { maxRequestBytes } = this.#limits;
-    if (this.#deliveryId < 0) {
+    let partial = this.#partial;
+    if (partial === undefined) {
       // [AMQP 2.6.7]
       if (this.#credit <= 0) return this.#fail(Condition.transferLimitExceeded, 'there is no credit for it');
-      this.#deliveryId = transfer.deliveryId;
-      this.#settled = false;
+      partial = this.#partial = new PartialDelivery(transfer.deliveryId, '', 0, -1, false);
       this.#credit--;
       this.#deliveryCount = (this.#deliveryCount + 1) >>> 0;
     }
-    this.#settled ||= transfer.settled;
+    partial.settled ||= transfer.settled;
     if (transfer.aborted) return this.#forget();
-    this.#partBytes += end - start;
-    if (this.#partBytes > maxRequestBytes) return this.#fail(Condition.messageSizeExceeded, 'the request is too large');
-    this.#parts.push(bytes.slice(start, end));
+    if (partial.length + end - start > maxRequestBytes) return this.#fail(Condition.messageSizeExceeded, 'the request is too large');
+    partial.append(bytes, start, end, maxRequestBytes);
     if (transfer.more) return;
-    const request = { deliveryId: this.#deliveryId, settled: this.#settled, bytes: Buffer.concat(this.#parts, this.#partBytes) };
-    this.#parts = [];
-    this.#partBytes = 0;
-    this.#deliveryId = -1;
+    const { deliveryId, settled } = partial;
+    const request = { deliveryId, settled, bytes: partial.bytes.subarray(0, partial.length) };
+    this.#partial = undefined;
     this.#underWay++;
     if (!request.settled) this.#host.session.receivedUnsettled(this.#link, request.deliveryId, request.deliveryId);
     this.#take(request);
@@ -74,14 +71,26 @@ export class RequestIntake {
       this.#host.session.disposition('received', deliveryId, true, state);
       this.#host.session.forget('received', deliveryId);
     }
-    if (this.#credit * 2 <= this.#limits.maxRequests) this.grant();
+    this.#replenish();
   }
 
   #forget(): void {
-    this.#parts = [];
-    this.#partBytes = 0;
-    this.#deliveryId = -1;
-    if (this.#credit * 2 <= this.#limits.maxRequests) this.grant();
+    this.#partial = undefined;
+    this.#replenish();
+  }
+
+  /** At the end of the turn: what a peer sends at once costs no more than it was granted. */
+  #replenish(): void {
+    if (this.#credit * 2 <= this.#limits.maxRequests) this.grantSoon();
+  }
+
+  grantSoon(): void {
+    if (this.#grantArranged) return;
+    this.#grantArranged = true;
+    this.#host.atEnd(() => {
+      this.#grantArranged = false;
+      this.grant();
+    });
   }
 
   #fail(condition: Condition, message: string): void {

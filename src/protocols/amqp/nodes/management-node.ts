@@ -33,6 +33,8 @@ const queuePrefix = '$queue/';
 const maxResults = 1000;
 /** Pages that are looked through for entities that suit: each costs a look at all sessions. Beyond them nothing is shown. */
 const maxPages = 5;
+/** Names that one query may ask for: a row of the answer has as many values. */
+const maxNames = 64;
 
 function fails(status: number, description: string): NodeAnswer {
   return { status, description };
@@ -122,7 +124,7 @@ class Asked {
     if (kind === undefined) return type === undefined ? fails(400, 'the entityType is missing') : noSuchType;
     if (kind === queueKind && !this.#may(kind.right)) return notAllowed;
     const names = namesIn(this.#request.body, kind);
-    if (names === undefined) return fails(400, 'the body must be a map with a list of attributeNames');
+    if (names === undefined) return fails(400, `the body must be a map with a list of at most ${maxNames} attributeNames`);
     const offset = Math.max(0, numberOf(this.#request.properties.get('offset')) ?? 0);
     const count = Math.min(maxResults, Math.max(0, numberOf(this.#request.properties.get('count')) ?? maxResults));
     const found = this.#collect(kind, offset, count);
@@ -224,6 +226,7 @@ function namesIn(body: AmqpValue, { attributes }: EntityKind): readonly string[]
   if (asked === undefined || asked.type === 'null') return attributes;
   if (asked.type !== 'list') return undefined;
   if (asked.value.length === 0) return attributes;
+  if (asked.value.length > maxNames) return undefined;
   const names = asked.value.map(textOf);
   return names.every((name) => name !== undefined) ? names : undefined;
 }

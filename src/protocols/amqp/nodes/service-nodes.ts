@@ -21,15 +21,31 @@ export interface NodeHandler {
 
 export type NodeHandlers = Readonly<Record<ServiceNode, NodeHandler>>;
 
+/** Links of one connection to nodes of the broker, of each direction. */
+const maxLinks = 16;
+
 const text = new TextEncoder();
 const converted = new IncomingMessage();
 
 export class ServiceNodes {
   readonly #handlers: NodeHandlers;
   readonly #sources = new Set<ServiceSource>();
+  /** Links that ask; those that are over are found out when it matters. */
+  readonly #targets = new Set<LinkHost>();
 
   constructor(handlers: NodeHandlers) {
     this.#handlers = handlers;
+  }
+
+  /** As many links as may be: another one would cost what an answer, or a request that is not whole, may take. */
+  isFull(direction: 'in' | 'out'): boolean {
+    if (direction === 'out') return this.#sources.size >= maxLinks;
+    for (const host of this.#targets) if (!host.isAttached) this.#targets.delete(host);
+    return this.#targets.size >= maxLinks;
+  }
+
+  targetCame(host: LinkHost): void {
+    this.#targets.add(host);
   }
 
   join(source: ServiceSource): void {

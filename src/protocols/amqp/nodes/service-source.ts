@@ -4,8 +4,9 @@ import type { ServiceNode } from '../address.ts';
 import { type FlowFields, OutgoingTransfer } from '../codec/index.ts';
 import type { Link, LinkHost } from '../link.ts';
 
-/** Answers that wait for credit. Stops a peer that asks and asks and does not listen. */
-const maxWaiting = 100;
+/** Answers that wait for credit. Stop a peer that asks and asks and does not listen: an answer may be large, and repeats what was asked. */
+const maxWaiting = 20;
+const maxWaitingBytes = 256 * 1024;
 
 const transfer = new OutgoingTransfer();
 
@@ -16,6 +17,7 @@ export class ServiceSource implements Link {
   readonly address: string | undefined;
   readonly #host: LinkHost;
   readonly #waiting: Uint8Array[] = [];
+  #waitingBytes = 0;
   #deliveryCount = 0;
   #credit = 0;
 
@@ -31,8 +33,11 @@ export class ServiceSource implements Link {
 
   /** Returns false when too many wait already. */
   send(message: Uint8Array): boolean {
-    if (this.#waiting.length >= maxWaiting) return false;
+    const isFull = this.#waiting.length >= maxWaiting || this.#waitingBytes + message.length > maxWaitingBytes;
+    // One may always wait, however large it is.
+    if (isFull && this.#waiting.length > 0) return false;
     this.#waiting.push(message);
+    this.#waitingBytes += message.length;
     this.#pump();
     return true;
   }
@@ -60,6 +65,7 @@ export class ServiceSource implements Link {
     while (this.#credit > 0 && !session.congested) {
       const message = this.#waiting.shift();
       if (message === undefined) return;
+      this.#waitingBytes -= message.length;
       const tag = this.#deliveryCount;
       this.#credit--;
       this.#deliveryCount = (this.#deliveryCount + 1) >>> 0;

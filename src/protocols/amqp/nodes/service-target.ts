@@ -6,10 +6,11 @@ import type { Link, LinkHost } from '../link.ts';
 import { type IncomingRequest, rejectedBy, RequestIntake } from '../request-intake.ts';
 import { readRequest } from './service-message.ts';
 
-/** A token is the largest thing that is sent here. */
-const limits = { maxRequestBytes: 64 * 1024, maxRequests: 50 };
-/** Whoever puts a token may be a stranger. */
-const tokenLimits = { ...limits, maxRequests: 5 };
+/**
+ * A token is the largest thing that is sent here, and whoever puts it may be a stranger. What is asked of `$management` may cost a
+ * look at all sessions.
+ */
+const limits = { maxRequestBytes: 64 * 1024, maxRequests: 5 };
 
 export class ServiceTarget implements Link {
   readonly direction = 'in';
@@ -22,7 +23,8 @@ export class ServiceTarget implements Link {
   constructor(host: LinkHost, node: ServiceNode) {
     this.#host = host;
     this.#node = node;
-    this.#intake = new RequestIntake(host, this, node === '$cbs' ? tokenLimits : limits, (request) => this.#request(request));
+    this.#intake = new RequestIntake(host, this, limits, (request) => this.#request(request));
+    host.nodes.targetCame(host);
     const { sndSettleMode, source } = host.asked;
     host.attach({
       sndSettleMode,
@@ -35,7 +37,7 @@ export class ServiceTarget implements Link {
   }
 
   onFlow(flow: FlowFields): void {
-    if (flow.echo) this.#intake.grant();
+    if (flow.echo) this.#intake.grantSoon();
   }
 
   onTransfer(transfer: TransferFields, bytes: Uint8Array, start: number, end: number): void {
