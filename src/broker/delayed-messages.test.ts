@@ -53,6 +53,34 @@ describe('a message that is to be delivered later', () => {
     );
   });
 
+  test('those of one time come in the order in which they were published', async () => {
+    const t = await TestBroker.start();
+    const a = t.connect('a');
+    a.subscribe(jobs);
+    const p = t.connect('p');
+    const options = inMs(t, 1000);
+    for (let i = 0; i < 50; i++) p.publish(jobs, String(i), 1, options);
+    t.advance(1000);
+    assert.deepEqual(
+      a.payloads,
+      Array.from({ length: 50 }, (_, i) => String(i)),
+    );
+  });
+
+  test('those that expire long before their time leave nothing behind', async () => {
+    const t = await TestBroker.start();
+    const p = t.connect('p');
+    for (let round = 0; round < 6; round++) {
+      const options = { ...inMs(t, 3_600_000), expiresAtMs: t.clock.wallMs() + 1000 };
+      for (let i = 0; i < 900; i++) p.publishNow(jobs, '', 1, options);
+      t.settle();
+      t.advance(5000);
+      assert.equal(delayed(t), 0);
+    }
+    assert.ok(t.broker.space('main').delayed!.scheduled < 2000, String(t.broker.space('main').delayed!.scheduled));
+    assertBooks(t);
+  });
+
   test('is there after a restart, and a checkpoint, and what was due meanwhile comes then', async () => {
     for (const checkpoint of [false, true]) {
       const t = await TestBroker.start({ shards: 2 });

@@ -21,6 +21,8 @@ const retryMs = 1000;
 const maxWaitMs = 60_000;
 /** Messages distributed before other work gets its turn. */
 const sliceMessages = 1000;
+/** What left the queue before its time, by its expiry or an operator, may stand in the heap as often as what waits, and so often. */
+const heapSlack = 1000;
 
 type Due = { readonly atMs: number; readonly entry: Entry };
 
@@ -40,6 +42,11 @@ export class DelayedMessages extends CompetingConsumers {
     this.#context = context;
     this.#space = space;
     this.#done = done;
+  }
+
+  /** How many times are remembered. */
+  get scheduled(): number {
+    return this.#heap.length;
   }
 
   /** An entry waits. */
@@ -77,12 +84,13 @@ export class DelayedMessages extends CompetingConsumers {
         break;
       }
       this.#pop();
-      if (first.entry.waits) this.#deliver(first.entry);
+      if (first.entry.waits) this.#deliver(first);
     }
     this.#busy = false;
   }
 
-  #deliver(entry: Entry): void {
+  #deliver(due: Due): void {
+    const { entry } = due;
     const { queue } = this;
     const { shard } = queue;
     const { expiresAtMs } = entry.stored!;
@@ -93,7 +101,7 @@ export class DelayedMessages extends CompetingConsumers {
     }
     const again = (): void => {
       if (!entry.waits) return;
-      this.#push({ atMs: 0, entry });
+      this.#push(due);
       this.pump();
     };
     // It is not safe yet, or must be read first.
@@ -138,15 +146,24 @@ export class DelayedMessages extends CompetingConsumers {
   }
 
   #push(due: Due): void {
+    if (this.#heap.length >= 2 * this.queue.ready.length + heapSlack) this.#tidy();
     const heap = this.#heap;
     let at = heap.push(due) - 1;
     while (at > 0) {
       const parent = (at - 1) >> 1;
-      if (heap[parent]!.atMs <= due.atMs) break;
+      if (!isBefore(due, heap[parent]!)) break;
       heap[at] = heap[parent]!;
       at = parent;
     }
     heap[at] = due;
+  }
+
+  #tidy(): void {
+    const waiting = this.#heap.filter(({ entry }) => entry.waits);
+    // What is sorted is a heap.
+    waiting.sort((a, b) => (isBefore(a, b) ? -1 : 1));
+    this.#heap.length = 0;
+    for (const due of waiting) this.#heap.push(due);
   }
 
   #pop(): void {
@@ -155,13 +172,18 @@ export class DelayedMessages extends CompetingConsumers {
     if (heap.length === 0) return;
     let at = 0;
     for (let child = 1; child < heap.length; child = 2 * at + 1) {
-      if (child + 1 < heap.length && heap[child + 1]!.atMs < heap[child]!.atMs) child++;
-      if (heap[child]!.atMs >= last.atMs) break;
+      if (child + 1 < heap.length && isBefore(heap[child + 1]!, heap[child]!)) child++;
+      if (!isBefore(heap[child]!, last)) break;
       heap[at] = heap[child]!;
       at = child;
     }
     heap[at] = last;
   }
+}
+
+/** Those of one time in the order in which they came. */
+function isBefore(a: Due, b: Due): boolean {
+  return a.atMs === b.atMs ? a.entry.position < b.entry.position : a.atMs < b.atMs;
 }
 
 function forgetMove(shard: Shard, { id, shard: source }: Queue, position: number): void {
