@@ -387,3 +387,25 @@ describe('browsing', () => {
     assert.equal(b.subscribeResults[1]![0]!.outcome, Outcome.notSupported);
   });
 });
+
+test('what somebody must not have again is forgotten when it expires', async () => {
+  const t = await TestBroker.start();
+  const [a, b] = ['a', 'b'].map((name) => t.connect(name)) as [TestConsumer, TestConsumer];
+  b.congested = true;
+  a.subscribe(jobs);
+  b.subscribe(jobs);
+  const p = t.connect('p');
+  for (let round = 0; round < 4; round++) {
+    for (let i = 0; i < 900; i++) p.publishNow(jobs, '', 1, { expiresAtMs: t.clock.wallMs() + 1000 });
+    for (let had = -1; had < a.deliveries.length;) {
+      had = a.deliveries.length;
+      for (const { id } of a.deliveries) a.session!.settle(id, 'modified', { undeliverableHere: true });
+      t.settle();
+    }
+    t.advance(5000);
+  }
+  const { queue } = t.broker.space('main').named.get('jobs')!;
+  assert.equal(queue.ledger.expired, 3600);
+  assert.ok(t.broker.space('main').named.get('jobs')!.barred < 2000);
+  assertBooks(t);
+});

@@ -19,6 +19,7 @@ import type { Subscription } from './route.ts';
 /** Entries looked at in one go; then other work gets its turn. */
 const sliceEntries = 5000;
 const readAheadEntries = 256;
+const minBarredSweep = 1000;
 const nobody: ReadonlySet<number> = new Set();
 
 /** Who competes for the entries of a queue; undefined for a session's inbox. */
@@ -45,6 +46,8 @@ export class CompetingConsumers implements QueueHolder {
   readonly #cursors = new Map<Subscription, QueueCursor>();
   /** Keys of the sessions that are not to have an entry again. */
   #barred: Map<Entry, Set<number>> | undefined = undefined;
+  /** With so many it is looked which of them have left the queue unseen: they expired, or an operator took them. */
+  #barredSweep = minBarredSweep;
   #next = 0;
   #pumping = false;
   #looked = 0;
@@ -170,10 +173,21 @@ export class CompetingConsumers implements QueueHolder {
   /** The session is not to have the entry, which it has under way, again. Returns whether somebody else can. */
   bar(entry: Entry, session: ClientSession): boolean {
     const barred = (this.#barred ??= new Map<Entry, Set<number>>());
+    if (barred.size >= this.#barredSweep) this.#sweepBarred(barred);
     let keys = barred.get(entry);
     if (keys === undefined) barred.set(entry, (keys = new Set()));
     keys.add(session.key);
     return this.#members.some((member) => !keys.has(member.session.key));
+  }
+
+  #sweepBarred(barred: Map<Entry, Set<number>>): void {
+    for (const entry of barred.keys()) if (entry.gone) barred.delete(entry);
+    this.#barredSweep = Math.max(minBarredSweep, 2 * barred.size);
+  }
+
+  /** Entries that somebody must not have again. */
+  get barred(): number {
+    return this.#barred?.size ?? 0;
   }
 
   /** Nothing is to come any more. What members have under way they may settle [MQTT-3.10.4-3]; then `settled` is called. */
