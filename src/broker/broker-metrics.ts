@@ -4,7 +4,7 @@ import type { Labels, MetricSource, Sample } from '../base/metrics.ts';
 import type { Broker } from './broker.ts';
 import { dropReasons, type Ledger } from './ledger.ts';
 import type { Queue } from './queue.ts';
-import { isTemporary } from './temporary-queues.ts';
+import { isTemporary } from './temporary-nodes.ts';
 import type { ReplyPermissions } from './reply-permissions.ts';
 import type { TopicSpace } from './topic-space.ts';
 import type { Transactions } from './transactions.ts';
@@ -82,8 +82,9 @@ export class BrokerMetrics implements MetricSource {
       yield gauge('retained_messages', 'Retained messages.', space.retained.count, labels);
       yield gauge('retained_bytes', 'Bytes of retained messages.', space.retained.bytes, labels);
       yield gauge('shared_queues', 'Queues of shared subscriptions.', space.shared.size, labels);
-      yield gauge('named_queues', 'Queues addressed by name.', space.named.size - space.temporary.size, labels);
-      yield gauge('temporary_queues', 'Temporary queues.', space.temporary.size, labels);
+      yield gauge('named_queues', 'Queues addressed by name.', space.named.size - space.temporary.queues, labels);
+      yield gauge('temporary_queues', 'Temporary queues.', space.temporary.queues, labels);
+      yield gauge('temporary_topics', 'Temporary topics.', space.temporary.topics, labels);
       yield gauge('messages_delayed', 'Messages whose time has not come.', space.delayed?.queue.ledger.queued ?? 0, labels);
       yield gauge(
         'dead_letters_waiting',

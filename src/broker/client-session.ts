@@ -281,11 +281,11 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
 
   // --- Queues and transactions of its own
 
-  createTemporaryQueue(): string | undefined {
-    return this.space.createTemporary(this);
+  createTemporary(kind: 'queue' | 'topic'): string | undefined {
+    return this.space.createTemporary(this, kind);
   }
 
-  removeTemporaryQueue(name: string): void {
+  removeTemporary(name: string): void {
     if (this.space.temporary.of(this).includes(name)) this.space.removeTemporary(name);
   }
 

@@ -288,11 +288,12 @@ export interface Session {
   drain(): void;
 
   /**
-   * A queue that only this principal may consume, not journaled, gone with this session's connection or by
-   * `removeTemporaryQueue`. Returns its name (as in `$queue/<name>`), which nobody can guess; undefined when there are too many.
+   * A queue that only this principal may consume, not journaled, or a topic that only it may subscribe to; gone with this session's
+   * connection or by `removeTemporary`. Returns the queue's name (as in `$queue/<name>`), or the topic: nobody can guess it. Undefined
+   * when there are too many.
    */
-  createTemporaryQueue(): string | undefined;
-  removeTemporaryQueue(name: string): void;
+  createTemporary(kind: 'queue' | 'topic'): string | undefined;
+  removeTemporary(name: string): void;
 
   /** Begins a transaction. `aborted` is called when the broker ends it: its time is over. An outcome: it cannot be begun. */
   begin(aborted: () => void): Transaction | Outcome;

@@ -100,7 +100,7 @@ describe('temporary queues', () => {
   test('belong to their principal', async () => {
     const t = await TestBroker.start({ security });
     const maker = t.connect('maker');
-    const name = maker.session!.createTemporaryQueue()!;
+    const name = maker.session!.createTemporary('queue')!;
     assert.match(name, /^\$temp\/[\w-]{24}$/);
     const address = `$queue/${name}`;
     const sibling = t.connect('sibling', { partOf: maker.session! });
@@ -113,7 +113,7 @@ describe('temporary queues', () => {
     allowed.add(`other publish ${address}`);
     assert.equal(stranger.publish(address, 'theirs'), Outcome.accepted);
     assert.deepEqual(sibling.payloads, ['mine', 'theirs']);
-    assert.notEqual(maker.session!.createTemporaryQueue(), name);
+    assert.notEqual(maker.session!.createTemporary('queue'), name);
     assertInvariants(t.broker);
   });
 
@@ -121,14 +121,14 @@ describe('temporary queues', () => {
     const t = await TestBroker.start();
     const maker = t.connect('maker', durable);
     const p = t.connect('p');
-    const names = [1, 2].map(() => `$queue/${maker.session!.createTemporaryQueue()!}`);
+    const names = [1, 2].map(() => `$queue/${maker.session!.createTemporary('queue')!}`);
     for (const name of names) p.publish(name, 'waits');
     assert.equal(t.broker.memory.transientBytes > 0, true);
     const address = p.session!.address(names[0]!, new TextEncoder().encode(names[0]));
     const stranger = t.connect('stranger', { principal: other });
-    stranger.session!.removeTemporaryQueue(names[0]!.slice('$queue/'.length));
+    stranger.session!.removeTemporary(names[0]!.slice('$queue/'.length));
     assert.equal(t.broker.space('main').named.size, 2);
-    maker.session!.removeTemporaryQueue(names[1]!.slice('$queue/'.length));
+    maker.session!.removeTemporary(names[1]!.slice('$queue/'.length));
     assert.equal(t.broker.space('main').named.size, 1);
     maker.disconnect();
     assert.equal(t.broker.space('main').named.size, 0);
@@ -148,14 +148,14 @@ describe('temporary queues', () => {
   test('are bounded for each principal, and do not count as named ones', async () => {
     const t = await TestBroker.start({ limits: { maxTemporaryQueuesPerPrincipal: 2, maxNamedQueues: 1 } });
     const [one, two] = ['one', 'two'].map((name) => t.connect(name));
-    const names = [one, two, one].map((each) => each!.session!.createTemporaryQueue());
+    const names = [one, two, one].map((each) => each!.session!.createTemporary('queue'));
     assert.deepEqual(
       names.map((name) => name === undefined),
       [false, false, true],
     );
-    assert.ok(t.connect('stranger', { principal: other }).session!.createTemporaryQueue());
+    assert.ok(t.connect('stranger', { principal: other }).session!.createTemporary('queue'));
     two!.disconnect();
-    assert.ok(one!.session!.createTemporaryQueue());
+    assert.ok(one!.session!.createTemporary('queue'));
     assert.notEqual(t.connect('p').publish('$queue/jobs', '1'), Outcome.quotaExceeded);
     assert.equal(t.connect('p').publish('$queue/more', '1'), Outcome.quotaExceeded);
   });
@@ -163,7 +163,7 @@ describe('temporary queues', () => {
   test('are not there after a restart', async () => {
     const t = await TestBroker.start();
     const maker = t.connect('maker', durable);
-    const name = `$queue/${maker.session!.createTemporaryQueue()!}`;
+    const name = `$queue/${maker.session!.createTemporary('queue')!}`;
     maker.subscribe(name);
     t.connect('p').publish(name, '1');
     const t2 = await t.restart();

@@ -84,7 +84,7 @@ describe('who was asked', () => {
 
   test('may answer to a queue that the requester consumes, and to its temporary one', async () => {
     const { t, requester, responder } = await scene();
-    const temporary = requester.session!.createTemporaryQueue()!;
+    const temporary = requester.session!.createTemporary('queue')!;
     for (const name of ['alice', temporary]) {
       requester.subscribe(`$queue/${name}`, 1);
       ask(t, requester, { kind: 'queue', name });
@@ -201,9 +201,20 @@ describe('a requester lends no more than it has', () => {
     const asker = t.connect('m', { principal: mallory });
     ask(t, asker, topic('$SYS/broker/x'), 'mallory');
     assert.equal(responder.publish('$SYS/broker/x', 'x'), Outcome.notAuthorized);
-    const temporary = requester.session!.createTemporaryQueue()!;
+    const temporary = requester.session!.createTemporary('queue')!;
     ask(t, asker, { kind: 'queue', name: temporary }, 'mallory');
     assert.equal(responder.publish(`$queue/${temporary}`, 'x'), Outcome.notAuthorized);
+  });
+
+  test('and who lends nothing does not stand in the way of who may ask for an answer there', async () => {
+    const { t, requester, responder } = await scene();
+    const asker = t.connect('m', { principal: mallory });
+    for (let i = 0; i < 3; i++) ask(t, asker, topic('reply/alice/1'), 'mallory');
+    assert.equal(responder.publish('reply/alice/1', 'x'), Outcome.notAuthorized);
+    ask(t, requester, topic('reply/alice/1'));
+    assert.notEqual(responder.publish('reply/alice/1', 'answer'), Outcome.notAuthorized);
+    assert.equal(responder.publish('reply/alice/1', 'more'), Outcome.notAuthorized);
+    assert.deepEqual(requester.payloads, ['answer']);
   });
 
   test('not what a policy denies to the responder', async () => {

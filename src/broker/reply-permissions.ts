@@ -2,14 +2,14 @@
 // a policy (docs/mapping.md §6). In memory only, and for a while.
 //
 // The requester chooses the address, so what the responder gets is the requester's own right, lent for one message: only where the
-// requester itself may publish and listen, or to a temporary queue that is its own. With less, two accounts, or one that asks
+// requester itself may publish and listen, or to a temporary queue or topic that is its own. With less, two accounts, or one that asks
 // itself, could publish wherever one of them may subscribe. What a policy denies to the responder stays denied.
 
 import type { Message } from '../message/message.ts';
 import type { Principal } from '../security/security.ts';
 import type { BrokerContext } from './context.ts';
 import type { ReplyLimits } from './limits.ts';
-import { isTemporary } from './temporary-queues.ts';
+import { isTemporary } from './temporary-nodes.ts';
 import { queuePrefix } from './topic-space.ts';
 import type { TopicSpace } from './topic-space.ts';
 
@@ -52,7 +52,7 @@ export class ReplyPermissions {
     if (replyTo === undefined || sender === '') return;
     const topic = replyTo.kind === 'queue' ? queuePrefix + replyTo.name : replyTo.name;
     // The voices of the node are nobody's to lend.
-    if (topic.startsWith('$') && !topic.startsWith(queuePrefix)) return;
+    if (topic.startsWith('$') && !topic.startsWith(queuePrefix) && !isTemporary(topic)) return;
     const { limits, clock } = this.#context();
     const { maxPerPrincipal, max, lifetimeMs } = limits.replies;
     if (lifetimeMs === 0 || maxPerPrincipal === 0 || max === 0) return;
@@ -76,19 +76,19 @@ export class ReplyPermissions {
   /** Whether the principal may publish one message there now. Asked when it has no right of its own. */
   holds(space: TopicSpace, principal: Principal, topic: string): boolean {
     const found = this.#find(space, principal, topic);
-    return found !== undefined && this.#lends(space, principal, found.permissions[found.index]!, topic);
+    return found !== undefined && found.index >= 0;
   }
 
   /** Uses one up for this message; undefined: there is none that is good for it. Else how to take that back. */
   use(space: TopicSpace, principal: Principal, topic: string, message: Message): (() => void) | undefined {
-    const found = this.#find(space, principal, topic);
+    const found = this.#find(space, principal, topic, message);
     if (found === undefined) return undefined;
     const { permissions, index, responder } = found;
-    const permission = permissions[index]!;
-    if (!this.#lends(space, principal, permission, topic, message)) {
+    if (index < 0) {
       this.counters.withheld++;
       return undefined;
     }
+    const permission = permissions[index]!;
     this.#drop(responder, permissions, index);
     if (permissions.length === 0) responder.byTopic.delete(topic);
     if (responder.count === 0) this.#responders.delete(keyOf(space, principal));
@@ -123,14 +123,24 @@ export class ReplyPermissions {
     while (this.#count > max) for (const [oldest, of] of this.#responders) if (this.#forgetOldest(oldest, of)) break;
   }
 
-  /** The oldest that has not run out. */
-  #find(space: TopicSpace, principal: Principal, topic: string) {
+  /**
+   * The oldest that has not run out and is good for it: who asks for an answer to where it may not publish itself must not stand in
+   * the way of others. Undefined: there is none; index -1: none that is good.
+   */
+  #find(space: TopicSpace, principal: Principal, topic: string, message?: Message) {
     const responder = this.#count === 0 ? undefined : this.#responders.get(keyOf(space, principal));
     const permissions = responder?.byTopic.get(topic);
     if (responder === undefined || permissions === undefined) return undefined;
     const nowMs = this.#context().clock.monotonicMs();
-    const index = permissions.findIndex(({ untilMs }) => untilMs > nowMs);
-    return index < 0 ? undefined : { responder, permissions, index };
+    // Of many requests of one requester the first says it all.
+    const refused = new Set<string>();
+    const index = permissions.findIndex((permission) => {
+      if (permission.untilMs <= nowMs || refused.has(permission.requester)) return false;
+      if (this.#lends(space, principal, permission, topic, message)) return true;
+      refused.add(permission.requester);
+      return false;
+    });
+    return index < 0 && refused.size === 0 ? undefined : { responder, permissions, index };
   }
 
   /** What the requester may do there itself, as far as it is known: it must be here, or have been. */
@@ -139,8 +149,9 @@ export class ReplyPermissions {
     if (security.forbids?.(responder, 'publish', topic) === true) return false;
     const isQueue = topic.startsWith(queuePrefix);
     if (isQueue && isTemporary(topic.slice(queuePrefix.length))) {
-      return space.temporary.ownerOf(topic.slice(queuePrefix.length)) === requester;
+      return space.temporary.ownerOfQueue(topic.slice(queuePrefix.length)) === requester;
     }
+    if (isTemporary(topic)) return space.temporary.ownerOfTopic(topic) === requester;
     for (const { principal, principalIsKnown } of space.principals.of(requester)) {
       if (!principalIsKnown || !security.allows(principal, 'publish', topic)) continue;
       if (!security.allows(principal, isQueue ? 'consume' : 'subscribe', topic)) continue;

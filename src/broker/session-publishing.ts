@@ -10,6 +10,7 @@ import { Outcome } from './port.ts';
 import type { Address } from './port.ts';
 import type { OriginId } from './records.ts';
 import type { Route } from './route.ts';
+import { isTemporary } from './temporary-nodes.ts';
 import type { RoutedAddress } from './topic-space.ts';
 import type { Usage } from './usage.ts';
 
@@ -25,7 +26,8 @@ export function refusalOf(
   id: OriginId,
 ): Outcome | undefined {
   if (routed.terms !== undefined && !routed.terms.allows(message.guarantee, message.payloadBytes)) return Outcome.notAuthorized;
-  if (message.retain && !routed.allowsRetained(message)) return Outcome.notAuthorized;
+  // A last value would outlive a temporary topic.
+  if (message.retain && (isTemporary(message.topic) || !routed.allowsRetained(message))) return Outcome.notAuthorized;
   const { usage } = session.inbox;
   if (usage?.metered !== true) return undefined;
   // What was promised may not be refused when it is asked for again.

@@ -6,6 +6,7 @@ import type { ClientSession } from './client-session.ts';
 import { competingOf } from './competing-consumers.ts';
 import type { BrokerContext } from './context.ts';
 import type { Entry } from './queue.ts';
+import { isTemporary } from './temporary-nodes.ts';
 import { queuePrefix, sharedPrefix } from './topic-space.ts';
 
 export class SessionRights {
@@ -62,6 +63,8 @@ export class SessionRights {
     let wanted = message.topic;
     if (queue === session.inbox) {
       if (entry.position >= this.#suspectBefore) return false;
+      // Nobody but its own principal has had it.
+      if (isTemporary(wanted)) return false;
     } else {
       // As long as it is a member, it may have all that the queue holds.
       if (competingOf(queue)?.memberOf(session) !== undefined) return false;

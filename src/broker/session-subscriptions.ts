@@ -1,7 +1,7 @@
 // What one session subscribes to: asked for by its peer, found in the journal, or taken away because its principal may not have
 // it any more.
 
-import { parseFilter } from '../message/filter.ts';
+import { parseFilter, type ParsedFilter } from '../message/filter.ts';
 import { parseSelector } from '../message/selector/selector.ts';
 import type { ClientSession } from './client-session.ts';
 import type { CompetingConsumers } from './competing-consumers.ts';
@@ -11,10 +11,10 @@ import type { SubscribeRequest, SubscribeResult, SubscribedFilter } from './port
 import { writeSubscribe, writeUnsubscribe } from './records.ts';
 import { RetainedDelivery } from './retained-delivery.ts';
 import { Subscription } from './route.ts';
-import { queuePrefix } from './topic-space.ts';
 import type { SubscriptionTerms } from './route.ts';
 import { currentRows, whenAllDurable } from './shard.ts';
 import type { Shard, Written } from './shard.ts';
+import { isTemporary } from './temporary-nodes.ts';
 import type { KeptTerms } from './topic-space.ts';
 
 export class SessionSubscriptions {
@@ -92,7 +92,7 @@ export class SessionSubscriptions {
     if (terms === undefined) return Outcome.selectorInvalid;
     if (terms.browse && parsed.kind !== 'queue') return Outcome.notSupported;
     if (terms.retainedOnly && parsed.kind !== 'plain') return Outcome.notSupported;
-    if (!this.#allows(request.filter, parsed.kind === 'queue')) return Outcome.notAuthorized;
+    if (!this.#allows(request.filter, parsed)) return Outcome.notAuthorized;
     if (session.durable && session.inbox.shard.stall !== undefined) return Outcome.unavailable;
     if (before === undefined && this.byText.size >= limits.maxSubscriptionsPerSession) return Outcome.quotaExceeded;
     const { usage } = session.inbox;
@@ -128,10 +128,15 @@ export class SessionSubscriptions {
     return subscription;
   }
 
-  #allows(text: string, isQueue: boolean): boolean {
-    const owner = isQueue ? this.#session.space.temporary.ownerOf(text.slice(queuePrefix.length)) : undefined;
-    if (owner !== undefined) return owner === this.#session.principal.id;
-    return this.#context.security.allows(this.#session.principal, isQueue ? 'consume' : 'subscribe', text);
+  #allows(text: string, parsed: ParsedFilter): boolean {
+    const { principal, space } = this.#session;
+    if (parsed.kind === 'queue') {
+      const owner = space.temporary.ownerOfQueue(parsed.name);
+      return owner === undefined ? this.#context.security.allows(principal, 'consume', text) : owner === principal.id;
+    }
+    // No wildcard stands for them: each is subscribed to by its name.
+    if (parsed.kind !== 'invalid' && isTemporary(parsed.filter)) return space.temporary.ownerOfTopic(parsed.filter) === principal.id;
+    return this.#context.security.allows(principal, 'subscribe', text);
   }
 
   /** For a checkpoint. */
@@ -176,7 +181,7 @@ export class SessionSubscriptions {
     const { space } = this.#session;
     const competing = parsed.kind === 'shared' ? space.shared.get(`${parsed.group}/${parsed.filter}`) : undefined;
     if (competing === undefined || competing.queue.keepMs === 0) return Outcome.noSubscription;
-    if (!this.#allows(filter, false)) return Outcome.notAuthorized;
+    if (!this.#allows(filter, parsed)) return Outcome.notAuthorized;
     if (competing.members.length > 0) return Outcome.inUse;
     space.removeShared(competing);
     written.add(competing.queue.shard);
@@ -199,9 +204,7 @@ export class SessionSubscriptions {
   /** Takes away what the session's principal may not have any more. Returns what that was. */
   recheck(): readonly string[] {
     const revoked: string[] = [];
-    for (const { text, competing } of this.byText.values()) {
-      if (!this.#allows(text, competing?.queue.kind === 'named')) revoked.push(text);
-    }
+    for (const text of this.byText.keys()) if (!this.#allows(text, parseFilter(text))) revoked.push(text);
     for (const text of revoked) this.#unsubscribeOne(text);
     return revoked;
   }

@@ -20,7 +20,7 @@ import { RecordKind, writeEntries, writeNumber } from './records.ts';
 import { RetainedMessages } from './retained-messages.ts';
 import { Route, type Subscription, Target } from './route.ts';
 import type { OpenService } from './service-topics.ts';
-import { TemporaryQueues, isTemporary } from './temporary-queues.ts';
+import { TemporaryNodes, isTemporary } from './temporary-nodes.ts';
 import { TopicTree } from './topic-tree.ts';
 import { Usages } from './usages.ts';
 
@@ -56,7 +56,7 @@ export class TopicSpace {
   /** Shared queues by `group/filter`. */
   readonly shared = new Map<string, CompetingConsumers>();
   readonly named = new Map<string, CompetingConsumers>();
-  readonly temporary: TemporaryQueues;
+  readonly temporary: TemporaryNodes;
   readonly deadLetters: DeadLetters;
   delayed: DelayedMessages | undefined = undefined;
   /** Moves with every subscription: routes built before are stale. */
@@ -70,7 +70,7 @@ export class TopicSpace {
     this.#context = context;
     this.tenant = tenant;
     this.retained = new RetainedMessages(context, tenant);
-    this.temporary = new TemporaryQueues(context);
+    this.temporary = new TemporaryNodes(context);
     this.deadLetters = new DeadLetters(context, this);
     this.#usages = new Usages(context.quotas, tenant, this.principals);
   }
@@ -107,7 +107,7 @@ export class TopicSpace {
     const { security } = this.#context;
     const outcome = this.admits(principal, topic);
     if (outcome !== Outcome.accepted) return outcome;
-    if (retain && !security.allows(principal, 'retain', topic)) return Outcome.notAuthorized;
+    if (retain && (isTemporary(topic) || !security.allows(principal, 'retain', topic))) return Outcome.notAuthorized;
     for (const action of retain ? publishAndRetain : publishOnly) {
       if (security.messageTerms?.(principal, action, topic)?.allows(guarantee, payloadBytes) === false) return Outcome.notAuthorized;
     }
@@ -122,7 +122,10 @@ export class TopicSpace {
     if (topic.startsWith(queuePrefix)) {
       const name = topic.slice(queuePrefix.length);
       if (name === '' || (isReserved(name) && !this.named.has(name))) return Outcome.topicInvalid;
-      if (isTemporary(name) && this.temporary.ownerOf(name) === principal.id) return Outcome.accepted;
+      if (isTemporary(name) && this.temporary.ownerOfQueue(name) === principal.id) return Outcome.accepted;
+    } else if (isTemporary(topic)) {
+      const owner = this.temporary.ownerOfTopic(topic);
+      if (owner === undefined || owner === principal.id) return owner === undefined ? Outcome.topicInvalid : Outcome.accepted;
     }
     return this.#context.security.allows(principal, 'publish', topic) ? Outcome.accepted : Outcome.notAuthorized;
   }
@@ -135,6 +138,7 @@ export class TopicSpace {
       if (queue === undefined && isReserved(name)) return new Route(this.version, [], []);
       return new Route(this.version, [], queue === undefined ? [] : [queue], queue === undefined);
     }
+    if (isTemporary(topic) && this.temporary.ownerOfTopic(topic) === undefined) return new Route(this.version, [], []);
     const matched = this.#matched;
     matched.length = 0;
     this.#tree.collect(topic, matched);
@@ -238,7 +242,7 @@ export class TopicSpace {
     const existing = this.named.get(name);
     if (existing !== undefined) return existing;
     if (isReserved(name)) return undefined;
-    if (!promised && this.named.size - this.temporary.size >= this.#context.limits.maxNamedQueues) return undefined;
+    if (!promised && this.named.size - this.temporary.queues >= this.#context.limits.maxNamedQueues) return undefined;
     const shard = shardOf(this.#context, this.tenant, queuePrefix + name);
     const queue = new Queue(
       shard.nextQueueId++,
@@ -255,10 +259,10 @@ export class TopicSpace {
     return competing;
   }
 
-  /** A queue of the session's own; see TemporaryQueues. */
-  createTemporary(maker: ClientSession): string | undefined {
-    const name = this.temporary.add(maker);
-    if (name === undefined) return undefined;
+  /** A queue or a topic of the session's own; see TemporaryNodes. */
+  createTemporary(maker: ClientSession, kind: 'queue' | 'topic'): string | undefined {
+    const name = this.temporary.add(maker, kind);
+    if (name === undefined || kind === 'topic') return name;
     const { limits, total } = this.#context;
     const shard = shardOf(this.#context, this.tenant, queuePrefix + name);
     this.adoptNamed(new Queue(shard.nextQueueId++, 'named', this.tenant, name, shard, false, limits.namedQueue, total));
@@ -270,6 +274,7 @@ export class TopicSpace {
     const competing = this.named.get(name);
     this.temporary.delete(name);
     if (competing !== undefined) this.removeNamed(competing);
+    else this.version++;
   }
 
   /** The queue of messages whose time has not come; made when first asked for. */

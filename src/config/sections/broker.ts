@@ -50,7 +50,7 @@ export const brokerSection = section(
     ),
     maxTemporaryQueuesPerPrincipal: count(
       { default: 1000, min: 0, max: 1_000_000, live: true },
-      'Most temporary queues of one principal, such as AMQP clients make for the answers to their requests.',
+      'Most temporary queues and topics of one principal, such as AMQP clients make for the answers to their requests.',
     ),
     maxSessions: count({ default: 1_000_000, min: 1, max: 100_000_000, live: true }, 'Most sessions, connected or not.'),
     maxSessionsPerPrincipal: count(

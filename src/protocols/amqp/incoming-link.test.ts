@@ -434,11 +434,11 @@ test('a temporary queue is made for the link, and goes with it', () => {
   assert.deepEqual(dialogue.asked(), [
     'address $queue/tmp-1',
     'publish q1 $queue/tmp-1 "x" token=0',
-    'remove temporary queue tmp-1',
+    'remove temporary tmp-1',
     'detach $amqp/peer/in/link expiry=0',
   ]);
   const full = Dialogue.begun();
-  full.broker.sessions[0]!.script.temporaryQueue = undefined;
+  full.broker.sessions[0]!.script.temporary = undefined;
   full.send(frame(0, senderAttach({ target: dynamic })));
   assert.equal(full.heard().at(-1), 'detach 0 closed amqp:resource-limit-exceeded');
 });

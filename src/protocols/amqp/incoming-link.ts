@@ -13,6 +13,7 @@ import {
   type DeliveryState,
   deliveryTagOf,
   type Detach,
+  type Fields,
   type FlowFields,
   ReceiverSettleMode,
   releasedState,
@@ -45,7 +46,7 @@ type Second = {
 /** What a link publishes to. */
 export type PublishNode = Extract<TargetNode, { readonly kind: 'topic' | 'anonymous' }> & {
   /** The link has made it, and it goes with the link. */
-  readonly temporaryQueue?: string;
+  readonly temporary?: string;
 };
 
 export class IncomingLink implements Link, Consumer {
@@ -62,6 +63,10 @@ export class IncomingLink implements Link, Consumer {
   #session: Session | undefined = undefined;
   /** The link is over: a session that still comes is given back. */
   #over = false;
+  /** The peer can be told by an outcome that a message was refused. */
+  readonly #takesRejected: boolean;
+  /** Why the message that is being taken ends the link. */
+  #routingFault: Words | AmqpFault | undefined = undefined;
   #known: KnownAddress | undefined = undefined;
   #partial: PartialDelivery | undefined = undefined;
   #grantArranged = false;
@@ -77,6 +82,8 @@ export class IncomingLink implements Link, Consumer {
     this.#node = node;
     this.#settlesSecond = host.asked.rcvSettleMode === ReceiverSettleMode.second;
     this.#credit = new IncomingCredit(host.asked.initialDeliveryCount ?? 0);
+    const outcomes = host.asked.source?.outcomes ?? [];
+    this.#takesRejected = outcomes.length === 0 || outcomes.includes('amqp:rejected:list');
     this.#addresses = node.kind === 'anonymous' ? new KnownAddresses(host.server) : undefined;
   }
 
@@ -112,6 +119,7 @@ export class IncomingLink implements Link, Consumer {
     const tag = this.#settlesSecond || transfer.resume ? deliveryTagOf(bytes, transfer) : '';
     if (transfer.resume) this.#resume(session, transfer.deliveryId, tag, transfer.settled);
     else this.#deliver(session, transfer, transfer.deliveryId, tag, transfer.settled, bytes, start, end);
+    if (this.#routingFault !== undefined) return this.#failRouting(deliveryTagOf(bytes, transfer));
     this.#replenish();
   }
 
@@ -174,7 +182,7 @@ export class IncomingLink implements Link, Consumer {
     this.#holdReading(false);
     // Whoever steals a link has its terminus now [AMQP 2.6.1].
     this.#host.detach(true, detachWords[reason]);
-    if (this.#node.temporaryQueue !== undefined) this.#host.atEnd(() => this.#removeQueue());
+    if (this.#node.temporary !== undefined) this.#host.atEnd(() => this.#removeNode());
   }
 
   // Nothing is ever delivered to it.
@@ -229,6 +237,7 @@ export class IncomingLink implements Link, Consumer {
     const { deliveryId, tag, settled } = partial;
     if (partial.resume) this.#resume(session, deliveryId, tag, settled);
     else this.#deliver(session, partial, deliveryId, tag, settled, partial.bytes, 0, partial.length);
+    if (this.#routingFault !== undefined) return this.#failRouting(tag);
     this.#replenish();
   }
 
@@ -290,9 +299,9 @@ export class IncomingLink implements Link, Consumer {
     const fault = incoming.read(bytes, start, end, format, nowMs, options.plainAddress, this.#addresses !== undefined);
     if (fault !== undefined) return this.#refuse(deliveryId, settled, fault);
     const known = this.#addressOf(session);
-    if (known instanceof AmqpFault) return this.#refuse(deliveryId, settled, known);
+    if (known instanceof AmqpFault) return this.#notRouted(deliveryId, settled, known);
     if (known.version !== session.addressVersion) known.renew(session);
-    if (known.outcome !== Outcome.accepted) return this.#refuse(deliveryId, settled, wordsOf(known.outcome));
+    if (known.outcome !== Outcome.accepted) return this.#notRouted(deliveryId, settled, wordsOf(known.outcome));
     if (incoming.retain && !known.mayRetain(this.#server, session)) {
       return this.#refuse(deliveryId, settled, wordsOf(Outcome.notAuthorized));
     }
@@ -374,7 +383,22 @@ export class IncomingLink implements Link, Consumer {
       return;
     }
     countName(this.#server.counters.rejected, condition);
+    // Perhaps a call of the broker's.
+    if (!this.#takesRejected) return this.#host.atEnd(() => this.#fail(condition, message));
     this.#say(deliveryId, { type: 'rejected', error: { type: 'error', condition, description: message } }, false);
+  }
+
+  /** A message that says where to and cannot go there: its sender must learn of it [Anonymous Terminus 1.0 2.2.2]. */
+  #notRouted(deliveryId: number, settled: boolean, fault: Words | AmqpFault): void {
+    if (this.#addresses === undefined || (!settled && this.#takesRejected)) return this.#refuse(deliveryId, settled, fault);
+    this.#routingFault = fault;
+  }
+
+  #failRouting(tag: string): void {
+    const { condition, message } = this.#routingFault!;
+    const info: Fields = new Map([['delivery-tag', { type: 'binary', value: Buffer.from(tag, 'latin1') }]]);
+    this.#host.detach(true, { condition, message, info });
+    this.#leave(undefined);
   }
 
   /** `published`: the broker has it, and knows it by its tag if its sender settles first. */
@@ -442,13 +466,13 @@ export class IncomingLink implements Link, Consumer {
     this.#dropPartial();
     this.#holdReading(false);
     this.#credit.closed = true;
-    this.#removeQueue();
+    this.#removeNode();
     session?.detach(false, sessionExpiryMs);
   }
 
-  #removeQueue(): void {
-    const { temporaryQueue } = this.#node;
-    if (temporaryQueue === undefined || this.#host.connectionIsGone) return;
-    this.#host.connectionSession.removeTemporaryQueue(temporaryQueue);
+  #removeNode(): void {
+    const { temporary } = this.#node;
+    if (temporary === undefined || this.#host.connectionIsGone) return;
+    this.#host.connectionSession.removeTemporary(temporary);
   }
 }

@@ -145,6 +145,27 @@ test('a sending link makes a temporary queue that others can receive from, until
   assert.equal(again.source, undefined);
 });
 
+test('a sending link makes a temporary topic: each of those who receive from it gets each message, until it is detached', async () => {
+  const t = await TestBroker.start();
+  const peer = new LivePeer(t);
+  peer.say(senderAttach({ target: { type: 'target', dynamic: true, capabilities: ['temporary-topic'] } }));
+  const attach = peer.heard().find((each) => each.type === 'attach');
+  assert.ok(attach?.type === 'attach' && attach.target?.type === 'target');
+  const { address, capabilities } = attach.target;
+  assert.deepEqual(capabilities, ['temporary-topic']);
+  for (const handle of [1, 2]) {
+    const { source } = peer.receiver(handle, { address: address!, capabilities: ['temporary-topic'] }, { name: `r${handle}` });
+    assert.equal(source?.address, address);
+    assert.equal(source?.distributionMode, 'copy');
+  }
+  peer.publish(0, 'news');
+  assert.deepEqual(peer.texts(), ['news', 'news']);
+  peer.detach(0, true);
+  peer.heard();
+  const again = peer.receiver(3, { address: address!, capabilities: ['temporary-topic'] }, { name: 'late' }, 0);
+  assert.equal(again.source, undefined);
+});
+
 test('a sending link gives everything back when its connection goes', async () => {
   const t = await TestBroker.start();
   const peer = new LivePeer(t);

@@ -49,7 +49,7 @@ function openIncoming(host: LinkHost): Link | undefined {
     case 'service':
       return new ServiceTarget(host, node.name);
     case 'temporary':
-      return openTemporary(host);
+      return openTemporary(host, node.node);
     case 'topic': {
       // Asked of the connection's session, so that a link that may not be has none of its own.
       const { outcome } = host.connectionSession.address(node.topic, Buffer.from(node.topic));
@@ -64,14 +64,13 @@ function openIncoming(host: LinkHost): Link | undefined {
   }
 }
 
-/** A temporary topic is a temporary queue, too: nobody but its maker may receive from either. */
-function openTemporary(host: LinkHost): Link | undefined {
-  const name = host.connectionSession.createTemporaryQueue();
+function openTemporary(host: LinkHost, kind: 'queue' | 'topic'): Link | undefined {
+  const name = host.connectionSession.createTemporary(kind);
   if (name === undefined) {
-    host.refuse({ condition: Condition.resourceLimitExceeded, message: 'there are too many temporary queues' });
+    host.refuse({ condition: Condition.resourceLimitExceeded, message: 'there are too many temporary queues and topics' });
     return undefined;
   }
-  const node: PublishNode = { kind: 'topic', topic: `$queue/${name}`, temporaryQueue: name };
+  const node: PublishNode = { kind: 'topic', topic: kind === 'queue' ? `$queue/${name}` : name, temporary: name };
   return begin(new IncomingLink(host, node));
 }
 

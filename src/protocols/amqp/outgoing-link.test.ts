@@ -401,7 +401,7 @@ describe('the end of a receiving link', () => {
     const source = { type: 'source', dynamic: true } as const;
     const own = receiving({ source });
     own.say(0, { type: 'detach', handle: 0, closed: true });
-    assert.deepEqual(own.asked(), ['remove temporary queue tmp-1', 'detach $amqp/peer/out/link expiry=0']);
+    assert.deepEqual(own.asked(), ['remove temporary tmp-1', 'detach $amqp/peer/out/link expiry=0']);
     const policy = { type: 'described', descriptor: { type: 'ulong', value: 0x2cn }, value: { type: 'list', value: [] } } as const;
     const shared = receiving({ source: { ...source, dynamicNodeProperties: new Map([['lifetime-policy', policy]]) } });
     shared.say(0, { type: 'detach', handle: 0, closed: true });

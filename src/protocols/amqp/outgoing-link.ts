@@ -152,7 +152,9 @@ export class OutgoingLink implements Link, Consumer {
   }
 
   onDisposition(key: number, deliveryId: number, settled: boolean, state: DeliveryState | undefined): boolean {
+    const wasFull = this.#isFull;
     const isSettled = this.#settling.onDisposition(key, deliveryId, settled, state);
+    if (wasFull && !this.#isFull) this.#host.atEnd(() => this.#useCredit());
     if (!(isSettled instanceof AmqpFault)) return isSettled;
     this.#leave(true);
     this.#host.detach(false, isSettled);
@@ -192,7 +194,7 @@ export class OutgoingLink implements Link, Consumer {
     this.#session = undefined;
     const temporary = this.#temporary;
     // What is on the link's own session goes with it.
-    if (temporary !== undefined && !this.#terms.nodeOutlivesLink) temporary.session.removeTemporaryQueue(temporary.name);
+    if (temporary !== undefined && !this.#terms.nodeOutlivesLink) temporary.session.removeTemporary(temporary.name);
     this.#temporary = undefined;
   }
 
@@ -227,10 +229,10 @@ export class OutgoingLink implements Link, Consumer {
     if (node.kind === 'existing') return this.#lookUp(session, node.group);
     if (node.kind === 'temporary') {
       const owner = nodeOutlivesLink ? this.#host.connectionSession : session;
-      const name = owner.createTemporaryQueue();
+      const name = owner.createTemporary(node.node);
       if (name === undefined) return this.#refuse(wordsOf(Outcome.quotaExceeded));
       this.#temporary = { name, session: owner };
-      this.#filter = `$queue/${name}`;
+      this.#filter = node.node === 'queue' ? `$queue/${name}` : name;
     } else {
       this.#filter = node.filter;
     }
@@ -251,7 +253,9 @@ export class OutgoingLink implements Link, Consumer {
   /** A source that was not given: there must be something to look at. */
   #lookUp(session: Session, group: string): void {
     const own = this.#wasPresent ? session.subscribed()[0]?.filter : undefined;
-    const filter = own ?? session.sharedFilters(group)[0];
+    const { server, principal } = this.#host;
+    // The name of a group is no secret: what others subscribe to by it is nobody's business who may not.
+    const filter = own ?? session.sharedFilters(group).find((each) => server.security.allows(principal, 'subscribe', each));
     if (filter === undefined) return this.#refuse({ condition: Condition.notFound, message: 'there is no such subscription' });
     this.#filter = filter;
     this.#answer();
@@ -275,6 +279,8 @@ export class OutgoingLink implements Link, Consumer {
       ...(recovery?.unsettled !== undefined && { unsettled: recovery.unsettled }),
       ...(recovery?.incomplete === true && { incompleteUnsettled: true }),
     });
+    // It has been said.
+    this.#terms.filters.honoured = undefined;
     if (recovery?.releasing !== undefined) {
       this.#resumed = new ResumedSettlements(recovery.releasing);
       for (const id of this.#releasedEarly ?? []) this.#mustResume = this.#resumed.released(id) || this.#mustResume;
@@ -306,12 +312,17 @@ export class OutgoingLink implements Link, Consumer {
     return this.#credit.left;
   }
 
+  /** The peer settles nothing of what is forgotten, and it must be known which deliveries those are. */
+  get #isFull(): boolean {
+    return this.#settling.forgotten >= this.#host.server.options.maxUnsettledPerLink;
+  }
+
   get congested(): boolean {
-    return this.#credit.left <= 0 || this.#state !== 'attached' || this.#resumed?.isWaiting === true || this.#host.session.congested;
+    return this.#credit.left <= 0 || this.#isFull || this.#state !== 'attached' || this.#resumed?.isWaiting === true || this.#host.session.congested;
   }
 
   send(message: Message, retained: boolean): boolean {
-    if (this.#credit.left <= 0 || this.#state !== 'attached') return false;
+    if (this.#credit.left <= 0 || this.#isFull || this.#state !== 'attached') return false;
     const { session, server } = this.#host;
     if (session.outputFull) {
       server.counters.dropped['output full']++;
@@ -357,6 +368,7 @@ export class OutgoingLink implements Link, Consumer {
     const { session, handle } = this.#host;
     transfer.begin(handle, session.beginDelivery(this, key, settled), tag);
     transfer.settled = settled;
+    if (key === forgottenKey && !settled) this.#settling.forgotten++;
     transfer.messageFormat = encoded.messageFormat;
     if (state !== undefined) {
       transfer.state = state;

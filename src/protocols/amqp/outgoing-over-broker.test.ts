@@ -358,6 +358,21 @@ describe('other nodes', () => {
     assert.equal(test.broker.space('main').named.size, 0);
   });
 
+  it('are topics where that is asked for: other links get each message, too', async () => {
+    const test = await TestBroker.start();
+    const peer = new LivePeer(test);
+    const { source } = peer.receiver(1, { dynamic: true, capabilities: ['temporary-topic'] });
+    assert.deepEqual([source!.capabilities, source!.distributionMode], [['temporary-topic'], 'copy']);
+    peer.receiver(2, { address: source!.address!, capabilities: ['temporary-topic'] }, { name: 'another' });
+    peer.sender(0, source!.address!);
+    peer.publish(0, 'news');
+    assert.deepEqual(peer.texts(), ['news', 'news']);
+    peer.detach(1, true);
+    peer.heard();
+    peer.say({ type: 'detach', handle: 0, closed: true });
+    assert.equal(test.broker.space('main').temporary.topics, 0);
+  });
+
   it('show their last values to who asks for them', async () => {
     const test = await TestBroker.start();
     const peer = new LivePeer(test);

@@ -71,7 +71,7 @@ export function readTerms(host: LinkHost): OutgoingTerms | AmqpFault {
     exclusive: asked.properties?.get(exclusiveProperty)?.value === true,
     showsSender: asked.desiredCapabilities?.includes(senderCapability) === true,
     nodeOutlivesLink: outlivesLink(source?.dynamicNodeProperties),
-    defaultOutcome: source?.defaultOutcome ?? defaultOutcome,
+    defaultOutcome: plainOutcome(source?.defaultOutcome ?? defaultOutcome),
   };
 }
 
@@ -81,6 +81,14 @@ function selectorFault({ selector }: SourceFilters): AmqpFault | undefined {
   if (parsed === undefined || parsed.ok) return undefined;
   const { message, at } = parsed.fault;
   return new Fault(Condition.invalidField, `the selector cannot be read at character ${at + 1}: ${message}`);
+}
+
+/** What could be said of all deliveries alike: it is kept as long as the link. */
+function plainOutcome(outcome: AmqpOutcome): AmqpOutcome {
+  if (outcome.type === 'rejected') return { type: 'rejected' };
+  if (outcome.type !== 'modified') return outcome;
+  const { deliveryFailed, undeliverableHere } = outcome;
+  return { type: 'modified', deliveryFailed, undeliverableHere };
 }
 
 /** [AMQP 3.5.10] to [AMQP 3.5.13] A node that is not to go with its link goes with its connection. */
@@ -167,12 +175,17 @@ function grantedSource(terms: OutgoingTerms, asked: Source | undefined, filter: 
     expiryPolicy: forEver ? 'never' : 'link-detach',
     timeout: forEver ? 0 : Math.ceil(expiryMs / 1000),
     ...(asked?.dynamic === true && { dynamic: true, dynamicNodeProperties: asked.dynamicNodeProperties }),
-    distributionMode: (node.kind === 'queue' && !node.browse) || node.kind === 'shared' || node.kind === 'temporary' ? 'move' : 'copy',
+    distributionMode: movesMessages(node) ? 'move' : 'copy',
     filter: filters.honoured,
     defaultOutcome: terms.defaultOutcome,
     outcomes,
     capabilities: grantedCapabilities(terms, asked, filter),
   };
+}
+
+/** [AMQP 3.5.7] Each message goes to one of the links there are. */
+function movesMessages(node: OpenNode): boolean {
+  return (node.kind === 'queue' && !node.browse) || node.kind === 'shared' || (node.kind === 'temporary' && node.node === 'queue');
 }
 
 /** The address that the peer gave is a good one; where it gave none, or a shorter one, it is told. */

@@ -53,11 +53,11 @@ export class PendingSession implements Session {
   resume(): void {}
   drain(): void {}
 
-  createTemporaryQueue(): string | undefined {
+  createTemporary(): string | undefined {
     return undefined;
   }
 
-  removeTemporaryQueue(): void {}
+  removeTemporary(): void {}
 
   begin(): Outcome {
     return Outcome.notAuthorized;

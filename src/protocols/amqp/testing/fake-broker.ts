@@ -108,7 +108,7 @@ export class FakeSession implements Session {
     subscribed: [] as readonly SubscribedFilter[],
     sharedFilters: [] as readonly string[],
     settle: true,
-    temporaryQueue: 'tmp-1' as string | undefined,
+    temporary: 'tmp-1' as string | undefined,
     begin: Outcome.notSupported as Outcome | Transaction,
   };
   readonly #broker: FakeBroker;
@@ -191,13 +191,13 @@ export class FakeSession implements Session {
     this.#asked('drain');
   }
 
-  createTemporaryQueue(): string | undefined {
-    this.#asked('create temporary queue');
-    return this.script.temporaryQueue;
+  createTemporary(kind: 'queue' | 'topic'): string | undefined {
+    this.#asked(`create temporary ${kind}`);
+    return this.script.temporary;
   }
 
-  removeTemporaryQueue(name: string): void {
-    this.#asked(`remove temporary queue ${name}`);
+  removeTemporary(name: string): void {
+    this.#asked(`remove temporary ${name}`);
   }
 
   begin(): Transaction | Outcome {

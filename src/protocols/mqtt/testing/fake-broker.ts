@@ -171,13 +171,13 @@ export class FakeSession implements Session {
     this.#asked('drain');
   }
 
-  createTemporaryQueue(): string | undefined {
-    this.#asked('create temporary queue');
+  createTemporary(kind: 'queue' | 'topic'): string | undefined {
+    this.#asked(`create temporary ${kind}`);
     return undefined;
   }
 
-  removeTemporaryQueue(name: string): void {
-    this.#asked(`remove temporary queue ${name}`);
+  removeTemporary(name: string): void {
+    this.#asked(`remove temporary ${name}`);
   }
 
   begin(): Outcome {

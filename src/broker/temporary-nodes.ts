@@ -1,5 +1,5 @@
-// Queues that sessions make for themselves (`$temp/<random>`): in memory, consumed by nobody but their principal, and gone with the
-// connection of the session that made them.
+// Queues and topics that sessions make for themselves (`$temp/<random>`): queues in memory, topics without last values; consumed by
+// nobody but their principal, and gone with the connection of the session that made them.
 
 import type { ClientSession } from './client-session.ts';
 import type { BrokerContext } from './context.ts';
@@ -7,14 +7,17 @@ import type { BrokerContext } from './context.ts';
 const prefix = '$temp/';
 const nameBytes = 18;
 
+/** Of the name of a queue, and of a topic or filter. */
 export function isTemporary(name: string): boolean {
   return name.startsWith(prefix);
 }
 
-export class TemporaryQueues {
+export class TemporaryNodes {
   readonly #context: BrokerContext;
   /** Who made them, by name. */
   readonly #makers = new Map<string, ClientSession>();
+  /** Those that are topics. */
+  readonly #topics = new Set<string>();
   readonly #made = new Map<ClientSession, Set<string>>();
   /** How many each principal has. */
   readonly #counts = new Map<string, number>();
@@ -23,12 +26,16 @@ export class TemporaryQueues {
     this.#context = context;
   }
 
-  get size(): number {
-    return this.#makers.size;
+  get queues(): number {
+    return this.#makers.size - this.#topics.size;
+  }
+
+  get topics(): number {
+    return this.#topics.size;
   }
 
   /** A name of which nobody knows; undefined: the principal has as many as it may. */
-  add(maker: ClientSession): string | undefined {
+  add(maker: ClientSession, kind: 'queue' | 'topic'): string | undefined {
     const { random, limits } = this.#context;
     const { id } = maker.principal;
     const count = this.#counts.get(id) ?? 0;
@@ -36,6 +43,7 @@ export class TemporaryQueues {
     const name = prefix + Buffer.from(random.bytes(nameBytes)).toString('base64url');
     this.#counts.set(id, count + 1);
     this.#makers.set(name, maker);
+    if (kind === 'topic') this.#topics.add(name);
     const made = this.#made.get(maker);
     if (made === undefined) this.#made.set(maker, new Set([name]));
     else made.add(name);
@@ -53,11 +61,17 @@ export class TemporaryQueues {
     if (count === 0) this.#counts.delete(id);
     else this.#counts.set(id, count);
     this.#makers.delete(name);
+    this.#topics.delete(name);
   }
 
-  /** The principal that may consume it, and publish to it without being allowed to; undefined: there is no such queue. */
-  ownerOf(name: string): string | undefined {
-    return this.#makers.get(name)?.principal.id;
+  /** The principal that may consume the queue, and publish to it without being allowed to; undefined: there is no such queue. */
+  ownerOfQueue(name: string): string | undefined {
+    return this.#topics.has(name) ? undefined : this.#makers.get(name)?.principal.id;
+  }
+
+  /** The same of a topic. */
+  ownerOfTopic(topic: string): string | undefined {
+    return this.#topics.has(topic) ? this.#makers.get(topic)?.principal.id : undefined;
   }
 
   /** Those that the session has made. */
