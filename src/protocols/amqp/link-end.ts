@@ -44,7 +44,7 @@ export interface EndOwner extends SessionSide {
 type State = 'new' | 'attached' | 'detaching' | 'gone';
 
 export class LinkEnd implements LinkHost {
-  readonly asked: Attach;
+  #asked: Attach;
   readonly handle: number;
   readonly #owner: EndOwner;
   #state: State = 'new';
@@ -52,7 +52,7 @@ export class LinkEnd implements LinkHost {
 
   constructor(owner: EndOwner, asked: Attach, handle: number) {
     this.#owner = owner;
-    this.asked = asked;
+    this.#asked = asked;
     this.handle = handle;
   }
 
@@ -93,6 +93,10 @@ export class LinkEnd implements LinkHost {
   }
 
   // ---- For the link
+
+  get asked(): Attach {
+    return this.#asked;
+  }
 
   get server(): AmqpServer {
     return this.#owner.server;
@@ -151,7 +155,9 @@ export class LinkEnd implements LinkHost {
     if (this.#state !== 'new') return true;
     this.#state = 'attached';
     this.server.counters.links[this.#direction]++;
-    return this.#owner.writeAttach({ ...this.#emptyAnswer(), ...answer });
+    const isWhole = this.#owner.writeAttach({ ...this.#emptyAnswer(), ...answer });
+    this.#forgetWhatWasAsked();
+    return isWhole;
   }
 
   refuse(fault: LinkFault): void {
@@ -159,6 +165,7 @@ export class LinkEnd implements LinkHost {
     countName(this.server.counters.attachesRefused, fault.condition);
     this.server.log.debug('amqp link refused', { peer: this.containerId, link: this.name, condition: fault.condition, why: fault.message });
     this.#owner.writeAttach(this.#emptyAnswer());
+    this.#forgetWhatWasAsked();
     this.#sayDetach(true, fault);
   }
 
@@ -211,6 +218,12 @@ export class LinkEnd implements LinkHost {
     });
   }
 
+  /** An attach may be as large as a frame, and a connection may have thousands of links. */
+  #forgetWhatWasAsked(): void {
+    const { name, handle, role, sndSettleMode, rcvSettleMode, maxMessageSize } = this.#asked;
+    this.#asked = { type: 'attach', name, handle, role, sndSettleMode, rcvSettleMode, maxMessageSize };
+  }
+
   get #direction(): 'in' | 'out' {
     return this.asked.role === 'sender' ? 'in' : 'out';
   }
@@ -245,6 +258,6 @@ export class LinkEnd implements LinkHost {
   }
 }
 
-export function errorOf({ condition, message }: { readonly condition: Condition; readonly message: string }): AmqpError {
-  return { type: 'error', condition, description: message };
+export function errorOf({ condition, message, info }: LinkFault): AmqpError {
+  return { type: 'error', condition, description: message, ...(info !== undefined && { info }) };
 }

@@ -9,7 +9,17 @@ import type { Output } from '../../base/output.ts';
 import type { Session as BrokerSession } from '../../broker/port.ts';
 import type { Principal } from '../../security/security.ts';
 import type { WireFacts } from '../protocol.ts';
-import type { AmqpFault, Attach, Condition, DeliveryState, Detach, FlowFields, OutgoingTransfer, TransferFields } from './codec/index.ts';
+import type {
+  AmqpFault,
+  Attach,
+  Condition,
+  DeliveryState,
+  Detach,
+  Fields,
+  FlowFields,
+  OutgoingTransfer,
+  TransferFields,
+} from './codec/index.ts';
 import type { ServiceNodes } from './nodes/service-nodes.ts';
 import type { AmqpServer } from './server.ts';
 import type { ConnectionTransactions } from './transactions.ts';
@@ -109,7 +119,7 @@ export interface LinkHost {
   atEnd(task: () => void): void;
 }
 
-export type LinkFault = { readonly condition: Condition; readonly message: string };
+export type LinkFault = { readonly condition: Condition; readonly message: string; readonly info?: Fields };
 
 export type LinkFlow = {
   readonly deliveryCount: number;

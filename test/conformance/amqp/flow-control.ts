@@ -92,6 +92,34 @@ conforms('2.6.7-7', 'a drain without credit is answered, too', async () => {
   assert.deepEqual(flowsOf(peer), [[0, 0, true]]);
 });
 
+conforms('2.6.7-11', 'a drain waits for the window: what is there is sent before the credit is given up', async () => {
+  const peer = await queue('a', 'b');
+  peer.say({ type: 'flow', ...window, incomingWindow: 1, nextOutgoingId: 2, handle: 1, deliveryCount: 0, linkCredit: 10, drain: true });
+  assert.deepEqual(
+    peer.heard().map((each) => each.type),
+    ['transfer'],
+  );
+  peer.say({ type: 'flow', ...window, nextIncomingId: 1, nextOutgoingId: 2 });
+  const [transfer, ...flows] = peer.heard();
+  assert.equal(transfer?.type, 'transfer');
+  assert.deepEqual(
+    flows.map((each) => each.type === 'flow' && [each.deliveryCount, each.linkCredit, each.drain]),
+    [[10, 0, true]],
+  );
+});
+
+conforms('2.6.7-12', 'a drain is answered where no more may be unsettled, too', async () => {
+  const { peer } = await meet({ options: { maxUnsettledPerLink: 2, linkCredit: 2 } });
+  peer.receiver(1, '$queue/q', {}, 0);
+  peer.sender(0, 'queue:q');
+  for (let i = 0; i < 5; i++) peer.publish(0, `m${i}`);
+  peer.heard();
+  peer.credit(1, 10);
+  assert.equal(peer.transfers().length, 2);
+  peer.credit(1, 10, { drain: true });
+  assert.deepEqual(flowsOf(peer), [[10, 0, true]]);
+});
+
 conforms('2.6.7-8', 'deliveries beyond the credit detach the link', async () => {
   const { peer } = await meet({ options: { linkCredit: 2 } });
   peer.sender(0, 'a');

@@ -318,6 +318,30 @@ conforms('3.5.2-1', 'a source never sends again what was accepted', async () => 
   assert.deepEqual(again.texts(), []);
 });
 
+conforms(
+  '3.2.4-2 3.2.4-3',
+  'a message that cannot be routed detaches the link, with its tag, where it was sent settled or cannot be rejected',
+  async () => {
+    const to = (address: string): Uint8Array =>
+      bytes(listSection(0x73, 3, 0x40, 0x40, 0xa1, address.length, ...Buffer.from(address)), data('x'));
+    for (const [settled, source] of [
+      [true, {}],
+      [false, { outcomes: ['amqp:accepted:list'] }],
+    ] as const) {
+      for (const address of ['a/#', '']) {
+        const { peer } = await meet();
+        peer.sender(0, undefined, { source: { type: 'source', ...source } });
+        peer.publishMessage(0, to('fine'), settled);
+        assert.deepEqual(endsOf(peer.words()), []);
+        peer.publishMessage(0, to(address), settled);
+        const [detach] = peer.heard();
+        assert.ok(detach?.type === 'detach' && detach.closed === true && detach.error !== undefined);
+        assert.deepEqual(latin1(detach.error.info?.get('delivery-tag')?.value as Uint8Array), 't1');
+      }
+    }
+  },
+);
+
 conforms('3.2.4-1', 'a message to an anonymous terminus goes where its `to` says; without one it is rejected', async () => {
   const { peer } = await meet();
   peer.receiver(1, 'a');

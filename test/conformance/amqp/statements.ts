@@ -80,6 +80,8 @@ export const statements: ReadonlyMap<string, string> = read(`
   2.6.7-8 more deliveries than credit may end the link with transfer-limit-exceeded
   2.6.7-9 a receiver's delivery-count begins with the sender's, and is told with the credit
   2.6.7-10 the sender alone may move delivery-count; the receiver follows
+  2.6.7-11 all that is available is sent before a drain is over
+  2.6.7-12 what cannot be sent for another reason does not hold it up
   2.6.8-1 after a drain a receiver knows whether there was a message
   2.6.10-1 a credit of 0 stops a link, and an echo tells when
   2.6.12-1 delivery-tags are unique among what is unsettled; delivery-ids are of the session
@@ -160,6 +162,8 @@ export const statements: ReadonlyMap<string, string> = read(`
   3.2.2-1 delivery annotations are for one hop
   3.2.3-1 message annotations are propagated
   3.2.4-1 a message without address of its link goes by its to
+  3.2.4-2 on a link without address what cannot be routed detaches it, if it was sent settled (Anonymous Terminus 1.0, 2.2.2)
+  3.2.4-3 or if the source does not take rejected; the error tells the delivery-tag
   3.2.10-1 a key of annotations that is not understood and does not begin with x-opt- detaches the link
   3.4.1-1 received is sent with the first frame of a resumed delivery only
   3.4.2-1 accepted is final
