@@ -269,8 +269,9 @@ export function enqueueTransient(
 /** Entries of one message on their way into the journal: one record per shard. */
 class Batch {
   readonly #context: BrokerContext;
-  readonly #shards: Shard[] = [];
-  readonly #entries: Entry[][] = [];
+  /** Made when the first one comes: most messages go to nobody's journal. */
+  #shards: Shard[] | undefined = undefined;
+  #entries: Entry[][] | undefined = undefined;
   readonly #isAdmitted: boolean;
   #retainIn: TopicSpace | undefined = undefined;
 
@@ -285,12 +286,14 @@ class Batch {
 
   /** What was written into the shard's current row must be durable before the publisher is answered. */
   wait(shard: Shard): Entry[] {
-    let index = this.#shards.indexOf(shard);
+    const shards = (this.#shards ??= []);
+    const entries = (this.#entries ??= []);
+    let index = shards.indexOf(shard);
     if (index < 0) {
-      index = this.#shards.push(shard) - 1;
-      this.#entries.push([]);
+      index = shards.push(shard) - 1;
+      entries.push([]);
     }
-    return this.#entries[index]!;
+    return entries[index]!;
   }
 
   add(queue: Queue, message: Message, guarantee: Guarantee, retained: boolean, subscriptionIds: readonly number[] | undefined): void {
@@ -307,9 +310,11 @@ class Batch {
     const space = this.#retainIn;
     const retainShard = space?.retained.shardFor(message.topic);
     if (retainShard !== undefined) this.wait(retainShard);
-    for (let i = 0; i < this.#shards.length; i++) {
-      const shard = this.#shards[i]!;
-      const entries = this.#entries[i]!;
+    const shards = this.#shards;
+    if (shards === undefined) return nowhere;
+    for (let i = 0; i < shards.length; i++) {
+      const shard = shards[i]!;
+      const entries = this.#entries![i]!;
       const setsRetained = shard === retainShard;
       if (entries.length === 0 && !setsRetained) {
         // Only a last value was cleared. That too happens once.
@@ -324,7 +329,7 @@ class Batch {
         shard.pumpWhenDurable(entry.queue);
       }
     }
-    return this.#shards;
+    return shards;
   }
 }
 
