@@ -130,12 +130,26 @@ describe('a shared subscription', () => {
       group: 'sub',
       outlivesMembers: true,
     });
+  });
+
+  it('that is not durable is another one than the durable one of its name, as JMS wants it', () => {
+    const global = ['topic', 'shared', 'global'];
     assert.deepEqual(shared('sub|global-volatile1', global), {
       kind: 'shared',
-      filter: '$share/sub/a/+',
-      group: 'sub',
+      filter: '$share/sub@@volatile/a/+',
+      group: 'sub@@volatile',
       outlivesMembers: false,
     });
+    const group = (linkName: string, more: Partial<TerminusRequest> = {}) => {
+      const node = shared(linkName, ['topic', 'shared'], more, 'c1');
+      return node.kind === 'shared' ? node.group : undefined;
+    };
+    assert.equal(group('sub|volatile1'), 'sub@c1@volatile');
+    assert.equal(group('sub|volatile2'), 'sub@c1@volatile');
+    // Where it is not JMS that names the link.
+    assert.equal(group('sub'), 'sub@c1');
+    assert.equal(group('sub|2', { durable: 2 }), 'sub@c1');
+    assert.equal(group('sub|volatile', { durable: 2 }), 'sub@c1');
   });
 
   it('is within its client id, where that is one', () => {
@@ -145,7 +159,6 @@ describe('a shared subscription', () => {
     };
     assert.equal(group('sub', 'c1'), 'sub@c1');
     assert.equal(group('sub|2', 'c1'), 'sub@c1');
-    assert.equal(group('sub|volatile1', 'c1'), 'sub@c1');
     // What means something in a filter, or here, means nothing in a name.
     assert.equal(group('a/b@c+#%', 'x/y'), 'a%2Fb%40c%2B%23%25@x%2Fy');
   });

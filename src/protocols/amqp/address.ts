@@ -82,7 +82,7 @@ export type TargetNode =
 
 /** What the source of a link that sends to the peer asks for. `source` undefined: the peer gave none. */
 export function sourceNode(source: TerminusRequest | undefined, link: LinkIdentity, rules: AddressRules): SourceNode {
-  if (source === undefined) return { kind: 'existing', group: sharedGroup(link, link.desiredCapabilities) };
+  if (source === undefined) return { kind: 'existing', group: sharedGroup(link, link.desiredCapabilities, true) };
   if (source.dynamic) return dynamicNode(source);
   if (source.address === undefined) return refused(Condition.invalidField, 'a source needs an address, or must be dynamic');
   const service = serviceNodes.find((name) => name === source.address);
@@ -90,7 +90,7 @@ export function sourceNode(source: TerminusRequest | undefined, link: LinkIdenti
   const place = placeOf(source.address, source.capabilities, rules);
   if (place instanceof AmqpFault) return { kind: 'refused', fault: place };
   const shared = place.kind === 'topic' && source.capabilities.includes(Capability.shared) && !place.name.startsWith(sharePrefix);
-  const group = shared ? sharedGroup(link, source.capabilities) : '';
+  const group = shared ? sharedGroup(link, source.capabilities, isDurable(source)) : '';
   const filter = place.kind === 'queue' ? queuePrefix + place.name : shared ? `${sharePrefix}${group}/${place.name}` : place.name;
   if (Buffer.byteLength(filter) > rules.maxTopicBytes) return refused(Condition.invalidField, 'the address is too long');
   const parsed = parseFilter(filter, rules.maxTopicLevels);
@@ -214,16 +214,22 @@ function refused(condition: Condition, message: string): { kind: 'refused'; faul
   return { kind: 'refused', fault: new AmqpFault(condition, message) };
 }
 
+/** What follows the name of a subscription in the name of a link, where Qpid JMS means one that is not durable. */
+const volatileConsumer = /^(global-)?volatile\d*$/;
+
 /**
  * The group of a shared subscription. Its name is the link's up to the first `|`, what follows tells its consumers apart. With a
- * client id of its own (a container id that the user chose) a JMS application has the name to itself.
+ * client id of its own (a container id that the user chose) a JMS application has the name to itself. Names of durable subscriptions
+ * and of others are two things in JMS (Session.createSharedConsumer): Qpid JMS says in what follows the name that it means the latter.
  */
-function sharedGroup({ linkName, containerId }: LinkIdentity, capabilities: readonly string[]): string {
+function sharedGroup({ linkName, containerId }: LinkIdentity, capabilities: readonly string[], durable: boolean): string {
   const bar = linkName.indexOf('|');
   const name = levelText(bar === -1 ? linkName : linkName.slice(0, bar));
   const rest = bar === -1 ? '' : linkName.slice(bar + 1);
   const isGlobal = capabilities.includes(Capability.global) || (capabilities.length === 0 && rest.startsWith('global'));
-  return isGlobal ? name : `${name}@${levelText(containerId)}`;
+  const scope = isGlobal ? '' : levelText(containerId);
+  if (!durable && volatileConsumer.test(rest)) return `${name}@${scope}@volatile`;
+  return isGlobal ? name : `${name}@${scope}`;
 }
 
 /** A text as one level of a filter: what means something there is percent-encoded. */
