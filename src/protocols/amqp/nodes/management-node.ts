@@ -3,7 +3,7 @@
 
 import type { BrokerManagement, ManagementResult } from '../../../broker/management.ts';
 import type { Principal } from '../../../security/security.ts';
-import { type AmqpValue, nullValue, stringValue } from '../codec/index.ts';
+import { type AmqpValue, nullValue, stringValue, trueValue } from '../codec/index.ts';
 import type { LinkHost } from '../link.ts';
 import { type Attributes, entityKinds, type EntityKind, kindOf, type ManagedRight, queueKind } from './managed-entities.ts';
 import type { NodeHandler } from './service-nodes.ts';
@@ -46,6 +46,9 @@ function succeeds(body: AmqpValue, status = 200): NodeAnswer {
 
 const notAllowed = fails(403, 'you may not');
 const noSuchEntity = fails(404, 'there is no such entity');
+/** In the answer to a query: there is more than it says, and the one who asked has not asked for less. */
+const incompleteProperty = 'heliograph:incomplete';
+
 const noSuchType = fails(400, 'there is no such type of entity');
 
 export class ManagementNode implements NodeHandler {
@@ -126,13 +129,19 @@ class Asked {
     const names = namesIn(this.#request.body, kind);
     if (names === undefined) return fails(400, `the body must be a map with a list of at most ${maxNames} attributeNames`);
     const offset = Math.max(0, numberOf(this.#request.properties.get('offset')) ?? 0);
-    const count = Math.min(maxResults, Math.max(0, numberOf(this.#request.properties.get('count')) ?? maxResults));
-    const found = this.#collect(kind, offset, count);
+    const wanted = Math.max(0, numberOf(this.#request.properties.get('count')) ?? Infinity);
+    const count = Math.min(maxResults, wanted);
+    const { found, hasMore } = this.#collect(kind, offset, count);
     const results = found.map((attributes) => listOf(names.map((name) => attributes.get(name) ?? nullValue)));
-    return { ...succeeds(mapOf({ attributeNames: listOf(names.map(stringValue)), results: listOf(results) })) };
+    const answer = succeeds(mapOf({ attributeNames: listOf(names.map(stringValue)), results: listOf(results) }));
+    const properties = { count: intOf(results.length) };
+    if (!hasMore || found.length === wanted) return { ...answer, properties };
+    const description = `OK, but this is not all: an answer has at most ${maxResults} entities, of the first ${maxPages * maxResults} of a kind`;
+    return { ...answer, description, properties: { ...properties, [incompleteProperty]: trueValue } };
   }
 
-  #collect(kind: EntityKind, offset: number, count: number): readonly Attributes[] {
+  /** `hasMore`: it has stopped at a bound, behind which there may be more. */
+  #collect(kind: EntityKind, offset: number, count: number): { readonly found: readonly Attributes[]; readonly hasMore: boolean } {
     const { tenant } = this.#principal;
     const owner = this.#ownerOf(kind);
     const found: Attributes[] = [];
@@ -141,10 +150,10 @@ class Asked {
     for (let i = 0; i < maxPages && found.length < count; i++) {
       const { entities, next } = kind.page(this.#desk.management, tenant, { limit: maxResults, after }, owner);
       for (const entity of entities) if (passed++ >= offset && found.length < count) found.push(entity);
-      if (next === undefined) break;
       after = next;
+      if (next === undefined) break;
     }
-    return found;
+    return { found, hasMore: after !== undefined || passed > offset + found.length };
   }
 
   read(): NodeAnswer {

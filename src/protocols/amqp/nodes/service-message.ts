@@ -34,6 +34,8 @@ export type NodeAnswer = {
   /** As in HTTP. */
   readonly status: number;
   readonly description: string;
+  /** More application properties. */
+  readonly properties?: Readonly<Record<string, AmqpValue>>;
   readonly body?: AmqpValue;
 };
 
@@ -94,6 +96,7 @@ export function writeAnswer(request: NodeRequest, answer: NodeAnswer): Uint8Arra
     [stringValue('statusDescription'), description],
     [stringValue('status-code'), status],
     [stringValue('status-description'), description],
+    ...Object.entries(answer.properties ?? {}).map(([key, value]): AmqpEntry => [stringValue(key), value]),
   ]);
   writer.descriptor(SectionCode.value);
   writer.value(answer.body ?? nullValue);

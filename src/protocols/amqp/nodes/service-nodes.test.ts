@@ -27,7 +27,14 @@ import { defaultAmqpOptions } from '../testing/options.ts';
 import { begin, frame, senderAttach } from '../testing/peer-frames.ts';
 import type { ManagementEvent } from './management-node.ts';
 
-type Answer = { readonly status: unknown; readonly azureStatus: unknown; readonly correlation: unknown; readonly body: unknown };
+type Answer = {
+  readonly status: unknown;
+  readonly azureStatus: unknown;
+  readonly correlation: unknown;
+  readonly body: unknown;
+  readonly count: unknown;
+  readonly incomplete: unknown;
+};
 
 class World {
   readonly test: TestBroker;
@@ -84,7 +91,15 @@ function answerOf(message: Uint8Array): Answer {
   assert.ok('type' in properties && Array.isArray(entries));
   const of = (name: string): unknown => (entries as AmqpEntry[]).find(([key]) => key.value === name)?.[1].value;
   const body = plain(decodeValue(message, sections.bodyStart, sections.bodyEnd) as AmqpValue);
-  return { status: of('statusCode'), azureStatus: of('status-code'), correlation: properties.correlationId?.value, body };
+  const [count, incomplete] = [of('count'), of('heliograph:incomplete')];
+  return {
+    status: of('statusCode'),
+    azureStatus: of('status-code'),
+    correlation: properties.correlationId?.value,
+    body,
+    count,
+    incomplete,
+  };
 }
 
 function plain(value: AmqpValue): unknown {
@@ -154,6 +169,7 @@ describe('$management', () => {
     for (const text of ['a', 'b', 'c']) asker.peer.publish(2, text);
     const query = await asker.ask({ operation: 'QUERY', entityType: 'queue' }, names('name', 'messageCount'));
     assert.deepEqual(query.body, { attributeNames: ['name', 'messageCount'], results: [['jobs', 3]] });
+    assert.deepEqual([query.count, query.incomplete], [1, undefined]);
     const read = await asker.ask({ operation: 'READ', type: 'queue', name: 'jobs' });
     assert.equal((read.body as { messageCount: number }).messageCount, 3);
     assert.deepEqual((await asker.ask({ operation: 'PURGE', type: 'queue', name: 'jobs' })).body, { messageCount: 3 });
@@ -169,6 +185,23 @@ describe('$management', () => {
       `queue.delete ${queue} failed`,
       `queue.delete ${queue} done`,
     ]);
+  });
+
+  it('says when a query stopped at its bounds', async () => {
+    const test = await TestBroker.start({ limits: { maxSessions: 10_000, maxSessionsPerPrincipal: 10_000 } });
+    for (let i = 0; i < 5010; i++) test.connect(`device${i}`);
+    const asker = new Asker(new World(test), '$management');
+    const query = async (more: Readonly<Record<string, string | number>>): Promise<unknown[]> => {
+      const { status, count, incomplete, body } = await asker.ask({ operation: 'QUERY', entityType: 'session', ...more }, names('name'));
+      assert.equal(count, (body as { results: unknown[] }).results.length);
+      return [status, count, incomplete];
+    };
+    assert.deepEqual(await query({}), [200, 1000, true]);
+    assert.deepEqual(await query({ count: 2000 }), [200, 1000, true]);
+    assert.deepEqual(await query({ count: 10, offset: 4990 }), [200, 10, undefined]);
+    assert.deepEqual(await query({ count: 20, offset: 4990 }), [200, 10, true]);
+    assert.deepEqual(await query({ offset: 5000 }), [200, 0, true]);
+    assert.deepEqual(await query({ entityType: 'queue' }), [200, 0, undefined]);
   });
 
   it('shows pages of connections and links', async () => {
