@@ -8,7 +8,7 @@ import { distribute } from './distribution.ts';
 import type { CauseOfDeath, Entry } from './queue.ts';
 import { RecordKind, writeDelivery } from './records.ts';
 import type { ShardRecovery } from './recovery.ts';
-import { whenAllDurable } from './shard.ts';
+import { currentRows, whenAllDurable } from './shard.ts';
 import type { Shard } from './shard.ts';
 import type { TopicSpace } from './topic-space.ts';
 import type { BrokerTransaction } from './transaction.ts';
@@ -73,25 +73,37 @@ export class Redo {
 
   /** Says that it is done when everything is durable where it belongs. */
   #whenDone(record: TransactionRecord, buried: readonly Entry[]): void {
-    const { shards, timers, clock } = this.#context();
+    const { shards } = this.#context();
     const parts = record.parts.map((index) => shards[index]!);
     const left = buried.filter(({ gone }) => !gone);
-    if (left.length > 0) {
-      timers.at(clock.monotonicMs() + lookMs, () => this.#whenDone(record, left));
-      return;
-    }
-    whenAllDurable(
-      parts.map((shard) => ({ shard, row: shard.writer.length > 0 ? shard.row : shard.row - 1 })),
-      () => {
-        const home = shards[record.id.shard]!;
-        home.transactions.delete(record);
-        home.touch();
-        writeTransactionId(home.writer, RecordKind.transactionDone, record.id);
-        home.whenDurable(() => {
-          for (const shard of parts) shard.transactionParts.delete(keyOf(record.id));
-        });
-      },
-    );
+    if (left.length > 0) return this.#waitForRoom(record, parts, left);
+    whenAllDurable(currentRows(parts), () => {
+      const home = shards[record.id.shard]!;
+      home.transactions.delete(record);
+      home.touch();
+      writeTransactionId(home.writer, RecordKind.transactionDone, record.id);
+      home.whenDurable(() => {
+        for (const shard of parts) shard.transactionParts.delete(keyOf(record.id));
+      });
+    });
+  }
+
+  /** A full dead-letter queue can take for ever. What was published is where it belongs: it must not be kept as long. */
+  #waitForRoom(record: TransactionRecord, parts: readonly Shard[], left: readonly Entry[]): void {
+    const { shards, timers, clock } = this.#context();
+    const lookAgain = (waiting: TransactionRecord): void => {
+      timers.at(clock.monotonicMs() + lookMs, () => this.#whenDone(waiting, left));
+    };
+    if (record.messages.length === 0) return lookAgain(record);
+    whenAllDurable(currentRows(parts), () => {
+      const home = shards[record.id.shard]!;
+      const short = { ...record, messages: [] };
+      home.transactions.delete(record);
+      home.transactions.add(short);
+      home.touch();
+      writeTransaction(home.writer, short);
+      lookAgain(short);
+    });
   }
 
   // --- After a crash

@@ -233,6 +233,40 @@ for (const shards of [1, 8]) {
       assertInvariants(t.broker);
     });
 
+    test('whose dead letters wait for room keeps them in mind, but not what it published', async () => {
+      const limits = { queues: [{ match: 'dead-letter', maxMessages: 1 }] };
+      const { t, consumer, producer } = await scene(2, { shards, limits });
+      consumer.session!.settle(consumer.deliveries[0]!.id, 'rejected');
+      const transaction = begin(producer);
+      publish(transaction, producer, 'a/1', 'one');
+      publish(transaction, producer, '$queue/other', 'two');
+      transaction.settle(consumer.session!, consumer.deliveries[1]!.id, 'rejected');
+      assert.deepEqual(commit(t, transaction), [Outcome.accepted]);
+      t.advance(3000);
+      const kept = (broker: TestBroker) => broker.broker.shards.flatMap(({ transactions }) => [...transactions]);
+      assert.deepEqual(
+        kept(t).map(({ messages }) => messages.length),
+        [0],
+      );
+      assertInvariants(t.broker);
+      for (const checkpoint of [false, true]) {
+        if (checkpoint) t.broker.checkpoint(() => {});
+        t.settle();
+        const later = await t.restart({ shards, limits });
+        later.advance(3000);
+        assert.equal(kept(later).length, 1);
+        const reader = later.connect('reader');
+        for (const name of ['other', 'dead-letter', 'jobs']) reader.subscribe(`$queue/${name}`, 1);
+        assert.deepEqual(reader.payloads, ['two', 'job0']);
+        reader.settleAll();
+        later.advance(3000);
+        assert.deepEqual(reader.payloads, ['two', 'job0', 'job1']);
+        later.advance(3000);
+        assert.deepEqual(kept(later), []);
+        assertInvariants(later.broker);
+      }
+    });
+
     test('that settles exactly-once deliveries lets the peer forget them when it commits', async () => {
       const { t, consumer, producer } = await scene(0, { shards });
       producer.publish('$queue/jobs', 'twice', 2);
