@@ -97,9 +97,8 @@ export class DeliveryTable<L> {
       const slot = this.#slotOf(id);
       if (slot < 0) continue;
       visited++;
-      if (!visitor(this.#owners[slot]!, this.#keys[slot]!, id) || this.#slotOf(id) !== slot) continue;
-      this.#owners[slot] = undefined;
-      this.#size--;
+      // What is settled makes room for others: visitors add, and the ring may be another one now.
+      if (visitor(this.#owners[slot]!, this.#keys[slot]!, id)) this.remove(id);
     }
     return visited;
   }

@@ -9,7 +9,7 @@ export type SourceFilters = {
   /** Last values of topics: none, then what is published (`first`), or nothing else (`only`). */
   readonly retained: 'never' | 'first' | 'only';
   /** Those of the peer's filters that are honoured, as they came: the answer shows nothing else. */
-  readonly honoured: Fields | undefined;
+  honoured: Fields | undefined;
 };
 
 /** What a filter is, by the code or the name of its descriptor; clients send either, under a key of their liking. */

@@ -203,7 +203,7 @@ export class IncomingLink implements Link, Consumer {
     const partial = new PartialDelivery(deliveryId, deliveryTagOf(bytes, transfer), messageFormat, rcvSettleMode, resume);
     partial.settled = transfer.settled;
     if (!partial.settled) this.#host.session.receivedUnsettled(this, deliveryId, deliveryId);
-    partial.state = transfer.state;
+    partial.state = keptState(transfer.state);
     if (transfer.state?.type === 'transactional-state') {
       const transaction = this.#host.transactions.find(transfer.state.txnId);
       if (!(transaction instanceof AmqpFault)) partial.transaction = transaction;
@@ -228,7 +228,7 @@ export class IncomingLink implements Link, Consumer {
     if (partial.length + end - start > maxMessageBytes) return this.#tooLarge();
     // [AMQP 2.7.5] Settled once said stays said; the last state counts.
     partial.settled ||= transfer.settled;
-    partial.state = transfer.state ?? partial.state;
+    partial.state = keptState(transfer.state) ?? partial.state;
     partial.append(bytes, start, end, maxMessageBytes);
     if (transfer.more) return this.#keep(end - start);
     this.#host.keepBytes(end - start);
@@ -475,4 +475,10 @@ export class IncomingLink implements Link, Consumer {
     if (temporary === undefined || this.#host.connectionIsGone) return;
     this.#host.connectionSession.removeTemporary(temporary);
   }
+}
+
+/** Of a delivery that is not whole only what counts at its end is kept: a state may be as large as a frame. */
+function keptState(state: DeliveryState | undefined): DeliveryState | undefined {
+  if (state === undefined) return undefined;
+  return state.type === 'transactional-state' ? { type: 'transactional-state', txnId: state.txnId } : acceptedState;
 }

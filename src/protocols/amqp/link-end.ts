@@ -13,6 +13,7 @@ import type { AmqpError, AmqpFault, Attach, Condition, Detach } from './codec/in
 import { countName } from './counters.ts';
 import type { AttachAnswer, Link, LinkFault, LinkFlow, LinkHost, SessionEnd, SessionSide } from './link.ts';
 import type { ServiceNodes } from './nodes/service-nodes.ts';
+import { plainOutcome } from './settlements.ts';
 import type { AmqpServer } from './server.ts';
 import type { ConnectionTransactions } from './transactions.ts';
 
@@ -220,8 +221,18 @@ export class LinkEnd implements LinkHost {
 
   /** An attach may be as large as a frame, and a connection may have thousands of links. */
   #forgetWhatWasAsked(): void {
-    const { name, handle, role, sndSettleMode, rcvSettleMode, maxMessageSize } = this.#asked;
-    this.#asked = { type: 'attach', name, handle, role, sndSettleMode, rcvSettleMode, maxMessageSize };
+    const { name, handle, role, sndSettleMode, rcvSettleMode, maxMessageSize, source } = this.#asked;
+    const defaultOutcome = source?.defaultOutcome && plainOutcome(source.defaultOutcome);
+    this.#asked = {
+      type: 'attach',
+      name,
+      handle,
+      role,
+      sndSettleMode,
+      rcvSettleMode,
+      maxMessageSize,
+      ...(defaultOutcome && { source: { type: 'source', defaultOutcome } }),
+    };
   }
 
   get #direction(): 'in' | 'out' {

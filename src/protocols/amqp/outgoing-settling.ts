@@ -14,6 +14,8 @@ const failed: BrokerSettlement = { settlement: 'modified', detail: { deliveryFai
 export class OutgoingSettling {
   /** The link's broker session, while it is the link's. */
   session: Session | undefined = undefined;
+  /** Deliveries with `forgottenKey` that the peer has not settled. */
+  forgotten = 0;
   readonly #host: LinkHost;
   readonly #terms: OutgoingTerms;
   /** Exactly-once deliveries that the peer has accepted: our delivery-id by the broker's; -1: the peer has settled, too. */
@@ -31,6 +33,7 @@ export class OutgoingSettling {
     if (key === forgottenKey) {
       const isTerminal = state !== undefined && settlementOf(state) !== undefined;
       if (!settled && isTerminal) this.#tellSettled(deliveryId, acceptedState);
+      if (settled || isTerminal) this.forgotten--;
       return settled || isTerminal;
     }
     if (state?.type === 'transactional-state') return this.#inTransaction(session, key, deliveryId, settled, state);

@@ -19,6 +19,7 @@ import {
 } from './codec/index.ts';
 import { readFilters, type SourceFilters } from './filters.ts';
 import type { LinkHost } from './link.ts';
+import { plainOutcome } from './settlements.ts';
 import { terminusRequest } from './terminus-request.ts';
 
 /** Desired and offered: each message says who sent it. */
@@ -81,14 +82,6 @@ function selectorFault({ selector }: SourceFilters): AmqpFault | undefined {
   if (parsed === undefined || parsed.ok) return undefined;
   const { message, at } = parsed.fault;
   return new Fault(Condition.invalidField, `the selector cannot be read at character ${at + 1}: ${message}`);
-}
-
-/** What could be said of all deliveries alike: it is kept as long as the link. */
-function plainOutcome(outcome: AmqpOutcome): AmqpOutcome {
-  if (outcome.type === 'rejected') return { type: 'rejected' };
-  if (outcome.type !== 'modified') return outcome;
-  const { deliveryFailed, undeliverableHere } = outcome;
-  return { type: 'modified', deliveryFailed, undeliverableHere };
 }
 
 /** [AMQP 3.5.10] to [AMQP 3.5.13] A node that is not to go with its link goes with its connection. */

@@ -62,6 +62,8 @@ const firstOutgoingId = 0;
 /** Ours is no limit of ours: what is sent is bounded by the peer's window, and by credit. */
 const outgoingWindow = 0x7fff_ffff;
 const noFreeHandle = -1;
+/** Deliveries that dispositions of one turn may look at and leave unsettled: a frame of few bytes can name all there are. */
+const maxIdleVisits = 100_000;
 
 export class AmqpSession implements EndOwner {
   /** Ours: what our frames carry. */
@@ -98,6 +100,7 @@ export class AmqpSession implements EndOwner {
   // What the visitors of a disposition look at.
   #peerSettled = false;
   #peerState: DeliveryState | undefined = undefined;
+  #idleVisits = 0;
 
   constructor(owner: SessionOwner, channel: number, begin: Begin) {
     this.#owner = owner;
@@ -189,6 +192,7 @@ export class AmqpSession implements EndOwner {
     const visited = (fields.receiver ? this.#sent : this.#received).visit(first, last, this.#visit);
     if (visited === 0) this.server.counters.strayDispositions++;
     this.#peerState = undefined;
+    if (this.#idleVisits > maxIdleVisits) return this.#fail(Condition.resourceLimitExceeded, 'too many dispositions that settle nothing');
     return undefined;
   }
 
@@ -403,8 +407,11 @@ export class AmqpSession implements EndOwner {
 
   // ---- Inside
 
-  readonly #visit = (link: Link, key: number, deliveryId: number): boolean =>
-    link.onDisposition(key, deliveryId, this.#peerSettled, this.#peerState) || this.#peerSettled;
+  readonly #visit = (link: Link, key: number, deliveryId: number): boolean => {
+    if (link.onDisposition(key, deliveryId, this.#peerSettled, this.#peerState) || this.#peerSettled) return true;
+    if (this.#idleVisits++ === 0) this.#arrangeEnd();
+    return false;
+  };
 
   #arrangeEnd(): void {
     if (this.#endArranged) return;
@@ -414,6 +421,7 @@ export class AmqpSession implements EndOwner {
 
   readonly #endOfTurn = (): void => {
     this.#endArranged = false;
+    this.#idleVisits = 0;
     if (this.#state !== 'mapped') return;
     this.#flushRuns();
     // Flows of links have perhaps renewed it along the way.

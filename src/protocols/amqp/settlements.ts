@@ -11,6 +11,9 @@ const accepted: BrokerSettlement = { settlement: 'accepted', detail: undefined }
 const released: BrokerSettlement = { settlement: 'released', detail: undefined };
 const rejected: BrokerSettlement = { settlement: 'rejected', detail: undefined };
 
+/** Of why a message is rejected: it stays with each that one disposition rejects. */
+const maxConditionChars = 128;
+const maxDescriptionChars = 1024;
 /** Most annotations that a peer may add by `modified`: they stay with the message. */
 const maxAnnotations = 32;
 
@@ -24,7 +27,9 @@ export function settlementOf(state: DeliveryState | AmqpOutcome): BrokerSettleme
     case 'rejected': {
       const { error } = state;
       if (error === undefined) return rejected;
-      return { settlement: 'rejected', detail: { reason: { condition: error.condition, description: error.description } } };
+      const condition = error.condition.slice(0, maxConditionChars);
+      const description = error.description?.slice(0, maxDescriptionChars);
+      return { settlement: 'rejected', detail: { reason: { condition, description } } };
     }
     case 'modified': {
       const annotations = annotationsOf(state.messageAnnotations);
@@ -40,6 +45,14 @@ export function settlementOf(state: DeliveryState | AmqpOutcome): BrokerSettleme
     default:
       return undefined;
   }
+}
+
+/** What could be said of all deliveries alike: it is kept as long as the link. */
+export function plainOutcome(outcome: AmqpOutcome): AmqpOutcome {
+  if (outcome.type === 'rejected') return { type: 'rejected' };
+  if (outcome.type !== 'modified') return outcome;
+  const { deliveryFailed, undeliverableHere } = outcome;
+  return { type: 'modified', deliveryFailed, undeliverableHere };
 }
 
 /** Those with values that the neutral message knows. */
