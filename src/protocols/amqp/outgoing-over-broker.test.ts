@@ -164,6 +164,13 @@ describe('a receiving link', () => {
     assert.equal(conditionOf(undefined), 'amqp:not-found');
   });
 
+  it('hears where its selector cannot be read', async () => {
+    const peer = new LivePeer(await TestBroker.start());
+    peer.receiver(0, { address: 'a', filter: new Map([['s', selector('a = ')]]) }, {}, 0);
+    const detach = peer.heard().find((each) => each.type === 'detach');
+    assert.match(detach?.error?.description ?? '', /at character 5: .+ is needed here, not the end/);
+  });
+
   it('shows those of its filters that are honoured', async () => {
     const test = await TestBroker.start();
     const peer = new LivePeer(test);

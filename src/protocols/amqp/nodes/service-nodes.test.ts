@@ -161,6 +161,19 @@ describe('$management', () => {
     assert.equal((await asker.ask({ operation: 'DANCE' })).status, 501);
   });
 
+  it('answers on the link whose name is the reply-to', async () => {
+    const of = await world();
+    const peer = of.peer('asker');
+    peer.sender(0, '$management');
+    peer.receiver(1, '$management', { target: { type: 'target' } });
+    peer.heard();
+    peer.publishMessage(0, request({ operation: 'GET-MGMT-NODES' }, undefined, 'r1'));
+    of.test.settle();
+    const heard = peer.heard().find((each) => each.type === 'transfer');
+    assert.ok(heard !== undefined && 'message' in heard);
+    assert.equal(answerOf(heard.message).status, 200);
+  });
+
   it('makes, shows, empties and removes queues, on the record', async () => {
     const of = await world();
     const asker = new Asker(of, '$management');

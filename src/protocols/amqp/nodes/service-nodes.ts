@@ -1,6 +1,6 @@
 // The nodes that the broker itself answers at, for the links of one connection. A request comes on a link to the node; its answer
-// goes to the link from the same node whose target is the address of `reply-to`, or, where there is none, as a message to that
-// address, with the rights of who asked.
+// goes to the link from the same node whose target is the address of `reply-to`, or whose name it is (Azure's clients), or, where
+// there is none, as a message to that address, with the rights of who asked.
 
 import { Message, defaultPriority } from '../../../message/message.ts';
 import { Outcome } from '../../../broker/port.ts';
@@ -67,7 +67,7 @@ export class ServiceNodes {
     let fallback: ServiceSource | undefined;
     for (const source of this.#sources) {
       if (source.node !== node) continue;
-      if (source.address === replyTo) return source.send(bytes) ? undefined : tooSlow;
+      if (source.address === replyTo || source.name === replyTo) return source.send(bytes) ? undefined : tooSlow;
       fallback = source;
     }
     // CBS knows only one way of answers, and some clients say nothing of where they want them.

@@ -15,6 +15,7 @@ export class ServiceSource implements Link {
   readonly node: ServiceNode;
   /** Of its target: what requests name by reply-to. */
   readonly address: string | undefined;
+  readonly name: string;
   readonly #host: LinkHost;
   readonly #waiting: Uint8Array[] = [];
   #waitingBytes = 0;
@@ -25,6 +26,7 @@ export class ServiceSource implements Link {
   constructor(host: LinkHost, node: ServiceNode) {
     this.#host = host;
     this.node = node;
+    this.name = host.name;
     const { target, rcvSettleMode } = host.asked;
     this.address = target?.type === 'target' ? target.address : undefined;
     host.nodes.join(this);
