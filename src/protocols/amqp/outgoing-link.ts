@@ -34,6 +34,7 @@ import {
   subscribeRequest,
 } from './outgoing-terms.ts';
 import { ResumedSettlements } from './resumed-settlements.ts';
+import { settlementOf } from './settlements.ts';
 
 /** Tags of deliveries that the broker has forgotten: positions, which name all others, are smaller. */
 const firstForgottenTag = 2 ** 48;
@@ -178,6 +179,7 @@ export class OutgoingLink implements Link, Consumer {
     this.#over();
     if (session === undefined) return;
     if (node.kind === 'existing' && this.#filter.startsWith('$share/')) session.subscribe([subscribeRequest(this.#terms, this.#filter)], 0);
+    this.#settleByDefault(session);
     if (this.#filter.startsWith('$share/')) session.unsubscribe([this.#filter], 0);
     session.detach(false, 0);
   }
@@ -185,8 +187,23 @@ export class OutgoingLink implements Link, Consumer {
   /** The link is gone. `keeps`: what it is owed stays as long as its terminus does. */
   #leave(keeps: boolean): void {
     const session = this.#session;
+    const expiryMs = keeps ? sessionExpiryMs(this.#terms) : 0;
     this.#over();
-    session?.detach(false, keeps ? sessionExpiryMs(this.#terms) : 0);
+    if (session === undefined) return;
+    if (expiryMs === 0) this.#settleByDefault(session);
+    session.detach(false, expiryMs);
+  }
+
+  /** [AMQP 3.5.3] The source is destroyed: what is unsettled has the outcome that the peer has named for that. */
+  #settleByDefault(session: Session): void {
+    const named = this.#host.asked.source?.defaultOutcome;
+    const outcome = named && settlementOf(named);
+    if (outcome === undefined) return;
+    const { settlement, detail } = outcome;
+    for (const { deliveryId, guarantee } of session.unsettled()) {
+      // Exactly once only the peer can say that it has it.
+      if (guarantee === 1 || settlement !== 'accepted') session.settle(deliveryId, settlement, detail);
+    }
   }
 
   #over(): void {

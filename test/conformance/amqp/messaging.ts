@@ -270,6 +270,31 @@ conforms('3.5.3-4', 'a delivery that is settled without state has the default ou
   }
 });
 
+conforms('3.5.3-5', 'what is unsettled when a source is destroyed has its default outcome', async () => {
+  const cases: [AmqpOutcome | undefined, number[]][] = [
+    [releasedState, [0]],
+    [{ type: 'modified', deliveryFailed: true }, [1]],
+    [undefined, [1]],
+    [acceptedState, []],
+  ];
+  for (const [defaultOutcome, expected] of cases) {
+    for (const how of ['close', 'detach', 'lose'] as const) {
+      const { test, peer, next } = await queue(defaultOutcome === undefined ? {} : { defaultOutcome });
+      peer.publish(0, 'x');
+      next();
+      if (how === 'lose') peer.lose();
+      else peer.detach(1, how === 'close');
+      const other = new LivePeer(test, 'other');
+      other.receiver(1, '$queue/q');
+      assert.deepEqual(
+        other.transfers().map(({ message }) => deliveryCountOf(message)),
+        expected,
+        how,
+      );
+    }
+  }
+});
+
 conforms('3.5.6-1 3.5.5-1', 'a terminus lives as long after its link as it was told', async () => {
   for (const expiryPolicy of ['link-detach', 'session-end', 'connection-close', 'never'] as const) {
     const { test, peer } = await meet();

@@ -192,6 +192,15 @@ conforms(
   },
 );
 
+conforms('2.6.13-8 2.7.3-9', 'a map takes all the room that a frame of the peer has', async () => {
+  const { test, tags } = await lost(1, 400);
+  const peer = new LivePeer(test, 'peer', { maxFrameSize: 2048 });
+  const maps = new Map<string, DeliveryState | undefined>(tags.map((tag) => [tag, undefined]));
+  const answer = peer.receiver(1, source, { name: 'sub', rcvSettleMode: 1, unsettled: maps }, 1000);
+  assert.equal(answer.unsettled?.size, 400);
+  assert.ok(peer.transfers().every((each) => each.resume === true));
+});
+
 // ---- The peer sends
 
 /** A durable link on which the peer has sent `tags`, which were accepted, and has settled none of them. */

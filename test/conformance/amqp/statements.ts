@@ -183,6 +183,7 @@ export const statements: ReadonlyMap<string, string> = read(`
   3.5.3-2 a sender does
   3.5.3-3 a sender tells distribution-mode, outcomes, default-outcome and filters as they are
   3.5.3-4 what is settled without outcome has the default outcome
+  3.5.3-5 also when the source is destroyed
   3.5.4-1 a sender does not give the address of a dynamic target
   3.5.4-2 a receiver does
   3.5.5-1 a durable terminus outlives its link
