@@ -6,6 +6,8 @@ import type { LinkHost } from './link.ts';
 import type { OutgoingTerms } from './outgoing-terms.ts';
 import { type BrokerSettlement, settlementOf } from './settlements.ts';
 
+const rejectedState: DeliveryState = { type: 'rejected' };
+
 /** Key of deliveries that the broker has forgotten: unsettled on the wire, but delivered at most once. */
 export const forgottenKey = 0;
 
@@ -113,5 +115,15 @@ export class OutgoingSettling {
 
 /** The state to answer with: it is kept until the end of the turn, and states without content make one run. */
 function kept(state: DeliveryState): DeliveryState {
-  return state.type === 'accepted' ? acceptedState : state.type === 'released' ? releasedState : { ...state };
+  switch (state.type) {
+    case 'accepted':
+      return acceptedState;
+    case 'released':
+      return releasedState;
+    case 'rejected':
+      // Its error is the peer's own. Azure's clients take one that comes back for a failure to settle.
+      return rejectedState;
+    default:
+      return { ...state };
+  }
 }
