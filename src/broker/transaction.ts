@@ -12,7 +12,13 @@ import type { RoutedAddress } from './topic-space.ts';
 import type { Transactions } from './transactions.ts';
 
 /** A message that waits for the commit. */
-export type Taken = { readonly session: ClientSession; readonly routed: RoutedAddress; readonly message: Message };
+export type Taken = {
+  readonly session: ClientSession;
+  readonly routed: RoutedAddress;
+  readonly message: Message;
+  /** Of the rights by which it was taken. */
+  readonly version: number;
+};
 
 /** A delivery that a transaction settles when it commits. */
 export class Provisional {
@@ -76,7 +82,7 @@ export class BrokerTransaction implements Transaction {
       return outcome;
     }
     this.bytes += bytes;
-    this.taken.push({ session: publisher, routed: address as RoutedAddress, message });
+    this.taken.push({ session: publisher, routed: address as RoutedAddress, message, version: publisher.addressVersion });
     return Outcome.accepted;
   }
 

@@ -18,7 +18,7 @@ import { Redo, causeOfDeath } from './redo.ts';
 import { admitsTransacted, holdForPressure } from './session-publishing.ts';
 import type { Shard } from './shard.ts';
 import { BrokerTransaction } from './transaction.ts';
-import type { Provisional } from './transaction.ts';
+import type { Provisional, Taken } from './transaction.ts';
 import { TransactionAdmission } from './transaction-admission.ts';
 
 export class TransactionCounters {
@@ -147,7 +147,7 @@ export class Transactions {
   #commitNow(transaction: BrokerTransaction, answer: (outcome: Outcome) => void): void {
     const context = this.#context();
     const admission = new TransactionAdmission(context, transaction);
-    const outcome = admission.outcome();
+    const outcome = transaction.taken.some((each) => isRevoked(each, transaction.owner)) ? Outcome.notAuthorized : admission.outcome();
     if (outcome !== Outcome.accepted) {
       this.counters.refused++;
       transaction.isOver();
@@ -215,6 +215,12 @@ export class Transactions {
     if (settlement === 'accepted' && entry.sendAs === 2 && entry.state === 'sent') session.settle(deliveryId, 'received');
     session.settle(deliveryId, settlement, detail);
   }
+}
+
+/** Its principal had the right to publish it when it was taken, and has it no more. */
+function isRevoked({ session, routed, message, version }: Taken, { principal }: ClientSession): boolean {
+  if (session.addressVersion === version || routed.admitted !== Outcome.accepted) return false;
+  return routed.space.admitsMessage(principal, message) === Outcome.notAuthorized;
 }
 
 /** It goes to a dead-letter queue, if there is one. */

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { TestBroker } from '../../broker/testing/test-broker.ts';
+import { allowAll, TestBroker } from '../../broker/testing/test-broker.ts';
 import {
   acceptedState,
   type Attach,
@@ -71,8 +71,8 @@ class Controller {
   }
 }
 
-async function scene() {
-  const test = await TestBroker.start();
+async function scene(options: Parameters<typeof TestBroker.start>[0] = {}) {
+  const test = await TestBroker.start(options);
   const controller = new Controller(test);
   const { peer } = controller;
   const words = peer.words();
@@ -104,6 +104,24 @@ describe('a transaction of an AMQP peer', () => {
     assert.deepEqual(watcher.texts(), []);
     assert.equal(controller.discharge(txnId)?.type, 'accepted');
     assert.deepEqual(watcher.texts(), ['one', 'two']);
+  });
+
+  it('publishes nothing that its principal may not any more', async () => {
+    const denied = new Set<string>();
+    const security = {
+      ...allowAll,
+      version: 1,
+      allows: (_who: unknown, action: string, topic: string) => !denied.has(`${action} ${topic}`),
+    };
+    const { controller, watcher, peer } = await scene({ security });
+    peer.sender(1, 'also');
+    const txnId = controller.declare();
+    controller.post(0, 'one', txnId);
+    controller.post(1, 'two', txnId);
+    denied.add('publish also');
+    security.version++;
+    assert.equal(conditionOf(controller.discharge(txnId)), 'amqp:transaction:rollback');
+    assert.deepEqual(watcher.texts(), []);
   });
 
   it('publishes nothing when it fails', async () => {

@@ -154,6 +154,7 @@ export class ConnectionTransactions {
 
 const reasons: Partial<Record<Outcome, string>> = {
   [Outcome.aborted]: 'one of its messages could not be taken',
+  [Outcome.notAuthorized]: 'you may not publish one of its messages any more',
   [Outcome.quotaExceeded]: 'a queue is full, or a limit of the server is reached',
   [Outcome.unavailable]: 'the server cannot store it now',
 };
