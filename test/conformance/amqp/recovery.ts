@@ -20,7 +20,7 @@ type Maps = ReadonlyMap<string, DeliveryState | undefined>;
 async function lost(rcvSettleMode: Mode, count = 1): Promise<{ test: TestBroker; tags: string[] }> {
   const test = await TestBroker.start();
   const peer = new LivePeer(test);
-  peer.receiver(1, source, { name: 'sub', rcvSettleMode });
+  peer.receiver(1, source, { name: 'sub', rcvSettleMode }, 1000);
   peer.sender(0, 'a', { rcvSettleMode });
   for (let i = 0; i < count; i++) peer.publish(0, `m${i}`);
   const tags = peer.transfers().map(({ deliveryTag }) => latin1(deliveryTag));
