@@ -25,6 +25,7 @@ import { OutgoingCredit } from './outgoing-credit.ts';
 import { OutgoingMessage } from './outgoing-message.ts';
 import { forgottenKey, OutgoingSettling } from './outgoing-settling.ts';
 import {
+  answerBytes,
   attachRequest,
   grantedAttach,
   hasSeveralTopics,
@@ -38,8 +39,8 @@ import { settlementOf } from './settlements.ts';
 
 /** Tags of deliveries that the broker has forgotten: positions, which name all others, are smaller. */
 const firstForgottenTag = 2 ** 48;
-/** Of an attach frame: for everything in it but the map of unsettled deliveries. */
-const attachOverheadBytes = 2048;
+/** However large the peer's frames may be. */
+const maxAnswerBytes = 1 << 20;
 
 // One for all links: filled, and written before anything else is filled.
 const encoded = new OutgoingMessage();
@@ -232,9 +233,9 @@ export class OutgoingLink implements Link, Consumer {
     this.#wasPresent = present;
     if (present) {
       const { asked, session: side } = this.#host;
-      const frameBytes = Math.min(side.maxFrameBytes, 1 << 20);
-      const room = frameBytes - Math.min(attachOverheadBytes, frameBytes >> 1);
-      this.#recovery = recover(session, asked.unsettled, asked.incompleteUnsettled === true, room);
+      const filter = session.subscribed()[0]?.filter ?? '';
+      const room = Math.min(side.maxFrameBytes, maxAnswerBytes) - answerBytes(this.#host, this.#terms, filter);
+      this.#recovery = recover(session, asked.unsettled, asked.incompleteUnsettled === true, Math.max(0, room));
     }
     this.#host.atEnd(() => this.#subscribe(session));
   }
@@ -335,7 +336,13 @@ export class OutgoingLink implements Link, Consumer {
   }
 
   get congested(): boolean {
-    return this.#credit.left <= 0 || this.#isFull || this.#state !== 'attached' || this.#resumed?.isWaiting === true || this.#host.session.congested;
+    return (
+      this.#credit.left <= 0 ||
+      this.#isFull ||
+      this.#state !== 'attached' ||
+      this.#resumed?.isWaiting === true ||
+      this.#host.session.congested
+    );
   }
 
   send(message: Message, retained: boolean): boolean {

@@ -16,6 +16,8 @@ import {
   SenderSettleMode,
   type Source,
   trueValue,
+  ValueWriter,
+  writePerformative,
 } from './codec/index.ts';
 import { readFilters, type SourceFilters } from './filters.ts';
 import type { LinkHost } from './link.ts';
@@ -26,6 +28,10 @@ import { terminusRequest } from './terminus-request.ts';
 export const senderCapability = 'heliograph:sender';
 /** Property of a link: boolean true asks for the queue alone. */
 const exclusiveProperty = 'heliograph:exclusive';
+
+const scratch = new ValueWriter(1024);
+/** The head of a frame (8), that of a map (9), and of a list that is long with it and would be short without (6). */
+const frameAndMapBytes = 23;
 
 /** All that our deliveries can end with [AMQP 3.4]. */
 const outcomes = ['amqp:accepted:list', 'amqp:rejected:list', 'amqp:released:list', 'amqp:modified:list'] as const;
@@ -154,6 +160,13 @@ export function grantedAttach(host: LinkHost, terms: OutgoingTerms, filter: stri
     ...(offered.length > 0 && { offeredCapabilities: offered }),
     ...(terms.exclusive && { properties: new Map([[exclusiveProperty, trueValue]]) }),
   };
+}
+
+/** How long the frame that answers the attach is at most, but for the entries of its map of unsettled deliveries. */
+export function answerBytes(host: LinkHost, terms: OutgoingTerms, filter: string): number {
+  const answer = { ...grantedAttach(host, terms, filter), incompleteUnsettled: true };
+  writePerformative(scratch.reset(), { type: 'attach', name: host.name, handle: host.handle, role: 'sender', ...answer });
+  return frameAndMapBytes + scratch.length;
 }
 
 function grantedSource(terms: OutgoingTerms, asked: Source | undefined, filter: string): Source {
