@@ -136,6 +136,16 @@ test('a broker session that is opened when its link is gone is given back', () =
   assert.deepEqual(dialogue.asked(), ['detach $amqp/peer/in/link']);
 });
 
+test('a delivery before the link is answered has no credit: it is not passed over in silence', () => {
+  const dialogue = Dialogue.begun();
+  dialogue.broker.attachAnswer = 'later';
+  dialogue.send(frame(0, senderAttach()), transfer(0, 'a'));
+  assert.deepEqual(dialogue.heard(), ['attach 0 link no-source no-target', 'detach 0 closed amqp:link:transfer-limit-exceeded']);
+  dialogue.asked();
+  dialogue.broker.answerAttach();
+  assert.deepEqual(dialogue.asked(), ['detach $amqp/peer/in/link']);
+});
+
 test('rights that are lost while the link is there are asked for again', () => {
   const dialogue = Dialogue.sending();
   dialogue.send(transfer(0, 'a'));

@@ -103,7 +103,7 @@ export class IncomingLink implements Link, Consumer {
 
   onTransfer(transfer: TransferFields, bytes: Uint8Array, start: number, end: number): void {
     const session = this.#session;
-    if (session === undefined) return;
+    if (session === undefined) return this.#tooEarly();
     const partial = this.#partial;
     if (partial !== undefined) return this.#continue(session, partial, transfer, bytes, start, end);
     if (transfer.deliveryId < 0 || transfer.tagStart < 0) {
@@ -121,6 +121,11 @@ export class IncomingLink implements Link, Consumer {
     else this.#deliver(session, transfer, transfer.deliveryId, tag, transfer.settled, bytes, start, end);
     if (this.#routingFault !== undefined) return this.#failRouting(deliveryTagOf(bytes, transfer));
     this.#replenish();
+  }
+
+  /** [AMQP 2.6.7] The link was not answered: nothing was granted. */
+  #tooEarly(): void {
+    if (!this.#over) this.#fail(Condition.transferLimitExceeded, 'a delivery before there was any credit');
   }
 
   onDisposition(key: number, _deliveryId: number, settled: boolean): boolean {
