@@ -380,3 +380,26 @@ describe('shared and named queues', () => {
     assertBooks(t2);
   });
 });
+
+test('what becomes due, or durable, while it stops is left for the next start', async () => {
+  const t = await TestBroker.start({ shards: 8 });
+  for (const name of ['s1', 's2', 's3']) t.connect(name, { sessionExpiryMs: 3_600_000 }).subscribe('a', 1);
+  const p = t.connect('p');
+  p.publish('a', 'later', 1, { attributes: { deliverAtMs: t.clock.wallMs() + 1000 } });
+  const transaction = p.session!.begin(() => {});
+  assert.ok(typeof transaction === 'object');
+  const m = message('a', 'whole', 1);
+  transaction.publish(p.session!, p.session!.address('a', m.topicBytes), m);
+  transaction.commit(() => {});
+  t.endTurn();
+  const stopped = t.broker.stop();
+  t.settle();
+  t.advance(5000);
+  await stopped;
+  const later = await t.restart({ shards: 8 });
+  later.advance(1000);
+  for (const name of ['s1', 's2', 's3']) {
+    const again = later.connect(name, { sessionExpiryMs: 3_600_000 });
+    assert.deepEqual(again.payloads.toSorted(), ['later', 'whole']);
+  }
+});

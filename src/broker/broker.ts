@@ -155,8 +155,7 @@ export class Broker implements BrokerPort {
   async stop(): Promise<void> {
     if (this.state === 'stopped') return;
     this.state = 'draining';
-    for (const shard of this.shards) shard.seal();
-    await Promise.all(this.shards.map((shard) => shard.journal.close()));
+    await Promise.all(this.shards.map((shard) => shard.close()));
     this.state = 'stopped';
   }
 

@@ -60,6 +60,7 @@ export class Checkpointer {
   }
 
   #finish(from: number, done: (() => void) | undefined): void {
+    if (this.#shard.closed) return;
     this.#running = false;
     this.#lastBytes = this.#shard.bytesSinceCheckpoint;
     this.#context.counters.checkpoints++;
@@ -86,6 +87,7 @@ export class Checkpointer {
     shard.touch();
     writeNumber(shard.writer, RecordKind.counters, shard.nextQueueId);
     shard.whenDurable(() => {
+      if (shard.closed) return;
       if (dead.length > 0) shard.journal.discard(dead);
       for (const [row, keep] of trims) shard.journal.trim(row, keep);
     });

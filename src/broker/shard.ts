@@ -103,6 +103,8 @@ export class Shard implements JournalEvents {
   /** Rows before it are needed only for the messages they hold. */
   checkpointRow = 1;
   stall: JournalError | undefined = undefined;
+  /** The node is going down: what is appended is becoming durable, and nothing more is. */
+  closed = false;
   /** Bytes handed to the journal and not yet durable. */
   uncommittedBytes = 0;
   /** Bytes appended since the last checkpoint. */
@@ -145,6 +147,13 @@ export class Shard implements JournalEvents {
     this.checkpointRow = first === 0 ? next : first;
     this.durableRow = next - 1;
     this.#current = new Pending(next);
+  }
+
+  /** What has been written is appended; what is written from now on never is. Resolves when the journal is closed. */
+  close(): Promise<void> {
+    this.seal();
+    this.closed = true;
+    return this.journal.close();
   }
 
   /** The row that is being written. */
@@ -248,7 +257,7 @@ export class Shard implements JournalEvents {
 
   #read(home: StoredRow, then: Waiter | undefined): void {
     if (then !== undefined) (home.waiting ??= new Set()).add(then);
-    if (home.loading) return;
+    if (home.loading || this.closed) return;
     home.loading = true;
     this.journal.read(home.row, (bytes) => {
       home.loading = false;
@@ -390,6 +399,7 @@ export class Shard implements JournalEvents {
     if (this.writer.length === 0) return;
     const pending = this.#current;
     const bytes = this.writer.finish();
+    if (this.closed) return;
     pending.bytes = bytes.length;
     this.bytesSinceCheckpoint += bytes.length;
     this.rowBytes.observe(bytes.length);
@@ -436,7 +446,7 @@ export class Shard implements JournalEvents {
       for (let i = 0; i < pending.consumers.length; i++) this.#acknowledged(pending.consumers[i]!, pending.tokens[i]!);
       for (const task of pending.tasks) task();
       for (const queue of pending.queues) queue.holder?.pump();
-      if (pending.dead.length > 0) this.journal.discard(pending.dead);
+      if (pending.dead.length > 0 && !this.closed) this.journal.discard(pending.dead);
     }
   }
 
