@@ -176,8 +176,8 @@ export async function overTls(port: number, options: ConnectionOptions): Promise
   return socket;
 }
 
-export async function overWebSocket(url: string, options: ConnectionOptions = {}): Promise<Duplex> {
-  const webSocket = new WebSocket(url, 'mqtt', options as object);
+export async function overWebSocket(url: string, options: ConnectionOptions = {}, subprotocol = 'mqtt'): Promise<Duplex> {
+  const webSocket = new WebSocket(url, subprotocol, options as object);
   await new Promise<void>((resolve, reject) => {
     webSocket.once('open', () => resolve());
     webSocket.once('error', reject);

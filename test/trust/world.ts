@@ -42,7 +42,22 @@ export type AccountWish = {
   readonly has?: readonly ('password' | 'psk' | 'certificate' | 'api-token')[];
 };
 
-const listenerNames = ['mqtt', 'mqtts', 'psk', 'amqp', 'amqps', 'ws', 'wss', 'admin', 'https', 'est', 'token', 'hook'] as const;
+const listenerNames = [
+  'mqtt',
+  'mqtts',
+  'psk',
+  'amqp',
+  'amqps',
+  'amqp-token',
+  'amqp-psk',
+  'ws',
+  'wss',
+  'admin',
+  'https',
+  'est',
+  'token',
+  'hook',
+] as const;
 export type ListenerName = (typeof listenerNames)[number];
 
 function configuration(issuer: Issuer, tenants: readonly string[], more: string): string {
@@ -55,6 +70,8 @@ listeners:
   ws: {port: 0}
   amqp: {port: 0}
   amqps: {port: 0, host: 127.0.0.1}
+  amqp-token: {kind: amqp, port: 0, authentication: [jwt]}
+  amqp-psk: {kind: amqps, port: 0, psk: true, authentication: [psk]}
   wss: {port: 0, host: 127.0.0.1}
   admin: {port: 0}
   https: {kind: https, port: 0, clientCertificate: request}
