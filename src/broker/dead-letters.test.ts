@@ -229,6 +229,22 @@ describe('where dead messages go', () => {
     assert.deepEqual([a.deliveries.length, t.broker.total.queued], [2, 0]);
   });
 
+  test('what waits for room is not read again and again', async () => {
+    const t = await TestBroker.start({ limits: { payloadMemoryBytes: 1, queues: [{ match: 'dead-letter', maxMessages: 1 }] } });
+    const a = t.connect('a');
+    a.subscribe(jobs);
+    const p = t.connect('p');
+    for (let i = 0; i < 20; i++) {
+      p.publish(jobs, String(i));
+      settleLast(t, a, 'rejected');
+    }
+    const { waiting: before } = t.broker.space('main').deadLetters;
+    const { loads } = t.broker.memory.counters;
+    for (let i = 0; i < 5; i++) t.advance(1000);
+    assert.deepEqual([before, t.broker.space('main').deadLetters.waiting, t.broker.memory.counters.loads], [19, 19, loads]);
+    assertBooks(t);
+  });
+
   test('a full one loses nothing: they wait in their own queue until there is room', async () => {
     const t = await TestBroker.start({ limits: { queues: [{ match: 'dead-letter', maxMessages: 1 }] } });
     const a = t.connect('a');

@@ -17,7 +17,14 @@ import type { TopicSpace } from './topic-space.ts';
 /** How long a dead message waits for room where it belongs before that is tried again. */
 const retryMs = 1000;
 
-type Dead = { readonly entry: Entry; readonly cause: CauseOfDeath; readonly otherwise: Departure; readonly diedAtMs: number };
+type Dead = {
+  readonly entry: Entry;
+  readonly cause: CauseOfDeath;
+  readonly otherwise: Departure;
+  readonly diedAtMs: number;
+  /** It has been read, and may go where it belongs. */
+  readonly waitsForRoom?: boolean;
+};
 
 export class DeadLetters implements Graves {
   readonly #context: BrokerContext;
@@ -59,13 +66,15 @@ export class DeadLetters implements Graves {
     if (name === '') return drop(entry, otherwise);
     const target = this.#space.obtainNamed(name, true)!.queue;
     if (shard.stall !== undefined || (target.durable && target.shard.stall !== undefined)) return this.#tryLater(dead);
+    // What waits for room may be much, and would be read from the journal for nothing.
+    if (dead.waitsForRoom === true && isHopeless(target, entry, this.#context.clock.wallMs())) return this.#tryLater(dead);
     const message = shard.load(entry.stored!, { holder: { pump: () => this.#try(dead) } });
     if (message === undefined) return;
     const from = nameOf(target);
     if (message.attributes?.death?.from === from && nameOf(queue) !== from) return drop(entry, otherwise);
     const found = deadMessage(message, dead);
     const admission = target.admission(storedBytes(found), this.#context.clock.wallMs());
-    if (admission === 'refuse') this.#tryLater(dead);
+    if (admission === 'refuse') this.#tryLater({ ...dead, waitsForRoom: true });
     else if (admission === 'drop') drop(entry, otherwise);
     else this.#store(found, entry, target);
   }
@@ -118,6 +127,11 @@ export class DeadLetters implements Graves {
       queue.movedAway(entry);
     }
   }
+}
+
+/** It would be refused even if telling why it died took no room. */
+function isHopeless(target: Queue, { stored }: Entry, nowMs: number): boolean {
+  return target.limits.onFull === 'reject-new' && target.admission(stored!.bytes, nowMs) === 'refuse';
 }
 
 function drop(entry: Entry, otherwise: Departure): void {
