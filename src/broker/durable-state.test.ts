@@ -151,3 +151,23 @@ describe('checkpoints', () => {
     assert.ok(t.broker.memory.counters.loads > 100);
   });
 });
+
+test('what is read ahead is not more than memory holds: each row is read once, however large', async () => {
+  const limits = { payloadMemoryBytes: 1_000_000, namedQueue: { maxMessages: 1000, maxBytes: 1e8, onFull: 'reject-new' } } as const;
+  const t = await TestBroker.start({ limits: { ...limits, maxUncommittedBytes: 1e9 } });
+  const p = t.connect('p');
+  for (let i = 0; i < 60; i++) p.publish('$queue/jobs', `${i} ${'.'.repeat(100_000)}`);
+  const later = await t.restart({ limits });
+  const a = later.connect('a', { receiveMaximum: 1 });
+  a.subscribe('$queue/jobs');
+  for (let i = 0; i < 60; i++) {
+    a.session!.settle(a.deliveries.at(-1)!.id, 'accepted');
+    later.settle();
+  }
+  assert.deepEqual(
+    a.payloads.map((payload) => parseInt(payload)),
+    Array.from({ length: 60 }, (_, i) => i),
+  );
+  const { loads } = later.broker.memory.counters;
+  assert.ok(loads <= 61, `${loads} rows read`);
+});

@@ -236,12 +236,19 @@ export class Shard implements JournalEvents {
     this.#pumpAfter(this.durableRow + 1, queue);
   }
 
-  /** Starts reading the rows of waiting entries that will be wanted soon: of this one and those after it. */
+  /** Starts reading the rows of waiting entries that will be wanted soon: of this one and those after it, as many as memory has room for. */
   readAhead(first: Entry, entries: number): void {
+    let left = this.#host.memory.readAheadBytes;
     let entry: Entry | undefined = first;
+    let last: StoredRow | undefined;
     for (let i = 0; i < entries && entry !== undefined; i++, entry = entry.after) {
-      const stored = entry.stored!;
-      if (stored.message === undefined && stored.home !== undefined && stored.home.bytes === undefined) this.#read(stored.home, undefined);
+      const { message, home } = entry.stored!;
+      if (message !== undefined || home === undefined || home.bytes !== undefined || home === last) continue;
+      // Others would be evicted before they are wanted.
+      if (last !== undefined && home.length > left) return;
+      left -= home.length;
+      last = home;
+      this.#read(home, undefined);
     }
   }
 

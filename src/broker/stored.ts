@@ -193,6 +193,11 @@ export class PayloadMemory {
     return this.#bytes;
   }
 
+  /** How much one queue may have read for it before it is wanted. */
+  get readAheadBytes(): number {
+    return this.#budgetBytes / 4;
+  }
+
   /** The row must not be held yet. */
   hold(row: StoredRow, bytes: Uint8Array): void {
     row.bytes = bytes;
