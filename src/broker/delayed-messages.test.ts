@@ -81,6 +81,32 @@ describe('a message that is to be delivered later', () => {
     assertBooks(t);
   });
 
+  test('many that nobody has room for are tried again a few at a time', async () => {
+    const many = { maxMessages: 10_000, maxBytes: 1e8, onFull: 'reject-new' } as const;
+    const limits = { payloadMemoryBytes: 1, delayedQueue: many, queues: [{ match: 'jobs', maxMessages: 100 }] };
+    const t = await TestBroker.start({ limits });
+    const p = t.connect('p');
+    const options = inMs(t, 1000);
+    for (let i = 0; i < 4000; i++) p.publishNow(jobs, String(i), 1, options);
+    t.settle();
+    t.advance(1000);
+    const { counters } = t.broker.context;
+    for (let i = 0; i < 5; i++) {
+      const before = counters.publishesRefusedByFullQueue;
+      t.advance(1000);
+      assert.ok(counters.publishesRefusedByFullQueue - before <= 1001);
+    }
+    const a = t.connect('a');
+    a.subscribe(jobs);
+    for (let i = 0; i < 60 && delayed(t) > 0; i++) {
+      a.settleAll();
+      a.deliveries.length = 0;
+      t.advance(1000);
+    }
+    assert.equal(delayed(t), 0);
+    assertBooks(t);
+  });
+
   test('is there after a restart, and a checkpoint, and what was due meanwhile comes then', async () => {
     for (const checkpoint of [false, true]) {
       const t = await TestBroker.start({ shards: 2 });

@@ -17,6 +17,8 @@ import type { Shard } from './shard.ts';
 import type { TopicSpace } from './topic-space.ts';
 
 const retryMs = 1000;
+/** Each of them is read for it, and perhaps for nothing. */
+const retriesPerSecond = 1000;
 /** The wall clock may be set meanwhile. */
 const maxWaitMs = 60_000;
 /** Messages distributed before other work gets its turn. */
@@ -24,7 +26,7 @@ const sliceMessages = 1000;
 /** What left the queue before its time, by its expiry or an operator, may stand in the heap as often as what waits, and so often. */
 const heapSlack = 1000;
 
-type Due = { readonly atMs: number; readonly entry: Entry };
+type Due = { readonly atMs: number; readonly entry: Entry; readonly isRetry?: boolean };
 
 export class DelayedMessages extends CompetingConsumers {
   readonly #context: BrokerContext;
@@ -36,6 +38,8 @@ export class DelayedMessages extends CompetingConsumers {
   /** Monotonic time at which it is looked next. */
   #wakesAtMs = Infinity;
   #busy = false;
+  /** Those in the heap that could not be taken when their time came. */
+  #retries = 0;
 
   constructor(context: BrokerContext, space: TopicSpace, queue: Queue, done: ReadonlyMap<number, readonly number[]> = new Map()) {
     super(queue, '');
@@ -84,6 +88,7 @@ export class DelayedMessages extends CompetingConsumers {
         break;
       }
       this.#pop();
+      if (first.isRetry === true) this.#retries--;
       if (first.entry.waits) this.#deliver(first);
     }
     this.#busy = false;
@@ -101,7 +106,7 @@ export class DelayedMessages extends CompetingConsumers {
     }
     const again = (): void => {
       if (!entry.waits) return;
-      this.#push(due);
+      this.#push({ atMs: due.atMs, entry });
       this.pump();
     };
     // It is not safe yet, or must be read first.
@@ -140,8 +145,10 @@ export class DelayedMessages extends CompetingConsumers {
   }
 
   #tryLater(entry: Entry): void {
-    const atMs = this.#context.clock.wallMs() + retryMs;
-    this.#push({ atMs, entry });
+    const inMs = retryMs * (1 + Math.floor(this.#retries / retriesPerSecond));
+    const atMs = this.#context.clock.wallMs() + inMs;
+    this.#retries++;
+    this.#push({ atMs, entry, isRetry: true });
     this.#wake(atMs);
   }
 
@@ -164,6 +171,7 @@ export class DelayedMessages extends CompetingConsumers {
     waiting.sort((a, b) => (isBefore(a, b) ? -1 : 1));
     this.#heap.length = 0;
     for (const due of waiting) this.#heap.push(due);
+    this.#retries = waiting.filter(({ isRetry }) => isRetry === true).length;
   }
 
   #pop(): void {
