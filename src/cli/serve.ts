@@ -27,7 +27,8 @@ export function serveCommand(): Command {
       'after',
       `
 Without a configuration: data in ./data, a generated CA and server certificate, an admin credential printed once at the first
-start, TLS on 8883 (MQTT) and 8084 (WebSocket) on all interfaces, plain 1883 and 8083 on loopback only and with credentials.
+start, TLS on 8883 (MQTT), 5671 (AMQP) and 8084 (WebSocket) on all interfaces, plain 1883, 5672 and 8083 on loopback only and with
+credentials.
 
 Signals:
   SIGTERM, SIGINT  stop: no new connections, clients are told, everything is written; a second one stops at once
