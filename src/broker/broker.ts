@@ -260,7 +260,8 @@ export class Broker implements BrokerPort {
       partOf: request.partOf as ClientSession | undefined,
     };
     session.asksFor(request);
-    const expiryMs = request.sessionExpiryMs === Infinity ? Infinity : Math.min(request.sessionExpiryMs, limits.maxSessionExpiryMs);
+    const wantedMs = present && request.keepsExpiry === true ? session.sessionExpiryMs : request.sessionExpiryMs;
+    const expiryMs = wantedMs === Infinity ? Infinity : Math.min(wantedMs, limits.maxSessionExpiryMs);
     session.attach(attachment, request.principal, expiryMs);
     session.will.replace(request.will);
     session.writeRecord();

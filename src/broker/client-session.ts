@@ -381,7 +381,9 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
     const consumer = this.consumer;
     if (consumer === undefined) return;
     for (const part of [...this.parts]) part.expel(reason);
-    this.detach(true);
+    // A link that is stolen goes on with what it is owed [AMQP 2.6.1]: its next connection is there already.
+    const goesOn = reason === 'takenOver' && this.isPart && this.sessionExpiryMs === 0;
+    this.detach(true, goesOn ? 1 : undefined);
     consumer.detached(reason);
   }
 

@@ -105,6 +105,8 @@ export type AttachRequest = {
   readonly cleanStart: boolean;
   /** How long the session outlives its connection; 0: not at all, Infinity: for ever. Above 0 the session is durable. */
   readonly sessionExpiryMs: number;
+  /** A session that is there already keeps the expiry that it has; the one above is that of a new one. */
+  readonly keepsExpiry?: boolean;
   readonly will: Will | undefined;
   /** Its protocol has an answer for a publish that is refused. Absent: it has. */
   readonly canRefuse?: boolean;

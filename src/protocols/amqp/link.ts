@@ -160,6 +160,14 @@ export interface SessionSide {
   forget(side: 'sent' | 'received', deliveryId: number): void;
 
   /**
+   * The link is detached, and its terminus lives until the session or connection ends [AMQP 3.5.6]: Link.onSessionEnd is called for
+   * it, too. It counts among the links of its connection until `resumed`. False: there are too many.
+   */
+  suspended(link: Link): boolean;
+  /** Its terminus is over, or another link has it. */
+  resumed(link: Link): void;
+
+  /**
    * Says what became of a delivery, at the end of the turn at the latest; runs of the same answer go out as one frame. `side`:
    * whether we sent it, or received it.
    */

@@ -91,7 +91,10 @@ describe('opening a receiving link', () => {
   });
 
   it('forgets what was there before, if nothing is to outlive it', () => {
-    assert.deepEqual(asking().asked(), ['attach $amqp/peer/out/link clean part', 'subscribe a']);
+    const source = { type: 'source', address: 'a', expiryPolicy: 'link-detach' } as const;
+    assert.deepEqual(asking({ source }).asked(), ['attach $amqp/peer/out/link clean part', 'subscribe a']);
+    // What is left of a link in the same session is resumed.
+    assert.deepEqual(asking().asked(), ['attach $amqp/peer/out/link part', 'subscribe a']);
   });
 
   it('is refused with the broker’s reason', () => {

@@ -2,6 +2,7 @@
 // dispositions of the peer become settlements.
 //
 //   opening → subscribing → attached → over
+//                                    → suspended → over   (detached; the terminus lives until its session or connection ends)
 //
 // Nothing is sent before the attach is answered, nothing without credit, and nothing while the session has no window.
 
@@ -25,12 +26,13 @@ import { OutgoingCredit } from './outgoing-credit.ts';
 import { OutgoingMessage } from './outgoing-message.ts';
 import { forgottenKey, OutgoingSettling } from './outgoing-settling.ts';
 import {
-  answerBytes,
   attachRequest,
   grantedAttach,
   hasSeveralTopics,
+  isSuspendable,
   type OutgoingTerms,
   readTerms,
+  roomInAnswer,
   sessionExpiryMs,
   subscribeRequest,
 } from './outgoing-terms.ts';
@@ -39,8 +41,6 @@ import { settlementOf } from './settlements.ts';
 
 /** Tags of deliveries that the broker has forgotten: positions, which name all others, are smaller. */
 const firstForgottenTag = 2 ** 48;
-/** However large the peer's frames may be. */
-const maxAnswerBytes = 1 << 20;
 
 // One for all links: filled, and written before anything else is filled.
 const encoded = new OutgoingMessage();
@@ -73,7 +73,7 @@ export class OutgoingLink implements Link, Consumer {
   readonly direction = 'out';
   readonly #host: LinkHost;
   readonly #terms: OutgoingTerms;
-  #state: 'opening' | 'subscribing' | 'attached' | 'over' = 'opening';
+  #state: 'opening' | 'subscribing' | 'attached' | 'suspended' | 'over' = 'opening';
   /** What it is subscribed to. */
   #filter = '';
   #showsTopic = false;
@@ -119,7 +119,7 @@ export class OutgoingLink implements Link, Consumer {
   open(): void {
     const { asked } = this.#host;
     const asksForState = asked.unsettled !== undefined || this.#terms.node.kind === 'existing';
-    this.#attach(sessionExpiryMs(this.#terms) === 0 && !asksForState);
+    this.#attach(sessionExpiryMs(this.#terms) === 0 && !asksForState && !isSuspendable(this.#terms));
   }
 
   #attach(cleanStart: boolean): void {
@@ -165,11 +165,20 @@ export class OutgoingLink implements Link, Consumer {
 
   onDetach({ closed }: Detach): void {
     if (closed === true) this.#close();
-    else this.#leave(true);
+    else if (!isSuspendable(this.#terms) || !this.#suspend()) this.#leave(true);
   }
 
-  onSessionEnd(_end: SessionEnd): void {
+  onSessionEnd(end: SessionEnd): void {
+    if (end === 'ended' && this.#terms.expiryPolicy === 'connection-close' && this.#suspend()) return;
     this.#leave(true);
+  }
+
+  /** [AMQP 3.5.6] What is owed to it goes on coming, and nothing is sent. Returns false when that cannot be. */
+  #suspend(): boolean {
+    if (this.#state !== 'attached' && this.#state !== 'suspended') return false;
+    if (!this.#host.session.suspended(this)) return false;
+    this.#state = 'suspended';
+    return true;
   }
 
   /** The terminus goes with the link: of a durable subscription that is its end. */
@@ -208,6 +217,7 @@ export class OutgoingLink implements Link, Consumer {
   }
 
   #over(): void {
+    this.#host.session.resumed(this);
     this.#state = 'over';
     this.#session = undefined;
     const temporary = this.#temporary;
@@ -232,10 +242,9 @@ export class OutgoingLink implements Link, Consumer {
     this.#state = 'subscribing';
     this.#wasPresent = present;
     if (present) {
-      const { asked, session: side } = this.#host;
-      const filter = session.subscribed()[0]?.filter ?? '';
-      const room = Math.min(side.maxFrameBytes, maxAnswerBytes) - answerBytes(this.#host, this.#terms, filter);
-      this.#recovery = recover(session, asked.unsettled, asked.incompleteUnsettled === true, Math.max(0, room));
+      const { asked } = this.#host;
+      const room = roomInAnswer(this.#host, this.#terms, session.subscribed()[0]?.filter ?? '');
+      this.#recovery = recover(session, asked.unsettled, asked.incompleteUnsettled === true, room);
     }
     this.#host.atEnd(() => this.#subscribe(session));
   }
@@ -293,7 +302,7 @@ export class OutgoingLink implements Link, Consumer {
     const isReduced = this.#host.asked.incompleteUnsettled === true;
     if (!isReduced) this.#state = 'attached';
     this.#host.attach({
-      ...grantedAttach(this.#host, this.#terms, this.#filter),
+      ...grantedAttach(this.#host, this.#terms, this.#filter, this.#session?.sessionExpiryMs),
       ...(recovery?.unsettled !== undefined && { unsettled: recovery.unsettled }),
       ...(recovery?.incomplete === true && { incompleteUnsettled: true }),
     });
@@ -411,7 +420,7 @@ export class OutgoingLink implements Link, Consumer {
   }
 
   releaseDelivery(deliveryId: number): void {
-    if (this.#settling.releaseDelivery(deliveryId)) return;
+    if (this.#state === 'suspended' || this.#settling.releaseDelivery(deliveryId)) return;
     if (this.#state !== 'attached') (this.#releasedEarly ??= []).push(deliveryId);
     else if (this.#resumed?.released(deliveryId) === true) this.#host.atEnd(() => this.#useCredit());
   }
@@ -427,6 +436,7 @@ export class OutgoingLink implements Link, Consumer {
 
   detached(reason: CloseReason): void {
     const wasOver = this.#state === 'over';
+    this.#host.session.resumed(this);
     this.#session = undefined;
     this.#temporary = undefined;
     this.#state = 'over';

@@ -10,6 +10,7 @@ import {
   AmqpFault as Fault,
   type Attach,
   Condition,
+  type ExpiryPolicy,
   type Fields,
   lifetimePolicy,
   ReceiverSettleMode,
@@ -30,6 +31,8 @@ export const senderCapability = 'heliograph:sender';
 const exclusiveProperty = 'heliograph:exclusive';
 
 const scratch = new ValueWriter(1024);
+/** However large the peer's frames may be. */
+const maxAnswerBytes = 1 << 20;
 /** The head of a frame (8), that of a map (9), and of a list that is long with it and would be short without (6). */
 const frameAndMapBytes = 23;
 
@@ -47,8 +50,9 @@ export type OutgoingTerms = {
   /** Everything is sent settled, everything unsettled, or what is delivered at most once settled. */
   readonly sndSettleMode: SenderSettleMode;
   readonly settlesSecond: boolean;
-  /** How long the terminus outlives the link; 0: not at all. */
+  /** How long the terminus lives when the event that its policy names has come; 0: not at all. */
   readonly expiryMs: number;
+  readonly expiryPolicy: ExpiryPolicy;
   readonly exclusive: boolean;
   readonly showsSender: boolean;
   /** The dynamic node outlives the link: it is the connection's. */
@@ -75,6 +79,7 @@ export function readTerms(host: LinkHost): OutgoingTerms | AmqpFault {
     sndSettleMode: asked.sndSettleMode ?? SenderSettleMode.mixed,
     settlesSecond: asked.rcvSettleMode === ReceiverSettleMode.second && asked.sndSettleMode !== SenderSettleMode.settled,
     expiryMs: request === undefined ? server.options.maxLinkExpiryMs : terminusExpiryMs(request, server.options.maxLinkExpiryMs),
+    expiryPolicy: request === undefined ? 'link-detach' : grantedPolicy(node, request.expiryPolicy),
     exclusive: asked.properties?.get(exclusiveProperty)?.value === true,
     showsSender: asked.desiredCapabilities?.includes(senderCapability) === true,
     nodeOutlivesLink: outlivesLink(source?.dynamicNodeProperties),
@@ -100,7 +105,23 @@ function outlivesLink(properties: Fields | undefined): boolean {
  * How long the broker session lives without its link: of shared subscriptions it is the subscription that lives on, unless what
  * the link has unsettled must be found again: exactly once.
  */
-export function sessionExpiryMs({ node, expiryMs, settlesSecond }: OutgoingTerms): number {
+/**
+ * [AMQP 3.5.6] A topic is kept for a link that is detached as long as its session or connection is there. Of others nothing is to be
+ * kept: what is under way from a queue goes back to it.
+ */
+function grantedPolicy({ kind }: OpenNode, asked: string): ExpiryPolicy {
+  if (asked === 'never' || (kind === 'topic' && (asked === 'session-end' || asked === 'connection-close'))) return asked;
+  return 'link-detach';
+}
+
+/** The terminus outlives its link, whatever its time. */
+export function isSuspendable({ expiryPolicy }: OutgoingTerms): boolean {
+  return expiryPolicy === 'session-end' || expiryPolicy === 'connection-close';
+}
+
+export function sessionExpiryMs({ node, expiryMs, settlesSecond }: OutgoingTerms): number | undefined {
+  // Who only looks at what is there leaves its time as it is.
+  if (node.kind === 'existing') return undefined;
   return (node.kind === 'shared' && !settlesSecond) || node.kind === 'temporary' ? 0 : expiryMs;
 }
 
@@ -113,7 +134,8 @@ export function attachRequest(host: LinkHost, terms: OutgoingTerms): Omit<Attach
     protocol: 'AMQP 1.0',
     remoteAddress: facts.remoteAddress,
     listener: facts.listener,
-    sessionExpiryMs: sessionExpiryMs(terms),
+    sessionExpiryMs: sessionExpiryMs(terms) ?? 0,
+    keepsExpiry: terms.node.kind === 'existing',
     will: undefined,
     receiveMaximum: server.options.maxUnsettledPerLink,
     maxPacketBytes: maxMessageBytes === 0 ? 0xffff_ffff : Math.min(maxMessageBytes, 0xffff_ffff),
@@ -147,14 +169,20 @@ export function hasSeveralTopics(filter: string): boolean {
 }
 
 /** The rest of the answer to the attach: what the peer gets [AMQP 2.6.3]. */
-export function grantedAttach(host: LinkHost, terms: OutgoingTerms, filter: string): Omit<Attach, 'type' | 'name' | 'handle' | 'role'> {
+/** `sessionMs`: how long its broker session lives without it. */
+export function grantedAttach(
+  host: LinkHost,
+  terms: OutgoingTerms,
+  filter: string,
+  sessionMs = 0,
+): Omit<Attach, 'type' | 'name' | 'handle' | 'role'> {
   const { asked } = host;
   const offered = [sharedSubscriptionsCapability, senderCapability].filter((name) => asked.desiredCapabilities?.includes(name));
   return {
     sndSettleMode: terms.sndSettleMode,
     // As asked, also where all is settled and it makes no difference: go-amqp gives up when it gets another mode than it wants.
     rcvSettleMode: asked.rcvSettleMode ?? ReceiverSettleMode.first,
-    source: grantedSource(terms, asked.source, filter),
+    source: grantedSource(terms, asked.source, filter, terms.node.kind === 'existing' ? sessionMs : terms.expiryMs),
     target: asked.target,
     initialDeliveryCount: 0,
     ...(offered.length > 0 && { offeredCapabilities: offered }),
@@ -162,23 +190,22 @@ export function grantedAttach(host: LinkHost, terms: OutgoingTerms, filter: stri
   };
 }
 
-/** How long the frame that answers the attach is at most, but for the entries of its map of unsettled deliveries. */
-export function answerBytes(host: LinkHost, terms: OutgoingTerms, filter: string): number {
+/** Bytes that the frame which answers the attach has for the entries of its map of unsettled deliveries. */
+export function roomInAnswer(host: LinkHost, terms: OutgoingTerms, filter: string): number {
   const answer = { ...grantedAttach(host, terms, filter), incompleteUnsettled: true };
   writePerformative(scratch.reset(), { type: 'attach', name: host.name, handle: host.handle, role: 'sender', ...answer });
-  return frameAndMapBytes + scratch.length;
+  return Math.max(0, Math.min(host.session.maxFrameBytes, maxAnswerBytes) - frameAndMapBytes - scratch.length);
 }
 
-function grantedSource(terms: OutgoingTerms, asked: Source | undefined, filter: string): Source {
-  const { node, filters, expiryMs } = terms;
+function grantedSource(terms: OutgoingTerms, asked: Source | undefined, filter: string, expiryMs: number): Source {
+  const { node, filters, expiryPolicy } = terms;
   const forEver = expiryMs === Infinity;
   const outlives = expiryMs > 0 && node.kind !== 'temporary';
   return {
     type: 'source',
     address: grantedAddress(terms, asked, filter),
     durable: outlives ? asked?.durable : 0,
-    // Its time runs from the loss of the link, whatever ends the link: the ends of sessions and connections are not waited for.
-    expiryPolicy: forEver ? 'never' : 'link-detach',
+    expiryPolicy: forEver ? 'never' : expiryPolicy === 'never' ? 'link-detach' : expiryPolicy,
     timeout: forEver ? 0 : Math.ceil(expiryMs / 1000),
     ...(asked?.dynamic === true && { dynamic: true, dynamicNodeProperties: asked.dynamicNodeProperties }),
     distributionMode: movesMessages(node) ? 'move' : 'copy',

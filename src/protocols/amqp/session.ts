@@ -90,6 +90,7 @@ export class AmqpSession implements EndOwner {
 
   readonly #byPeerHandle = new Map<number, LinkEnd>();
   readonly #byHandle: (LinkEnd | undefined)[] = [];
+  #suspended: Set<Link> | undefined = undefined;
   /** Of the last transfer: peers mostly send many in a row on one link. */
   #lastHandle = -1;
   #lastEnd: LinkEnd | undefined = undefined;
@@ -248,7 +249,9 @@ export class AmqpSession implements EndOwner {
     this.#sent.clear();
     this.#received.clear();
     this.#waiting.clear();
+    const suspended = [...(this.#suspended ?? [])];
     for (const linkEnd of this.#byPeerHandle.values()) linkEnd.sessionEnded(end);
+    for (const link of suspended) link.onSessionEnd(end);
     this.#owner.links -= this.#byPeerHandle.size;
     this.#byPeerHandle.clear();
   }
@@ -340,6 +343,18 @@ export class AmqpSession implements EndOwner {
 
   forget(side: 'sent' | 'received', deliveryId: number): void {
     (side === 'sent' ? this.#sent : this.#received).remove(deliveryId);
+  }
+
+  suspended(link: Link): boolean {
+    const isNew = this.#suspended?.has(link) !== true;
+    if (isNew && this.#owner.links > this.server.options.maxLinks) return false;
+    (this.#suspended ??= new Set()).add(link);
+    if (isNew) this.#owner.links++;
+    return true;
+  }
+
+  resumed(link: Link): void {
+    if (this.#suspended?.delete(link) === true) this.#owner.links--;
   }
 
   forgetAll(link: Link): void {

@@ -300,7 +300,7 @@ conforms('3.5.6-1 3.5.5-1', 'a terminus lives as long after its link as it was t
     const { test, peer } = await meet();
     const source = { address: 'a', durable: 2, expiryPolicy, timeout: 60 } as const;
     const granted = peer.receiver(1, source, { name: 'sub' }).source!;
-    assert.equal(granted.expiryPolicy, expiryPolicy === 'never' ? 'never' : 'link-detach');
+    assert.equal(granted.expiryPolicy, expiryPolicy);
     peer.sender(0, 'a');
     peer.detach(1, false);
     peer.publish(0, 'kept');
@@ -311,9 +311,62 @@ conforms('3.5.6-1 3.5.5-1', 'a terminus lives as long after its link as it was t
     assert.deepEqual(again.texts(), ['kept']);
     again.detach(1, false);
     test.advance(61_000);
-    const sessions = test.broker.space('main').sessions;
-    assert.equal(sessions.has('$amqp/peer/out/sub'), expiryPolicy === 'never');
+    const { sessions } = test.broker.space('main');
+    assert.equal(sessions.has('$amqp/peer/out/sub'), expiryPolicy !== 'link-detach', expiryPolicy);
+    // Its time begins when its session, or its connection, is over.
+    again.say({ type: 'end' });
+    test.advance(61_000);
+    assert.equal(sessions.has('$amqp/peer/out/sub'), expiryPolicy === 'connection-close' || expiryPolicy === 'never', expiryPolicy);
+    again.lose();
+    test.advance(61_000);
+    assert.equal(sessions.has('$amqp/peer/out/sub'), expiryPolicy === 'never', expiryPolicy);
   }
+});
+
+conforms('3.5.6-1', 'a terminus that is not timed is there as long as its session, or its connection', async () => {
+  for (const expiryPolicy of ['session-end', 'connection-close'] as const) {
+    const { test, peer } = await meet();
+    const source = { address: 'a', expiryPolicy } as const;
+    const name = '$amqp/peer/out/sub';
+    const { sessions } = test.broker.space('main');
+    peer.receiver(1, source, { name: 'sub' });
+    peer.sender(0, 'a');
+    peer.detach(1, false);
+    peer.publish(0, 'kept');
+    peer.heard();
+    peer.receiver(1, source, { name: 'sub' });
+    assert.deepEqual(peer.texts(), ['kept'], expiryPolicy);
+    peer.detach(1, true);
+    assert.equal(sessions.has(name), false);
+    peer.receiver(1, source, { name: 'sub' });
+    peer.say({ type: 'end' });
+    assert.equal(sessions.has(name), expiryPolicy === 'connection-close');
+    peer.lose();
+    assert.equal(sessions.has(name), false);
+  }
+});
+
+conforms('3.5.6-1', 'links that are detached and live on count among those of their connection', async () => {
+  const { test, peer } = await meet({ options: { maxLinks: 3 } });
+  for (const name of ['a', 'b', 'c', 'd', 'e']) {
+    peer.receiver(1, { address: 'a' }, { name });
+    peer.detach(1, false);
+  }
+  assert.equal([...test.broker.space('main').sessions.keys()].filter((name) => name.includes('/out/')).length <= 3, true);
+});
+
+conforms('3.5.6-1', 'whoever looks at a terminus by an attach without source changes nothing of its time', async () => {
+  const { test, peer } = await meet();
+  peer.receiver(1, { address: 'a', durable: 2, expiryPolicy: 'link-detach', timeout: 60 }, { name: 'sub' });
+  peer.detach(1, false);
+  const { source } = peer.receiver(1, undefined, { name: 'sub' }, 0);
+  assert.deepEqual([source?.expiryPolicy, source?.timeout], ['link-detach', 60]);
+  peer.detach(1, false);
+  test.advance(59_000);
+  const { sessions } = test.broker.space('main');
+  assert.equal(sessions.has('$amqp/peer/out/sub'), true);
+  test.advance(2000);
+  assert.equal(sessions.has('$amqp/peer/out/sub'), false);
 });
 
 conforms('3.5.1-1', 'moved: of several receivers one gets a message; copied: it stays where it is', async () => {
