@@ -5,6 +5,8 @@ export const Annotation = {
   retain: 'x-opt-retain',
   /** long, ulong or timestamp: milliseconds since the epoch before which it is not delivered. As Qpid JMS sends it. */
   deliveryTime: 'x-opt-delivery-time',
+  /** timestamp. The same, as Azure's clients send it. */
+  scheduledEnqueueTime: 'x-opt-scheduled-enqueue-time',
   /** long, ulong, int or uint: the same as a duration in milliseconds. */
   deliveryDelay: 'x-opt-delivery-delay',
   /** byte. What `to` is: 0 queue, 1 topic, 2 temporary queue, 3 temporary topic [AMQP-JMS 3.2.4.2]. */

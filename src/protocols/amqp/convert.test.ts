@@ -233,6 +233,7 @@ describe('what the broker must know of an AMQP message', () => {
     const deliverAt = (key: string, value: AmqpValue) => read(withAnnotation(key, value)).attributes!.deliverAtMs;
     assert.equal(deliverAt(Annotation.deliveryTime, { type: 'long', value: BigInt(nowMs + 5) }), nowMs + 5);
     assert.equal(deliverAt(Annotation.deliveryTime, { type: 'timestamp', value: BigInt(nowMs + 5) }), nowMs + 5);
+    assert.equal(deliverAt(Annotation.scheduledEnqueueTime, { type: 'timestamp', value: BigInt(nowMs + 5) }), nowMs + 5);
     assert.equal(deliverAt(Annotation.deliveryTime, { type: 'long', value: BigInt(nowMs - 5) }), undefined);
     assert.equal(deliverAt(Annotation.deliveryDelay, { type: 'long', value: 70n }), nowMs + 70);
     assert.equal(deliverAt(Annotation.deliveryDelay, { type: 'uint', value: 70 }), nowMs + 70);

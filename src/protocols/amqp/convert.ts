@@ -256,7 +256,7 @@ class KnownAnnotations {
       if (key.value === Annotation.retain) {
         if (value.type !== 'boolean') return new AmqpFault(Condition.invalidField, 'the annotation x-opt-retain is a boolean');
         this.retain = value.value;
-      } else if (key.value === Annotation.deliveryTime) {
+      } else if (key.value === Annotation.deliveryTime || key.value === Annotation.scheduledEnqueueTime) {
         this.deliveryTimeMs = wholeNumber(value);
       } else if (key.value === Annotation.deliveryDelay) {
         this.delayMs = wholeNumber(value);
