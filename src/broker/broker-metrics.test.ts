@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BrokerMetrics } from './broker-metrics.ts';
-import { TestBroker } from './testing/test-broker.ts';
+import { Outcome, TestBroker, message } from './testing/test-broker.ts';
 
 test('what quotas refuse is told by tenant, of many tenants as of others', async () => {
   const t = await TestBroker.start({ quotas: { ofTenant: () => ({ connections: 0 }), ofPrincipal: () => ({}) } });
@@ -15,4 +15,21 @@ test('what quotas refuse is told by tenant, of many tenants as of others', async
   assert.equal(refused('t99', 'connections'), 1);
   assert.equal(refused('t100', 'connections'), undefined);
   assert.equal(refused('$others', 'connections'), 30);
+});
+
+test('transactions that are committed and not done everywhere are told', async () => {
+  const t = await TestBroker.start({ shards: 2 });
+  const p = t.connect('p');
+  const unfinished = (): unknown =>
+    [...new BrokerMetrics(t.broker).metrics()].find(({ name }) => name === 'heliograph_broker_transactions_unfinished')?.value;
+  const transaction = p.session!.begin(() => {});
+  assert.ok(typeof transaction === 'object');
+  for (const shard of [0, 1]) {
+    const m = message(t.nameOn(shard, '$queue/q'), 'x');
+    assert.equal(transaction.publish(p.session!, p.session!.address(m.topic, m.topicBytes), m), Outcome.accepted);
+  }
+  transaction.commit(() => {});
+  assert.equal(unfinished(), 1);
+  t.settle();
+  assert.equal(unfinished(), 0);
 });

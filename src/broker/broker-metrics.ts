@@ -74,7 +74,7 @@ export class BrokerMetrics implements MetricSource {
   }
 
   *#holdings(): Iterable<Sample> {
-    const { memory, spaces, uncommittedBytes } = this.#broker;
+    const { memory, spaces, shards, uncommittedBytes } = this.#broker;
     for (const [tenant, space] of spaces) {
       const labels = { tenant };
       yield gauge('sessions', 'Sessions, connected or not.', space.sessions.size, labels);
@@ -97,6 +97,9 @@ export class BrokerMetrics implements MetricSource {
     yield gauge('uncommitted_bytes', 'Bytes handed to the journal and not yet durable.', uncommittedBytes);
     yield gauge('payload_memory_bytes', 'Stored payloads that are in memory.', memory.bytes);
     yield counter('payload_evictions_total', 'Rows of payloads that left the memory while wanted.', memory.counters.evictions);
+    const unfinished = shards.reduce((sum, { transactions }) => sum + transactions.size, 0);
+    const onItsWay = 'Transactions committed of which something is on its way: into a journal, or to a dead-letter queue that is full.';
+    yield gauge('transactions_unfinished', onItsWay, unfinished);
     yield counter('payload_loads_total', 'Rows of payloads read back from the journal.', memory.counters.loads);
   }
 }
