@@ -11,7 +11,7 @@ import type { RowWriter } from './row-writer.ts';
 import { readReference, writeReference } from './stored-reference.ts';
 import type { StoredReference } from './stored-reference.ts';
 
-export { maxTagBytes, readMessage, readWhole, writeMessage, writeWhole } from './message-record.ts';
+export { readMessage, writeMessage } from './message-record.ts';
 export type { EntryFields, MessageRecord, OriginId } from './message-record.ts';
 export { readSession, readSubscribe, readUnsubscribe, writeSession, writeSubscribe, writeUnsubscribe } from './session-records.ts';
 export type { SessionRecord, SubscriptionRecord, WillRecord } from './session-records.ts';

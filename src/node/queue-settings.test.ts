@@ -8,9 +8,8 @@ function problemsOf(text: string): string {
     parseConfig('h.yaml', text);
     return '';
   } catch (error) {
-    return (
-      String((error as Error).message) + String((error as { fix?: string }).fix ?? '') + String((error as { where?: string }).where ?? '')
-    );
+    const { message, fix, where } = error as Error & { readonly fix?: string; readonly where?: string };
+    return message + (fix ?? '') + (where ?? '');
   }
 }
 

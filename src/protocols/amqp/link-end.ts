@@ -9,7 +9,7 @@ import type { Session as BrokerSession } from '../../broker/port.ts';
 import type { Principal } from '../../security/security.ts';
 import type { WireFacts } from '../protocol.ts';
 import { linkSessionName } from './address.ts';
-import type { AmqpError, AmqpFault, Attach, Condition, Detach } from './codec/index.ts';
+import type { AmqpError, AmqpFault, Attach, Detach } from './codec/index.ts';
 import { countName } from './counters.ts';
 import type { AttachAnswer, Link, LinkFault, LinkFlow, LinkHost, SessionEnd, SessionSide } from './link.ts';
 import type { ServiceNodes } from './nodes/service-nodes.ts';

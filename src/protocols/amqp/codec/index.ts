@@ -6,7 +6,7 @@ export * from './amqp-value.ts';
 export * from './coordination.ts';
 export { type AmqpError, type AmqpOutcome, acceptedState, type DeliveryState, type Modified, type Received } from './delivery-state.ts';
 export { type Rejected, releasedState, type TransactionalState } from './delivery-state.ts';
-export { FormatCode, skipValue, uint32 } from './format-code.ts';
+export { FormatCode, uint32 } from './format-code.ts';
 export * from './frame-reader.ts';
 export * from './frame-writer.ts';
 export * from './message-header.ts';
