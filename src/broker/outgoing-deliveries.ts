@@ -342,6 +342,12 @@ export class OutgoingDeliveries {
     this.unsettled = 0;
     this.#resend = this.#releases = undefined;
     for (const entry of this.#entries()) {
+      // A link that was detached is back, and for this message there was no room in memory (sendUnkept).
+      if (entry.stored === undefined && entry.state !== 'received') {
+        this.#finish(entry);
+        entry.queue.leave(entry, 'sessionEnded');
+        continue;
+      }
       entry.counted = entry.sent = false;
       if (this.#isLocked(entry)) continue;
       if (entry.row > entry.queue.shard.durableRow) {

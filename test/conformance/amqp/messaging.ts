@@ -346,6 +346,24 @@ conforms('3.5.6-1', 'a terminus that is not timed is there as long as its sessio
   }
 });
 
+conforms('3.5.6-1', 'what a link had unsettled when it was detached comes again when it is back in its session', async () => {
+  for (const maxBytes of [1_000_000, 1]) {
+    const test = await TestBroker.start({ limits: { transientInbox: { maxMessages: 1000, maxBytes, onFull: 'drop-oldest' } } });
+    const peer = new LivePeer(test);
+    peer.receiver(1, 'a', { name: 'sub' });
+    peer.sender(0, 'a');
+    peer.publish(0, 'x');
+    assert.deepEqual(peer.texts(), ['x']);
+    peer.detach(1, false);
+    peer.receiver(1, 'a', { name: 'sub', unsettled: new Map<string, DeliveryState>() });
+    // Where memory had no room for it nothing comes, and nothing breaks.
+    assert.deepEqual(peer.texts(), maxBytes === 1 ? [] : ['x']);
+    peer.publish(0, 'y');
+    assert.deepEqual(peer.texts(), ['y']);
+    assert.equal(test.failed, undefined);
+  }
+});
+
 conforms('3.5.6-1', 'links that are detached and live on count among those of their connection', async () => {
   const { test, peer } = await meet({ options: { maxLinks: 3 } });
   for (const name of ['a', 'b', 'c', 'd', 'e']) {
