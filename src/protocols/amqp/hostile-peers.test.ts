@@ -8,12 +8,13 @@ import { silentLog } from '../../base/log.ts';
 import { SeededRandom } from '../../base/random.ts';
 import { allowAll, TestBroker } from '../../broker/testing/test-broker.ts';
 import { FakeSecurity } from '../mqtt/testing/fake-security.ts';
-import { ProtocolId } from './codec/index.ts';
+import type { Principal } from '../../security/security.ts';
+import { ProtocolId, ValueWriter, writePropertiesSection } from './codec/index.ts';
 import { AmqpServer } from './server.ts';
 import { Dialogue } from './testing/dialogue.ts';
 import { LivePeer } from './testing/live-peer.ts';
 import { defaultAmqpOptions } from './testing/options.ts';
-import { begin, emptyFrame, frame, header, open, sasl, senderAttach } from './testing/peer-frames.ts';
+import { begin, dataMessage, emptyFrame, frame, header, open, sasl, senderAttach } from './testing/peer-frames.ts';
 
 const cbsTarget = { type: 'target', address: '$cbs' } as const;
 
@@ -201,5 +202,148 @@ describe('a receiving peer', () => {
     assert.deepEqual(spy.words(), ['detach 0 closed amqp:not-found']);
     const other = new LivePeer(test, 'other');
     assert.equal(other.receiver(0, undefined, { name: 'crew|global' }, 0).source?.address, '$share/crew/secret/plans');
+  });
+});
+
+const durableSource = { durable: 2, expiryPolicy: 'never' } as const;
+
+/** Peers of several principals, with what each may not do. */
+class Town {
+  readonly denied = new Set<string>();
+  readonly security = {
+    ...allowAll,
+    version: 1,
+    allows: (who: Principal, action: string, topic: string) => !this.denied.has(`${who.id} ${action} ${topic}`),
+  };
+  test!: TestBroker;
+
+  static async start(): Promise<Town> {
+    const town = new Town();
+    town.test = await TestBroker.start({ security: town.security as never });
+    return town;
+  }
+
+  peer(id: string, containerId = id, tenant = 'main'): LivePeer {
+    const principal: Principal = { tenant, id, kind: 'device', roles: [] };
+    const security = { ...this.security, authenticate: (_: unknown, answer: (result: unknown) => void) => answer({ ok: true, principal }) };
+    const server = new AmqpServer({
+      broker: this.test.broker,
+      security: security as never,
+      clock: this.test.clock,
+      random: new SeededRandom(1),
+      log: silentLog,
+      turn: this.test.turn,
+      options: defaultAmqpOptions,
+      accepts: () => ['anonymous'],
+    });
+    return new LivePeer(this.test, containerId, { server });
+  }
+}
+
+describe('what belongs to another principal', () => {
+  it('is not had by its container id and link name', async () => {
+    const town = await Town.start();
+    const ann = town.peer('ann', 'shared-name');
+    ann.receiver(0, { address: 'a', ...durableSource }, { name: 'inbox' });
+    ann.lose();
+    const writer = town.peer('writer');
+    writer.sender(0, 'a');
+    writer.publish(0, 'for ann');
+    const eve = town.peer('eve', 'shared-name');
+    eve.receiver(0, { address: 'a', ...durableSource }, { name: 'inbox' }, 0);
+    assert.deepEqual(eve.words(), ['detach 0 closed amqp:unauthorized-access']);
+    // Nor by a null source, nor by closing it.
+    eve.detach(0, true);
+    eve.receiver(1, undefined, { name: 'inbox' }, 0);
+    assert.deepEqual(
+      eve.words().filter((words) => words.startsWith('detach')),
+      ['detach 0 closed amqp:unauthorized-access'],
+    );
+    const back = town.peer('ann', 'shared-name');
+    back.receiver(0, { address: 'a', ...durableSource }, { name: 'inbox' });
+    assert.deepEqual(back.texts(), ['for ann']);
+    // A link that is there is not stolen either.
+    const again = town.peer('eve', 'shared-name');
+    again.receiver(0, { address: 'a', ...durableSource }, { name: 'inbox' }, 0);
+    assert.deepEqual(again.words(), ['detach 0 closed amqp:unauthorized-access']);
+    writer.publish(0, 'second');
+    assert.deepEqual(back.texts(), ['second']);
+  });
+
+  it('is not had by its name in another tenant', async () => {
+    const town = await Town.start();
+    const ann = town.peer('ann', 'c', 'north');
+    ann.receiver(0, { address: 'a', ...durableSource }, { name: 'inbox' });
+    const other = town.peer('ann', 'c', 'south');
+    other.receiver(0, { address: 'a', ...durableSource }, { name: 'inbox' });
+    other.sender(1, 'a');
+    other.publish(1, 'south');
+    assert.deepEqual([ann.texts(), other.texts()], [[], ['south']]);
+    const temporary = ann.receiver(2, { dynamic: true }).source!.address!;
+    other.say(senderAttach({ handle: 3, name: 's3', target: { type: 'target', address: temporary } }));
+    assert.ok(other.words().some((words) => /^detach . closed amqp:/.test(words)));
+  });
+
+  it('is not received from, where it is a temporary queue', async () => {
+    const town = await Town.start();
+    const ann = town.peer('ann');
+    const address = ann.receiver(0, { dynamic: true }).source!.address!;
+    const eve = town.peer('eve');
+    eve.receiver(0, address, {}, 0);
+    assert.deepEqual(eve.words(), ['detach 0 closed amqp:unauthorized-access']);
+  });
+});
+
+describe('an address that its peer may not send to', () => {
+  it('is refused as a target, as `to`, and as what it is called otherwise', async () => {
+    const town = await Town.start();
+    for (const topic of ['secret', '$queue/secret']) town.denied.add(`eve publish ${topic}`);
+    const eve = town.peer('eve');
+    const watcher = town.peer('watcher');
+    watcher.receiver(0, 'secret');
+    watcher.receiver(1, 'queue:secret');
+    const names = ['secret', 'topic:secret', 'topic://secret', 'queue:secret', 'queue://secret', '$queue/secret'];
+    for (const [i, address] of names.entries()) {
+      eve.say(senderAttach({ handle: i, name: `s${i}`, target: { type: 'target', address } }));
+      assert.ok(eve.words().includes('detach 0 closed amqp:unauthorized-access'), address);
+      eve.detach(i, true);
+    }
+    eve.heard();
+    eve.sender(20, undefined);
+    for (const to of names) {
+      const writer = new ValueWriter();
+      writePropertiesSection(writer, { type: 'properties', to });
+      const message = new Uint8Array(Buffer.concat([writer.copy(), dataMessage('x')]));
+      eve.publishMessage(20, message);
+      assert.ok(
+        eve.words().some((words) => words.endsWith('rejected amqp:unauthorized-access')),
+        to,
+      );
+    }
+    for (const address of ['$share/g/secret', '$SYS/x', '$management/x', '']) {
+      eve.say(senderAttach({ handle: 30, name: 's30', target: { type: 'target', address } }));
+      const words = eve.words();
+      if (address.startsWith('$share'))
+        assert.ok(
+          words.some((each) => /^detach . closed/.test(each)),
+          words.join(),
+        );
+      eve.detach(30, true);
+      eve.heard();
+    }
+    assert.deepEqual(watcher.transfers(), []);
+  });
+
+  it('is refused at once when the right goes, on links that are open', async () => {
+    const town = await Town.start();
+    const eve = town.peer('eve');
+    eve.sender(0, 'a');
+    eve.sender(1, undefined);
+    eve.publish(0, 'fine');
+    eve.heard();
+    town.denied.add('eve publish a');
+    town.security.version++;
+    eve.publish(0, 'not fine');
+    assert.ok(eve.words().some((words) => words.endsWith('rejected amqp:unauthorized-access')));
   });
 });
