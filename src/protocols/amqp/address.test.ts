@@ -51,8 +51,18 @@ describe('the address of a source', () => {
       ['$management', { kind: 'service', name: '$management' }],
       ['$cbs', { kind: 'service', name: '$cbs' }],
       ['$SYS/broker', { kind: 'topic', filter: '$SYS/broker' }],
+      ['amqps://broker.example:5671/a/b', { kind: 'topic', filter: 'a/b' }],
+      ['amqp://broker.example/queue:q', { kind: 'queue', filter: '$queue/q', browse: false }],
+      ['amqp://broker.example', { kind: 'topic', filter: 'amqp://broker.example' }],
     ];
     for (const [address, node] of cases) assert.deepEqual(source({ address }), node, address);
+  });
+
+  it('is not one at which somebody would wait for an answer for ever', () => {
+    for (const address of ['orders/$management', 'queue:orders/$management', 'amqps://host/orders/$management']) {
+      assert.equal(refusal(source({ address })), 'amqp:not-found', address);
+      assert.equal(refusal(targetNode({ ...plain, address }, rules)), 'amqp:not-found', address);
+    }
   });
 
   it('is what its capabilities say, as Qpid JMS sends them', () => {

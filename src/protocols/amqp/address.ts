@@ -29,6 +29,8 @@ const queueScheme = 'queue:';
 const topicScheme = 'topic:';
 const queuePrefix = '$queue/';
 const sharePrefix = '$share/';
+/** Where clients of Azure ask for what is not in AMQP itself: to peek, to renew a lock. */
+const managementOfEntity = '/$management';
 
 /** Nodes that the broker itself answers at. */
 export const serviceNodes = ['$management', '$cbs'] as const;
@@ -172,12 +174,15 @@ const byDestinationType: readonly (readonly string[])[] = [
 
 /** A scheme says what an address is; without one the capabilities do, and else the configuration. */
 function placeOf(
-  address: string,
+  written: string,
   capabilities: readonly string[],
   { plainAddress }: Pick<AddressRules, 'plainAddress'>,
 ): ReplyAddress | AmqpFault {
+  const address = withoutAuthority(written);
   const wantsQueue = capabilities.includes(Capability.queue);
   const wantsTopic = capabilities.includes(Capability.topic);
+  // Or else who asks there would wait for ever at a queue of that name.
+  if (address.endsWith(managementOfEntity)) return new AmqpFault(Condition.notFound, 'nodes have no $management of their own here');
   if (wantsQueue && wantsTopic) return new AmqpFault(Condition.invalidField, 'a node is a queue or a topic, not both');
   // A temporary node has the address that it was given when it was made, which has a scheme.
   const queueName = schemeless(address, queueScheme) ?? schemeless(address, queuePrefix);
@@ -195,6 +200,13 @@ function placeOf(
   if (wantsQueue || capabilities.includes(Capability.temporaryQueue)) return { kind: 'queue', name: address };
   if (wantsTopic || capabilities.includes(Capability.temporaryTopic)) return { kind: 'topic', name: address };
   return { kind: plainAddress, name: address };
+}
+
+/** Clients of Azure write the address of a node as a URL. Which host that names was decided when they connected. */
+function withoutAuthority(address: string): string {
+  if (!address.startsWith('amqp://') && !address.startsWith('amqps://')) return address;
+  const path = address.indexOf('/', address.indexOf('://') + 3);
+  return path === -1 ? address : address.slice(path + 1);
 }
 
 /** What follows the scheme; also as `queue://name`, which JMS users know from other brokers. */
