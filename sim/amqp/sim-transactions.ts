@@ -223,6 +223,7 @@ export class SimMover implements Role {
   #source: EndLink | undefined = undefined;
   #target: EndLink | undefined = undefined;
   #serial = 0;
+  #maxPauseMs = 300;
 
   constructor(client: SimAmqpClient, from: string, to: string) {
     this.#client = client;
@@ -234,6 +235,11 @@ export class SimMover implements Role {
 
   get idle(): boolean {
     return !this.#controller.busy && this.#waiting.length === 0;
+  }
+
+  /** From now on without pauses: where time is real, what has piled up must go within a time-out. */
+  beDiligent(): void {
+    this.#maxPauseMs = 0;
   }
 
   waitsFor(): string {
@@ -283,7 +289,7 @@ export class SimMover implements Role {
         end.transfer(target, `m${this.#serial++}`, encodeText(body), { settled: false, state: { type: 'transactional-state', txnId } });
         const state: DeliveryState = { type: 'transactional-state', txnId, outcome: acceptedState };
         end.dispose(false, delivery.deliveryId, settled, state);
-        world.after(between(random, 0, 300), () => {
+        world.after(between(random, 0, this.#maxPauseMs), () => {
           if (connection === this.#client.connection) this.#controller.discharge(txnId, chance(random, 0.2));
         });
       },

@@ -140,6 +140,7 @@ export class AmqpPeers {
   /** No new messages; what is there is seen out. */
   stop(): void {
     clearInterval(this.#timer);
+    this.#mover.beDiligent();
   }
 
   cutOne(): void {
