@@ -28,7 +28,16 @@ export const rooms: Readonly<Record<string, Room>> = {
   'src/broker': { imports: ['src/base', 'src/message', ...contracts.store, ...contracts.security] },
   // A protocol never sees another one: each folder below src/protocols is a room of its own.
   'src/protocols/*': {
-    imports: ['src/base', 'src/message', ...contracts.broker, 'src/broker/management.ts', ...contracts.security, ...contracts.protocols],
+    imports: [
+      'src/base',
+      'src/message',
+      ...contracts.broker,
+      'src/broker/management.ts',
+      ...contracts.security,
+      ...contracts.protocols,
+      // What each does in the same way with its wire.
+      'src/protocols/reading-brake.ts',
+    ],
   },
   // The contract and the registry.
   'src/protocols': { imports: ['src/base', ...contracts.security, 'src/protocols/*/index.ts'] },

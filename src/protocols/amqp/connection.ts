@@ -32,7 +32,7 @@ import { connectionAttachRequest, containerInUse, openAnswer, openFault, soleCon
 import { PendingSession } from './nodes/pending-session.ts';
 import { Opened } from './opened.ts';
 import { PeerWriter } from './peer-writer.ts';
-import { Brake, ReadingBrake } from './reading-brake.ts';
+import { Brake, ReadingBrake } from '../reading-brake.ts';
 import { credentialsOf, offeredMechanisms, SaslExchange } from './sasl.ts';
 import type { AmqpServer } from './server.ts';
 

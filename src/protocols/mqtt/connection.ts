@@ -35,7 +35,7 @@ import type { Handshake, State } from './connection-state.ts';
 import { EarlyPackets } from './early-packets.ts';
 import { attachRequestOf, connackOf, credentialsOf, expiryMs, faultOf, grantedExpirySec, type Terms, termsOf } from './handshake.ts';
 import type { ProvenBy } from './reauthentication.ts';
-import { Brake, ReadingBrake } from './reading-brake.ts';
+import { Brake, ReadingBrake } from '../reading-brake.ts';
 import { closeReasons, connectReason, credentialsFault } from './reasons.ts';
 import type { MqttServer } from './server.ts';
 

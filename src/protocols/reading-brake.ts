@@ -1,7 +1,6 @@
-// Reading from a client stops while anybody has a reason to stop it. The wire is told only of the first and the last.
+// Reading from a peer stops while anybody has a reason to stop it. The wire is told only of the first and the last.
 
-import type { Wire } from '../protocol.ts';
-import type { Counters } from './counters.ts';
+import type { Wire } from './protocol.ts';
 
 export const Brake = {
   /** The handshake waits for an answer. */
@@ -10,17 +9,18 @@ export const Brake = {
   broker: 2,
   /** As many requests wait for an answer as may. */
   answers: 4,
-  /** The client does not read what it is sent. */
+  /** The peer does not read what it is sent. */
   output: 8,
 } as const;
 export type Brake = (typeof Brake)[keyof typeof Brake];
 
 export class ReadingBrake {
   readonly #wire: Wire;
-  readonly #counters: Counters;
+  readonly #counters: { pauses: number };
   #reasons = 0;
 
-  constructor(wire: Wire, counters: Counters) {
+  /** `counters`: of its protocol. */
+  constructor(wire: Wire, counters: { pauses: number }) {
     this.#wire = wire;
     this.#counters = counters;
   }
@@ -39,7 +39,7 @@ export class ReadingBrake {
     if (this.#reasons === 0) this.#wire.resume();
   }
 
-  /** The client may have spoken without being heard, through no fault of its own. */
+  /** The peer may have spoken without being heard, through no fault of its own. */
   get excusesSilence(): boolean {
     return (this.#reasons & ~Brake.output) !== 0;
   }
