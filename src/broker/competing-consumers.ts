@@ -300,7 +300,7 @@ export class CompetingConsumers implements QueueHolder {
   /** Found in the journal: delivering it failed too often before the node went down. */
   #buryOne(entry: Entry): void {
     this.queue.takeOut(entry);
-    this.queue.bury(entry, { reason: 'delivery-limit' }, 'deliveryLimit');
+    this.queue.burySpent(entry);
   }
 
   /** Returns false when its message must be read first. */

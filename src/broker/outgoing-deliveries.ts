@@ -395,7 +395,7 @@ export class OutgoingDeliveries {
         // Of an exactly-once message it is not known whether the peer has it: it will say so when it comes back.
         if (entry.sendAs === 2 || !queue.isSpent(entry) || entry.stored === undefined || this.#isLocked(entry)) continue;
         this.#finish(entry);
-        queue.bury(entry, deliveryLimit, 'deliveryLimit');
+        queue.burySpent(entry);
       }
     }
   }
@@ -447,7 +447,6 @@ export class OutgoingDeliveries {
 }
 
 const nothing: readonly Property[] = [];
-const deliveryLimit: CauseOfDeath = { reason: 'delivery-limit' };
 const undeliverable: CauseOfDeath = { reason: 'undeliverable' };
 
 function causeOf(detail: SettlementDetail | undefined): CauseOfDeath {

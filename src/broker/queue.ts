@@ -231,7 +231,7 @@ export class Queue {
     let last: Entry | undefined;
     for (const entry of entries.toSorted(inOrder)) {
       if (this.isSpent(entry)) {
-        this.bury(entry, deliveryLimit, 'deliveryLimit');
+        this.burySpent(entry);
       } else {
         this.wait(entry, last);
         last = entry;
@@ -263,6 +263,11 @@ export class Queue {
   bury(entry: Entry, death: CauseOfDeath, otherwise: Departure): void {
     if (this.graves === undefined || this.rules.deadLetterQueue === '') this.leave(entry, otherwise);
     else this.graves.bury(entry, death, otherwise);
+  }
+
+  /** It died of having failed too often; see isSpent. */
+  burySpent(entry: Entry): void {
+    this.bury(entry, deliveryLimit, 'deliveryLimit');
   }
 
   /** Its rules have changed. */
