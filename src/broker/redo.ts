@@ -3,6 +3,7 @@
 // Each shard says in the row of what was done in it that it was done (`transactionPart`); after a crash what is missing is done
 // again. What leaves a queue needs no such note: positions are never used twice, so an entry that is still there has not left.
 
+import { JournalError } from '../store/journal.ts';
 import type { BrokerContext } from './context.ts';
 import { distribute } from './distribution.ts';
 import type { CauseOfDeath, Entry } from './queue.ts';
@@ -110,8 +111,9 @@ export class Redo {
 
   /** Before queues are filled: what has been settled in transactions that are committed leaves them, as far as it has not. */
   settleRecovered(recoveries: readonly ShardRecovery[]): void {
-    for (const { transactions } of recoveries) {
+    for (const { shard, transactions } of recoveries) {
       for (const [key, record] of transactions) {
+        checkShards(record, shard, recoveries.length);
         const rejected = record.settled.filter((settled) => leaveRecovered(recoveries[settled.shard], settled));
         if (rejected.length > 0) this.#rejected.set(key, rejected);
       }
@@ -155,6 +157,12 @@ function settledOf({ entry, settlement, detail }: BrokerTransaction['provisional
   const { queue, position } = entry;
   const settled = settlement as RedoneSettlement;
   return [{ shard: queue.shard.index, queueId: queue.id, position, settlement: settled, reason: detail?.reason }];
+}
+
+/** Redone elsewhere, or in fewer shards, half a transaction would be taken for a whole one. */
+function checkShards({ id, parts }: TransactionRecord, { index }: Shard, shards: number): void {
+  if (id.shard === index && parts.every((part) => part < shards)) return;
+  throw new JournalError('corrupt', 'a transaction names shards that it cannot have been in', `shard ${index}, row ${id.row}`);
 }
 
 /** Returns whether it is still there, to be buried when its queue is filled. */

@@ -13,6 +13,7 @@ import * as frames from '../../src/protocols/amqp/testing/peer-frames.ts';
 import type { Connection } from '../../src/protocols/protocol.ts';
 import type { Credentials, Security } from '../../src/security/security.ts';
 import { FuzzWire, witnessAddress } from './fuzz-wire.ts';
+import { seesSecrets } from './secrets.ts';
 
 const highWaterBytes = 1024;
 const maxOutputBytes = 4 * 1024;
@@ -392,7 +393,6 @@ function limitsOf({ rejectNew }: AmqpWorldOptions): Partial<BrokerLimits> {
 
 /** `witness` is itself; everybody else is one other principal, who must not see below `secret/`. */
 function securityOf({ open }: AmqpWorldOptions): Security {
-  const seesSecrets = (filter: string): boolean => /^(secret|\+|#)(\/|$)/.test(filter);
   return {
     ...allowAll,
     authenticate(credentials: Credentials, answer) {

@@ -15,6 +15,7 @@ import { decode } from '../harness/decode.ts';
 import { encode } from '../harness/encode.ts';
 import type { ServerPacket, Version } from '../harness/packet.ts';
 import { FuzzWire, witnessAddress } from './fuzz-wire.ts';
+import { seesSecrets } from './secrets.ts';
 import { framesOf } from './mqtt-frames.ts';
 
 const highWaterBytes = 1024;
@@ -309,7 +310,6 @@ function limitsOf({ rejectNew }: WorldOptions): Partial<BrokerLimits> {
 
 /** `witness` is itself; everybody else is one other principal, who must not see below `secret/`. */
 function securityOf({ open }: WorldOptions): Security {
-  const seesSecrets = (filter: string): boolean => /^(secret|\+|#)(\/|$)/.test(filter);
   return {
     ...allowAll,
     authenticate(credentials: Credentials, answer) {
