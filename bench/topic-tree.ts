@@ -3,8 +3,8 @@
 // Memory is the tree's own: the filters' texts are counted (the tree keeps them), the values are one shared object. A match is
 // timed as the broker would do it for a topic it has not seen before: the text comes fresh from bytes.
 
-import { TopicIndex } from '../src/broker/topic-index.ts';
-import { TopicTree } from '../src/broker/topic-tree.ts';
+import { TopicIndex } from '../src/broker/routing/topic-index.ts';
+import { TopicTree } from '../src/broker/routing/topic-tree.ts';
 
 const count = Number(process.argv[2] ?? 1_000_000);
 const only = process.argv[3];

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import type { Attributes } from '../src/message/attributes.ts';
 import { Message } from '../src/message/message.ts';
 import type { Settlement, SettlementDetail } from '../src/broker/port.ts';
-import { recordVersion } from '../src/broker/records.ts';
+import { recordVersion } from '../src/broker/journal/records.ts';
 import { broughtBack, everythingOf, storedBroker } from '../src/broker/testing/stored-broker.ts';
 import { TestBroker, message } from '../src/broker/testing/test-broker.ts';
 import type { TestConsumer } from '../src/broker/testing/test-broker.ts';

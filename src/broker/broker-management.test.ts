@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { FirstInOrder } from './first-in-order.ts';
+import { FirstInOrder } from './queues/first-in-order.ts';
 import type { ManagementResult } from './management.ts';
 import { assertInvariants } from './testing/described-state.ts';
 import { TestBroker, assertBooks } from './testing/test-broker.ts';

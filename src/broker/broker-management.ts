@@ -2,10 +2,10 @@
 
 import { filterProblem, parseFilter } from '../message/filter.ts';
 import type { Message } from '../message/message.ts';
-import type { ClientSession } from './client-session.ts';
-import type { CompetingConsumers } from './competing-consumers.ts';
+import type { ClientSession } from './sessions/client-session.ts';
+import type { CompetingConsumers } from './queues/competing-consumers.ts';
 import type { BrokerContext } from './context.ts';
-import { FirstInOrder } from './first-in-order.ts';
+import { FirstInOrder } from './queues/first-in-order.ts';
 import type {
   BrokerManagement,
   ManagementResult,
@@ -18,11 +18,11 @@ import type {
   SubscriptionView,
 } from './management.ts';
 import type { CloseReason } from './port.ts';
-import { nameOf } from './queue.ts';
-import type { Queue } from './queue.ts';
-import { QueueAccess, durable, fault, unavailable, unsettledOf, value } from './queue-access.ts';
-import { delayedName, queuePrefix, sharedPrefix } from './topic-space.ts';
-import type { TopicSpace } from './topic-space.ts';
+import { nameOf } from './queues/queue.ts';
+import type { Queue } from './queues/queue.ts';
+import { QueueAccess, durable, fault, unavailable, unsettledOf, value } from './queues/queue-access.ts';
+import { delayedName, queuePrefix, sharedPrefix } from './routing/topic-space.ts';
+import type { TopicSpace } from './routing/topic-space.ts';
 
 const inboxPrefix = 'inbox/';
 /** Retained topics looked at before other work gets its turn. */

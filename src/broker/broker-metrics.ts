@@ -2,13 +2,13 @@
 
 import type { Labels, MetricSource, Sample } from '../base/metrics.ts';
 import type { Broker } from './broker.ts';
-import { dropReasons, type Ledger } from './ledger.ts';
-import type { Queue } from './queue.ts';
-import { isTemporary } from './temporary-nodes.ts';
-import type { ReplyPermissions } from './reply-permissions.ts';
-import type { TopicSpace } from './topic-space.ts';
-import type { Transactions } from './transactions.ts';
-import { quotaNames } from './usage.ts';
+import { dropReasons, type Ledger } from './queues/ledger.ts';
+import type { Queue } from './queues/queue.ts';
+import { isTemporary } from './queues/temporary-nodes.ts';
+import type { ReplyPermissions } from './sessions/reply-permissions.ts';
+import type { TopicSpace } from './routing/topic-space.ts';
+import type { Transactions } from './transactions/transactions.ts';
+import { quotaNames } from './quotas/usage.ts';
 
 export class BrokerMetrics implements MetricSource {
   readonly #broker: Broker;

@@ -6,14 +6,14 @@ import type { Random } from '../base/random.ts';
 import type { Timers } from '../base/timers.ts';
 import type { Security } from '../security/security.ts';
 import type { HeldPublishers } from './held-publishers.ts';
-import type { Ledger } from './ledger.ts';
+import type { Ledger } from './queues/ledger.ts';
 import type { BrokerLimits } from './limits.ts';
-import type { QuotaSource } from './quotas.ts';
-import type { ReplyPermissions } from './reply-permissions.ts';
-import type { Shard } from './shard.ts';
-import type { ServiceTopics } from './service-topics.ts';
-import type { PayloadMemory } from './stored.ts';
-import type { Transactions } from './transactions.ts';
+import type { QuotaSource } from './quotas/quotas.ts';
+import type { ReplyPermissions } from './sessions/reply-permissions.ts';
+import type { Shard } from './journal/shard.ts';
+import type { ServiceTopics } from './routing/service-topics.ts';
+import type { PayloadMemory } from './journal/stored.ts';
+import type { Transactions } from './transactions/transactions.ts';
 import type { Turn } from './turn.ts';
 
 export type BrokerContext = {

@@ -2,10 +2,10 @@
 // turns, so that a look at a hundred thousand sessions does not keep anybody waiting.
 
 import type { Principal, Reassessment } from '../security/security.ts';
-import type { Attachment } from './attachment.ts';
-import type { ClientSession } from './client-session.ts';
+import type { Attachment } from './sessions/attachment.ts';
+import type { ClientSession } from './sessions/client-session.ts';
 import type { BrokerContext } from './context.ts';
-import type { TopicSpace } from './topic-space.ts';
+import type { TopicSpace } from './routing/topic-space.ts';
 
 /** Whose sessions are to be looked at. All fields must fit; without any it is everybody. */
 export type Concerned = {

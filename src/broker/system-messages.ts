@@ -2,8 +2,8 @@
 
 import { Message, defaultPriority } from '../message/message.ts';
 import type { BrokerContext } from './context.ts';
-import { sendToAll } from './distribution.ts';
-import type { TopicSpace } from './topic-space.ts';
+import { sendToAll } from './routing/distribution.ts';
+import type { TopicSpace } from './routing/topic-space.ts';
 
 const text = new TextEncoder();
 

@@ -1,7 +1,7 @@
 // `$enrol/<id>/request`: a device that speaks nothing but MQTT asks for its next certificate, and is answered on the response topic it
 // named, or on `$enrol/<id>/response`: with the chain in PEM, or with JSON that says why not.
 
-import type { ServiceRequest, Service } from '../broker/service-topics.ts';
+import type { ServiceRequest, Service } from '../broker/routing/service-topics.ts';
 import type { HolderOf } from '../security/pki/enrolment/certificate-holder.ts';
 import type { EnrolmentDesk, Holder } from '../security/pki/enrolment/enrolment-desk.ts';
 import { done as found, fault } from '../security/pki/enrolment/enrolment.ts';

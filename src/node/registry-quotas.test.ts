@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Quotas } from '../broker/quotas.ts';
+import type { Quotas } from '../broker/quotas/quotas.ts';
 import type { Principal } from '../security/security.ts';
 import { RegistryQuotas } from './registry-quotas.ts';
 

@@ -1,7 +1,7 @@
 // The quotas of tenants and roles as the registry has them, at hand for the broker, which asks at every connect.
 
-import { noQuotas } from '../broker/quotas.ts';
-import type { Quotas, QuotaSource } from '../broker/quotas.ts';
+import { noQuotas } from '../broker/quotas/quotas.ts';
+import type { Quotas, QuotaSource } from '../broker/quotas/quotas.ts';
 import { quotaNames, systemScope } from '../registry/entries.ts';
 import type { Entry, Kind } from '../registry/entries.ts';
 import { maxPage } from '../registry/registry.ts';

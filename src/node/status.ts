@@ -1,6 +1,6 @@
 // The state of a node, gathered from its rooms when somebody asks.
 
-import { dropReasons } from '../broker/ledger.ts';
+import { dropReasons } from '../broker/queues/ledger.ts';
 import type { Status } from '../admin/status.ts';
 import type { Config } from '../config.ts';
 import { packageVersion } from './version.ts';

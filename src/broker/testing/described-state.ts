@@ -3,13 +3,13 @@
 
 import assert from 'node:assert/strict';
 import type { Broker } from '../broker.ts';
-import type { ClientSession } from '../client-session.ts';
-import { CompetingConsumers } from '../competing-consumers.ts';
-import type { Entry, Queue } from '../queue.ts';
-import type { Shard } from '../shard.ts';
-import type { Stored } from '../stored.ts';
-import type { TopicSpace } from '../topic-space.ts';
-import type { Usage } from '../usage.ts';
+import type { ClientSession } from '../sessions/client-session.ts';
+import { CompetingConsumers } from '../queues/competing-consumers.ts';
+import type { Entry, Queue } from '../queues/queue.ts';
+import type { Shard } from '../journal/shard.ts';
+import type { Stored } from '../journal/stored.ts';
+import type { TopicSpace } from '../routing/topic-space.ts';
+import type { Usage } from '../quotas/usage.ts';
 
 export type DescribedState = {
   readonly sessions: Record<string, unknown>;

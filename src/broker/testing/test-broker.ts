@@ -16,7 +16,7 @@ import { shardOf } from '../context.ts';
 import type { BrokerLimits } from '../limits.ts';
 import { Outcome } from '../port.ts';
 import type { AttachRequest, CloseReason, Consumer, Session, SubscribeRequest, SubscribeResult } from '../port.ts';
-import type { QuotaSource } from '../quotas.ts';
+import type { QuotaSource } from '../quotas/quotas.ts';
 import type { Turn } from '../turn.ts';
 
 export const testLimits: BrokerLimits = {

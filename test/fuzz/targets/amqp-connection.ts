@@ -267,7 +267,7 @@ export const target: Target = {
     'nobody hears what the access rules keep from them',
     'when all are gone and time has passed, no session is left',
   ],
-  covers: /\/src\/(broker\/[^/]+|protocols\/amqp\/(nodes\/)?[^/]+)\.ts$/,
+  covers: /\/src\/(broker\/(\w+\/)?[^/]+|protocols\/amqp\/(nodes\/)?[^/]+)\.ts$/,
   maxBytes: 40_960,
   slowMs: 1000,
   seeds: seeds(),

@@ -135,7 +135,7 @@ export const target: Target = {
     'a broker starts on the rows, or refuses them with JournalError corrupt and nothing else; the same when it finds out later',
     'a broker that has started has books that add up, serves clients, and writes a checkpoint',
   ],
-  covers: /\/src\/(store\/row|broker\/[^/]+)\.ts$/,
+  covers: /\/src\/(store\/row|broker\/(\w+\/)?[^/]+)\.ts$/,
   maxBytes: 8192,
   slowMs: 500,
   seeds: [
