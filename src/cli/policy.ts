@@ -1,6 +1,7 @@
 // heliograph policy check|add|change|list|show|remove|test: what principals may do, and why.
 
 import { Command, Option } from 'commander';
+import { methods } from '../security/security.ts';
 import { withManagement, type Managed } from './principal-command.ts';
 
 type Policy = {
@@ -26,7 +27,6 @@ type Question = Managed & {
 };
 
 const actions = ['connect', 'publish', 'subscribe', 'consume', 'retain', 'manage'];
-const methods = ['certificate', 'password', 'scram-sha-256', 'jwt', 'psk', 'webhook', 'anonymous'];
 
 export function policyCommand(): Command {
   const command = new Command('policy').alias('policies').description('check, add, list and try policies: what principals may do');

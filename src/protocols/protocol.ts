@@ -10,12 +10,14 @@ export type WireFacts = {
   readonly listener: string;
   readonly remoteAddress: string;
   readonly remotePort: number;
-  /** The bytes are protected by TLS. */
+  /** The bytes are protected by TLS or DTLS. */
   readonly secure: boolean;
   /** The certificate the peer proved to hold, already verified against the listener's trust anchors. */
   readonly peerCertificate: PeerCertificate | undefined;
-  /** Identity of the pre-shared key by which the TLS handshake was done. */
+  /** Identity of the pre-shared key by which the TLS or DTLS handshake was done. */
   readonly pskIdentity?: string;
+  /** SHA-256 of the SubjectPublicKeyInfo that the peer has proved to hold the key of (RFC 7250), lower-case hex. */
+  readonly rawPublicKey?: string;
 };
 
 /** A connection's hold on its wire. */

@@ -3,14 +3,24 @@
 import type { X509Certificate } from 'node:crypto';
 
 /** By what a peer has proved who it is. */
-export const methods = ['certificate', 'psk', 'scram-sha-256', 'jwt', 'password', 'webhook', 'anonymous'] as const;
+export const methods = [
+  'certificate',
+  'raw-public-key',
+  'psk',
+  'oscore',
+  'scram-sha-256',
+  'jwt',
+  'password',
+  'webhook',
+  'anonymous',
+] as const;
 export type Method = (typeof methods)[number];
 
 /** How a principal is connected: what conditions of policies ask for. */
 export type Access = {
   readonly listener: string;
   readonly remoteAddress: string;
-  /** The bytes are protected by TLS. */
+  /** The bytes are protected by TLS, DTLS or OSCORE. */
   readonly secure: boolean;
   readonly method: Method;
   readonly certificate: PeerCertificate | undefined;
@@ -104,9 +114,16 @@ export type Credentials = {
   readonly username: string | undefined;
   readonly password: Uint8Array | undefined;
   readonly certificate: PeerCertificate | undefined;
-  /** Identity of the pre-shared key by which the TLS handshake was done. */
+  /** Identity of the pre-shared key by which the TLS or DTLS handshake was done. */
   readonly pskIdentity?: string;
+  /** SHA-256 of the SubjectPublicKeyInfo that the peer has proved to hold the key of (RFC 7250), lower-case hex. */
+  readonly rawPublicKey?: string;
+  /** The layer of OSCORE has opened a request with this security context; what else is shown is not asked then (RFC 8613). */
+  readonly oscoreContext?: OscoreContextName;
 };
+
+/** Names a security context of OSCORE: whose it is, and its id in the registry (of the credential). */
+export type OscoreContextName = { readonly tenant: string; readonly principal: string; readonly contextId: string };
 
 export type AuthenticationResult =
   /** `expiresAtMs`: wall clock; what proved the identity (a token, a certificate) ends then, and the connection with it. */

@@ -4,6 +4,7 @@ import { Type } from 'typebox';
 import type { OwnerKind } from '../../registry/entries.ts';
 import { ownerKinds } from '../../registry/entries.ts';
 import type { Registry } from '../../registry/registry.ts';
+import { methods } from '../../security/security.ts';
 import { entryRoutes } from './entry-routes.ts';
 import { policiesForbidden } from './grants.ts';
 import { forbidden, notFound, Problem, registryProblem } from './problem.ts';
@@ -94,10 +95,7 @@ const question = object({
         remoteAddress: Type.Optional(text('Address it comes from.', { minLength: 1, maxLength: 64 })),
         secure: Type.Optional(Type.Boolean({ description: 'With TLS. Absent: as the listener is.' })),
         method: Type.Optional(
-          choice(
-            ['certificate', 'password', 'scram-sha-256', 'jwt', 'psk', 'webhook', 'anonymous'],
-            'By what it has proved itself. Absent: by a certificate if it is a device, else by a password.',
-          ),
+          choice([...methods], 'By what it has proved itself. Absent: by a certificate if it is a device, else by a password.'),
         ),
       },
       { description: 'How it is connected. What is not told meets no condition.' },

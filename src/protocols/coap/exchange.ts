@@ -5,6 +5,7 @@
 // A layer is a RequestHandler that hands a changed request and a Reply of its own to the next one. What a layer hands on is
 // whole: the layers above it know nothing of message ids, blocks or ciphertext.
 
+import type { OscoreContextName } from '../../security/security.ts';
 import type { WireFacts } from '../protocol.ts';
 import type { CoapMessage, CoapOption } from './codec/message.ts';
 
@@ -54,8 +55,8 @@ export type CoapRequest = {
   readonly oscore?: OscoreIdentity;
 };
 
-/** Names a security context that the registry knows. */
-export type OscoreIdentity = { readonly tenant: string; readonly principal: string; readonly contextId: string };
+/** Names a security context that the registry knows: what Credentials.oscoreContext takes. */
+export type OscoreIdentity = OscoreContextName;
 
 /** Without token, message id and type: those are the transport's. */
 export type CoapResponse = { readonly code: number; readonly options: readonly CoapOption[]; readonly payload: Uint8Array };

@@ -20,8 +20,10 @@ export class AnonymousAuthenticator implements Authenticator {
     this.#defaultTenant = defaultTenant;
   }
 
-  authenticate({ username, password, pskIdentity, listener }: Credentials, answer: (verdict: Verdict) => void): void {
-    if (username !== undefined || password !== undefined || pskIdentity !== undefined) return answer({ kind: 'next' });
+  authenticate(credentials: Credentials, answer: (verdict: Verdict) => void): void {
+    const { username, password, pskIdentity, rawPublicKey, oscoreContext, listener } = credentials;
+    const shown = username ?? password ?? pskIdentity ?? rawPublicKey ?? oscoreContext;
+    if (shown !== undefined) return answer({ kind: 'next' });
     const policy = this.#policy();
     if (policy === undefined || !isWelcome(policy, listener)) return answer({ kind: 'next', reason: 'no-credentials' });
     const { tenant = this.#defaultTenant, roles } = policy;

@@ -54,9 +54,7 @@ export class AuthenticationChain implements MetricSource {
   }
 
   authenticate(credentials: Credentials, answer: Answer): void {
-    // The bytes belong to the wire's buffer, and the check may come later.
-    const { password } = credentials;
-    const own = { ...credentials, password: password && new Uint8Array(password.subarray(0, maxSecretBytes + 1)) };
+    const own = ownCredentials(credentials);
     const run = new Run(this.#acceptedBy(credentials.listener), own, this.#services, (method, verdict) =>
       this.#decided(method, verdict, own, answer),
     );
@@ -290,6 +288,15 @@ class Run {
     }
     this.#decided(method, verdict);
   }
+}
+
+/** The bytes belong to the wire's buffer, and the check may come later. */
+function ownCredentials(given: Credentials): Credentials {
+  const { password, oscoreContext, listener, remoteAddress, clientId, nameComesLater } = given;
+  if (oscoreContext === undefined) return { ...given, password: password && new Uint8Array(password.subarray(0, maxSecretBytes + 1)) };
+  // What comes under OSCORE may come through a proxy: whatever else is shown is the proxy's. It is protected from end to end.
+  const nothing = { username: undefined, password: undefined, certificate: undefined };
+  return { listener, remoteAddress, clientId, ...(nameComesLater && { nameComesLater }), secure: true, ...nothing, oscoreContext };
 }
 
 /** That somebody has shown nothing tells least. */

@@ -3,7 +3,7 @@
 // A document comes from a person, a program or a file, so nothing in it is taken to be of the type it claims, nothing that is not
 // known here is let through, and everything is bounded.
 
-import type { Action, Method, Principal } from '../security.ts';
+import { methods, type Action, type Method, type Principal } from '../security.ts';
 import { DocumentCheck } from './document-check.ts';
 import type { Checked, Fault } from './document-check.ts';
 import { managedResources, wholeInterface } from './management-resources.ts';
@@ -16,7 +16,6 @@ import { patternFault } from './topic-pattern.ts';
 export type { Fault } from './document-check.ts';
 
 export const actions: readonly Action[] = ['connect', 'publish', 'subscribe', 'consume', 'retain', 'manage'];
-const methods: readonly Method[] = ['certificate', 'password', 'scram-sha-256', 'jwt', 'psk', 'webhook', 'anonymous'];
 const principalKinds: readonly Principal['kind'][] = ['device', 'application', 'user', 'anonymous'];
 
 /** Whom a statement binds among those that it reaches: all that is given must fit, each by one of its list. */
