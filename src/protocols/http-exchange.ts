@@ -1,0 +1,77 @@
+// The contract between an HTTP server and what answers requests: what protocol.ts is for streams of bytes. The server parses, frames
+// and sends, and bounds what it holds of a peer; the handler is a pure machine without socket, timer or clock of its own. `net` drives
+// it in production over HTTP/1.1 and HTTP/2, tests and `sim` without a socket.
+
+import type { WireFacts } from './protocol.ts';
+
+/** Names as they are sent, each with its value. A header that is there several times has several values. */
+export type AnswerHeaders = Readonly<Record<string, string | readonly string[]>>;
+
+/** One request and the way back for its answer. No method throws because of what a peer sent. */
+export interface HttpExchange {
+  /** As it came: `GET`. */
+  readonly method: string;
+  /** Of the target as it came, percent-encoded, without the query: `/v1/topics/a%2Fb`. */
+  readonly path: string;
+  /** What follows the first `?`, as it came; empty when there is none. */
+  readonly query: string;
+  /** Names and values in turn, as they came. */
+  readonly rawHeaders: readonly string[];
+  /** By lower-case name. Several of one name are joined by `, ` where their grammar allows it, else the first counts. */
+  header(name: string): string | undefined;
+
+  /**
+   * Reads the body whole; to be called once, in the call that hands the exchange over. `large`: it is longer than `maxBytes`, the rest
+   * of it is not read, and the connection ends after the answer. Gone peers are told by `onClosed` alone.
+   */
+  readWhole(maxBytes: number, done: (body: Uint8Array | 'large') => void): void;
+  /** Reads the body in parts of any cut instead; returns false from `part` to wait until `resumeBody`. */
+  readParts(reader: BodyReader): void;
+  resumeBody(): void;
+
+  /** The one answer; its length is declared by the server. An answer before the body was read ends the connection after it (HTTP/1.1). */
+  answer(status: number, headers: AnswerHeaders, body?: Uint8Array | string): void;
+  /** An answer whose end is not known yet. */
+  stream(status: number, headers: AnswerHeaders): AnswerStream;
+
+  /** Set by the handler: the peer went away before its answer was sent whole. Called once at most, never from within a call of the handler. */
+  onClosed: (() => void) | undefined;
+}
+
+export interface BodyReader {
+  /** `bytes` is valid only during the call. */
+  part(bytes: Uint8Array): boolean;
+  end(): void;
+}
+
+export interface AnswerStream {
+  write(part: Uint8Array | string): void;
+  /** Written and not taken by the peer yet, as far as is known. */
+  readonly pendingBytes: number;
+  /** Set by the handler: `pendingBytes` went over the high-water mark and is below the low one again. */
+  onDrained: (() => void) | undefined;
+  end(): void;
+  /** Cuts it: the peer sees that it is not whole. */
+  abort(): void;
+}
+
+/** One connection of a peer, on which requests follow each other or run side by side (HTTP/2). */
+export interface HttpPeer {
+  readonly facts: WireFacts;
+  /** What was proved may not hold any more, or the node wants it gone: nothing more is taken on it; answers under way are cut. */
+  abort(): void;
+}
+
+/** What a handler keeps for one connection. */
+export interface HttpVisit {
+  request(exchange: HttpExchange): void;
+  /** The connection is gone; called exactly once. `onClosed` of its exchanges has been called before. */
+  onClosed(): void;
+  /** The node is going down: end what would go on for ever. Requests that can be answered soon still are. */
+  shutDown(): void;
+}
+
+export interface HttpHandler {
+  readonly name: string;
+  visit(peer: HttpPeer): HttpVisit;
+}
