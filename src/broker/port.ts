@@ -271,6 +271,11 @@ export interface Session {
   subscribed(): readonly SubscribedFilter[];
   /** The shared subscriptions of a group that there are, whoever made them: as they are subscribed to. */
   sharedFilters(group: string): readonly string[];
+  /**
+   * The last value of one topic, as `subscribe` to it would deliver it. Answers now or later: accepted with the message, or without
+   * one when there is none; notAuthorized, topicInvalid, unavailable. The message is only valid during the call.
+   */
+  lastValue(topic: string, answer: (outcome: Outcome, message: Message | undefined) => void): void;
   /** Always answered by Consumer.unsubscribed, possibly before this returns. */
   unsubscribe(filters: readonly string[], token: number): void;
 

@@ -7,6 +7,7 @@ import type { Principal } from '../../security/security.ts';
 import type { Attachment } from './attachment.ts';
 import type { BrokerContext } from '../context.ts';
 import { enqueueTransient, sendToAll } from '../routing/distribution.ts';
+import { lastValue } from '../routing/last-value.ts';
 import { Outcome } from '../port.ts';
 import type {
   Address,
@@ -303,6 +304,10 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
     this.#subscribed.unsubscribe(filters, token);
   }
 
+  lastValue(topic: string, answer: (outcome: Outcome, message: Message | undefined) => void): void {
+    lastValue(this.#context, this.space, this.principal, topic, answer);
+  }
+
   get #subscribed(): SessionSubscriptions {
     return (this.#subscriptions ??= new SessionSubscriptions(this.#context, this));
   }
@@ -319,7 +324,6 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
 
   // --- What its principal may have
 
-  /** See SessionRights. */
   reviewed(principal: Principal): readonly string[] {
     return this.rights.reviewed(principal);
   }
@@ -333,7 +337,6 @@ export class ClientSession implements Session, QueueHolder, EntryOwner {
     return this.#subscriptions?.recheck() ?? noFilters;
   }
 
-  /** Attached sessions that are parts of its connection. */
   get parts(): Iterable<ClientSession> {
     return this.#parts ?? noParts;
   }

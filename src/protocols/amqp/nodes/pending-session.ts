@@ -38,6 +38,10 @@ export class PendingSession implements Session {
     return [];
   }
 
+  lastValue(_topic: string, answer: (outcome: Outcome, message: undefined) => void): void {
+    answer(Outcome.notFound, undefined);
+  }
+
   sharedFilters(): readonly string[] {
     return [];
   }

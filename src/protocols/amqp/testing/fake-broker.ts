@@ -158,6 +158,10 @@ export class FakeSession implements Session {
     return this.script.subscribed;
   }
 
+  lastValue(_topic: string, answer: (outcome: Outcome, message: undefined) => void): void {
+    answer(Outcome.accepted, undefined);
+  }
+
   sharedFilters(): readonly string[] {
     return this.script.sharedFilters;
   }

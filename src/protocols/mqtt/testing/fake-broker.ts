@@ -140,6 +140,10 @@ export class FakeSession implements Session {
     return [];
   }
 
+  lastValue(_topic: string, answer: (outcome: Outcome, message: undefined) => void): void {
+    answer(Outcome.accepted, undefined);
+  }
+
   sharedFilters(): readonly string[] {
     return [];
   }
