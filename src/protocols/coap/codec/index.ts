@@ -1,0 +1,12 @@
+// The codec of CoAP: bytes in, messages out, and back. Pure.
+
+export * from './codes.ts';
+export * from './content-formats.ts';
+export { maxOptions, maxTokenBytes } from './message-body.ts';
+export * from './message.ts';
+export * from './option-values.ts';
+export * from './options.ts';
+export * from './signals.ts';
+export * from './stream.ts';
+export * from './udp.ts';
+export * from './uri.ts';
