@@ -58,6 +58,13 @@ const writes: readonly Write[] = [
     id: 'c2',
     fields: { owner, type: 'token', secret: 'x', expiresAtMs: 1_900_000_000_000 },
   },
+  {
+    do: 'create',
+    kind: 'credential',
+    tenant: 'acme',
+    id: 'c3',
+    fields: { owner: { kind: 'application', id: 'billing' }, type: 'raw-public-key', secret: 'MFk=', handle: 'rpk/0a' },
+  },
   { do: 'create', kind: 'certificate', tenant: 'acme', id: '01'.repeat(32), fields: { ...certificate, serial: '1f' } },
   {
     do: 'create',

@@ -22,9 +22,10 @@ type PrincipalFields = {
 
 /**
  * password: an argon2id hash. scram-sha-256: salt, iterations, stored key and server key. token: a hash of a random token.
- * psk: a pre-shared key, sealed by whoever writes it, because TLS needs the key itself.
+ * psk: a pre-shared key, sealed by whoever writes it, because TLS needs the key itself. raw-public-key: nothing secret, the key's
+ * SubjectPublicKeyInfo. oscore: a security context, its master secret sealed.
  */
-export type CredentialType = 'password' | 'scram-sha-256' | 'token' | 'psk';
+export type CredentialType = 'password' | 'scram-sha-256' | 'token' | 'psk' | 'raw-public-key' | 'oscore';
 
 /** CRLReason without the numbers (RFC 5280 §5.3.1). */
 export const revocationReasons = [
@@ -105,6 +106,8 @@ export type Fields = {
     /** Never a secret in plain text. */
     readonly secret: string;
     readonly expiresAtMs: number | undefined;
+    /** What a peer shows before it is known who it is, in parts between slashes. Unique over all tenants; undefined: nothing. */
+    readonly handle: string | undefined;
   };
   /** The id is the SHA-256 of the DER, lower-case hex: unique over all tenants, and so are issuer and serial together. */
   certificate: {

@@ -33,6 +33,9 @@ export { entryLimits } from './field-rules.ts';
 const fingerprint = matching(sha256, '64 hex digits in lower case');
 const subject: Pick<Rule, 'fault'> = { fault: (given) => textFault(given, 1024) };
 
+/** What a question for a handle may look like, too. */
+export const handlePattern = /^(?=.{1,256}$)[\x21-\x2e\x30-\x7e]+(?:\/[\x21-\x2e\x30-\x7e]+)*$/;
+
 const principal = { status, labels, groups: nameList, roles: nameList };
 
 type Rules = { readonly [K in Kind]: { readonly [F in keyof Fields[K]]: Rule } };
@@ -46,12 +49,13 @@ const rules: Rules = {
   policy: { document },
   credential: {
     owner: { ...owner, fixed: true },
-    type: { ...oneOf('password', 'scram-sha-256', 'token', 'psk'), fixed: true },
+    type: { ...oneOf('password', 'scram-sha-256', 'token', 'psk', 'raw-public-key', 'oscore'), fixed: true },
     secret: matching(
       new RegExp(`^[\\x21-\\x7e]{1,${entryLimits.secretLength}}$`),
       `1 to ${entryLimits.secretLength} visible ASCII characters`,
     ),
     expiresAtMs: optional(moment),
+    handle: { ...optional(matching(handlePattern, 'parts of visible ASCII characters between slashes')), fixed: true },
   },
   certificate: {
     owner: { ...optional(owner), fixed: true },

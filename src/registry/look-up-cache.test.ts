@@ -24,6 +24,7 @@ function fake(now?: (question: string) => Result<unknown>): { registry: Registry
     principal: ask,
     certificate: ask,
     credentials: ask,
+    credentialsByHandle: ask,
     subscribe(listener: ChangeListener) {
       listeners.add(listener);
       return () => void listeners.delete(listener);
@@ -80,6 +81,7 @@ test('what changes is dropped, and only that', () => {
     ['certificate in its tenant', () => cache.get('certificate', 'main', 'f')],
     ['credentials', () => cache.credentials('main', owner)],
     ['credentials elsewhere', () => cache.credentials('other', owner)],
+    ['handle', () => cache.credentialsByHandle('h')],
   ];
   const droppedBy = (...changes: Change[]): string[] => {
     for (const [, ask] of all) ask();
@@ -96,7 +98,7 @@ test('what changes is dropped, and only that', () => {
   assert.deepEqual(droppedBy(change('device', 'main', undefined)), ['device', 'other device', 'name', 'other name']);
   assert.deepEqual(droppedBy(change('certificate', 'main', 'f')), ['certificate', 'certificate in its tenant']);
   assert.deepEqual(droppedBy(change('certificate', 'main', undefined)), ['certificate', 'certificate in its tenant']);
-  assert.deepEqual(droppedBy(change('credential', 'main', 'c')), ['credentials']);
+  assert.deepEqual(droppedBy(change('credential', 'main', 'c')), ['credentials', 'handle']);
   assert.deepEqual(droppedBy(change('user', 'main', 'b'), change('policy', 'main', undefined)), ['other name']);
   assert.deepEqual(
     droppedBy(change(undefined, undefined, undefined)),

@@ -18,7 +18,7 @@ export type LookUpCacheOptions = {
 type Answer = { readonly found: unknown; readonly atMs: number };
 
 /** What can be asked, each dropped for its own reason. */
-type Question = Kind | 'principal' | 'credentials' | 'fingerprint';
+type Question = Kind | 'principal' | 'credentials' | 'handle' | 'fingerprint';
 
 export class LookUpCache implements LookUps, MetricSource {
   readonly #registry: Registry;
@@ -54,6 +54,10 @@ export class LookUpCache implements LookUps, MetricSource {
 
   credentials(tenant: string, owner: Owner): NowOrLater<Result<readonly Entry<'credential'>[]>> {
     return this.#ask(key('credentials', tenant, `${owner.kind}/${owner.id}`), () => this.#registry.credentials(tenant, owner));
+  }
+
+  credentialsByHandle(handle: string): NowOrLater<Result<readonly Entry<'credential'>[]>> {
+    return this.#ask(key('handle', anyTenant, handle), () => this.#registry.credentialsByHandle(handle));
   }
 
   /** The registry stays open. */
@@ -134,8 +138,10 @@ export class LookUpCache implements LookUps, MetricSource {
         if (kind === 'certificate') this.#forget(key('fingerprint', anyTenant, id));
         if (isOwnerKind(kind)) this.#forget(key('principal', tenant, id));
       }
-      // A change of a credential does not say whose it is.
-      if (kind === 'credential') this.#forgetAll('credentials', tenant!);
+      if (kind !== 'credential' || tenant === undefined) continue;
+      // A change of a credential does not say whose it is, nor what its handle was.
+      this.#forgetAll('credentials', tenant);
+      this.#forgetAll('handle', anyTenant);
     }
   }
 

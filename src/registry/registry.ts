@@ -130,6 +130,11 @@ export interface LookUps {
   certificate(fingerprint: string): NowOrLater<Result<Entry<'certificate'> | undefined>>;
   /** All that this owner has, in the order of their ids. */
   credentials(tenant: string, owner: Owner): NowOrLater<Result<readonly Entry<'credential'>[]>>;
+  /**
+   * Over all tenants: the one with this handle, and those whose handle goes on after it with a slash; at most 8, in the order of
+   * their handles.
+   */
+  credentialsByHandle(handle: string): NowOrLater<Result<readonly Entry<'credential'>[]>>;
 }
 
 export interface Registry extends LookUps {

@@ -58,5 +58,10 @@ CREATE TABLE approvals (${head}, status text NOT NULL, requested_by text NOT NUL
   request text NOT NULL, expires_at_ms bigint NOT NULL, ${byId}
 `;
 
+const version4 = `
+ALTER TABLE credentials ADD COLUMN handle text COLLATE "C";
+CREATE UNIQUE INDEX credentials_by_handle ON credentials (handle) WHERE handle IS NOT NULL;
+`;
+
 /** The one at index n leads from version n to version n + 1. */
-export const migrations: readonly string[] = [version1, version2, version3];
+export const migrations: readonly string[] = [version1, version2, version3, version4];

@@ -23,7 +23,17 @@ import { SingleWrites } from '../single-writes.ts';
 import { changesSince, currentRevision } from '../sql/changes.ts';
 import { refusalOf } from '../sql/failure.ts';
 import { authoritiesPage, expiringPage, listPage, revokedPage } from '../sql/pages.ts';
-import { all, bySerial, byTokenHash, certificateStatement, credentialsStatement, getStatement, named, one } from '../sql/reads.ts';
+import {
+  all,
+  bySerial,
+  byTokenHash,
+  certificateStatement,
+  credentialsStatement,
+  handleStatement,
+  getStatement,
+  named,
+  one,
+} from '../sql/reads.ts';
 import { rows, type Steps } from '../sql/statement.ts';
 import { applyWrites } from '../sql/writes.ts';
 import { Database, type PostgresConnection } from './database.ts';
@@ -101,6 +111,10 @@ export class PostgresRegistry extends SingleWrites implements Registry {
 
   credentials(tenant: string, owner: Owner): Promise<Result<readonly Entry<'credential'>[]>> {
     return this.#value(all('credential', credentialsStatement(tenant, owner)));
+  }
+
+  credentialsByHandle(handle: string): Promise<Result<readonly Entry<'credential'>[]>> {
+    return this.#value(all('credential', handleStatement(handle)));
   }
 
   list<K extends Kind>(kind: K, tenant: string, query: Query): Promise<Result<Page<Entry<K>>>> {

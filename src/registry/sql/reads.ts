@@ -3,7 +3,7 @@
 
 import type { Entry, Kind, Owner, OwnerKind } from '../entries.ts';
 import { ownerKinds } from '../entries.ts';
-import { idFault, scopeFault } from '../entry-checks.ts';
+import { handlePattern, idFault, scopeFault } from '../entry-checks.ts';
 import type { NamedPrincipal } from '../registry.ts';
 import type { Statement, Steps } from './statement.ts';
 import { row, rows } from './statement.ts';
@@ -51,6 +51,19 @@ export function credentialsStatement(tenant: string, owner: Owner): Statement | 
 }
 
 const credentialsText = `SELECT ${tables.credential.selected} FROM credentials e WHERE e.tenant = ? AND e.owner = ? ORDER BY e.id`;
+
+/** Most that begin with the same handle and are told. */
+const maxOfHandle = 8;
+
+/** The one with this handle, and those whose handle goes on after it with a slash. */
+export function handleStatement(handle: string): Statement | undefined {
+  if (!handlePattern.test(handle)) return undefined;
+  // The character after the slash.
+  return { text: handleText, values: [handle, `${handle}/`, `${handle}0`] };
+}
+
+const handleText = `SELECT ${tables.credential.selected} FROM credentials e
+  WHERE e.handle = ? OR (e.handle > ? AND e.handle < ?) ORDER BY e.handle LIMIT ${maxOfHandle}`;
 
 /** Runs what one of these made. */
 export function* one<K extends Kind>(kind: K, statement: Statement | undefined): Steps<Entry<K> | undefined> {

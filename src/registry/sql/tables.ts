@@ -91,7 +91,7 @@ export const tables: { readonly [K in Kind]: Table } = {
   user: table('user', 'users', { ...principalColumns, title: plain }, principalTerms),
   role: table('role', 'roles', { title: plain, policies: names, quotas }, (fields: Fields['role']) => fields.policies.map(policyTerm)),
   policy: table('policy', 'policies', { document: plain }),
-  credential: table('credential', 'credentials', { owner, type: plain, secret: plain, expiresAtMs: optional }),
+  credential: table('credential', 'credentials', { owner, type: plain, secret: plain, expiresAtMs: optional, handle: optional }),
   certificate: table('certificate', 'certificates', {
     owner,
     serial: plain,

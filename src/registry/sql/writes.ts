@@ -92,6 +92,7 @@ function* otherOfName(kind: Kind, tenant: string, id: string): Steps<OwnerKind |
 function* whatExists(kind: Kind, tenant: string, id: string): Steps<string> {
   if ((yield* readEntry(tables[kind], tenant, id)) !== undefined) return `there is a ${kind} ${tenant}/${id} already`;
   if (kind === 'authority') return 'an authority with this public key is registered already';
+  if (kind === 'credential') return 'a credential that peers show in the same way is registered already';
   if (kind === 'enrolment') return 'an enrolment with this token is registered already';
   return 'this certificate, or one of its issuer with its serial number, is registered already';
 }

@@ -66,5 +66,10 @@ CREATE TABLE approvals (${head},
   expires_at_ms INTEGER NOT NULL, ${byId}
 `;
 
+const version4 = `
+ALTER TABLE credentials ADD COLUMN handle TEXT;
+CREATE UNIQUE INDEX credentials_by_handle ON credentials (handle) WHERE handle IS NOT NULL;
+`;
+
 /** The one at index n leads from version n to version n + 1. */
-export const migrations: readonly string[] = [version1, version2, version3];
+export const migrations: readonly string[] = [version1, version2, version3, version4];

@@ -23,7 +23,7 @@ import {
 import { SingleWrites } from '../single-writes.ts';
 import { changesSince, currentRevision } from '../sql/changes.ts';
 import { refusalOf, RegistryFailure } from '../sql/failure.ts';
-import { all, certificateStatement, credentialsStatement, getStatement, named, one } from '../sql/reads.ts';
+import { all, certificateStatement, credentialsStatement, handleStatement, getStatement, named, one } from '../sql/reads.ts';
 import { perform, type Call } from './calls.ts';
 import { defaultWriteWaitMs, RegistryFile } from './registry-file.ts';
 import { RegistryThread } from './registry-thread.ts';
@@ -97,6 +97,10 @@ export class SqliteRegistry extends SingleWrites implements Registry {
 
   credentials(tenant: string, owner: Owner): Result<readonly Entry<'credential'>[]> {
     return this.#now(() => this.#file.run(all('credential', credentialsStatement(tenant, owner))));
+  }
+
+  credentialsByHandle(handle: string): Result<readonly Entry<'credential'>[]> {
+    return this.#now(() => this.#file.run(all('credential', handleStatement(handle))));
   }
 
   list<K extends Kind>(kind: K, tenant: string, query: Query): Promise<Result<Page<Entry<K>>>> {

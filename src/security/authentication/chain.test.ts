@@ -223,6 +223,7 @@ test('a look-up that comes later, or never, changes neither the answers nor who 
       principal: (...question) => answer(registry.principal(...question)),
       certificate: (...question) => answer(registry.certificate(...question)),
       credentials: (...question) => answer(registry.credentials(...question)),
+      credentialsByHandle: (...question) => answer(registry.credentialsByHandle(...question)),
     };
   };
   const { security } = bench(t, options, { lookUps: later(false) });

@@ -63,6 +63,7 @@ test('a registry that answers later is waited for', async (t) => {
     principal: (...question) => Promise.resolve(registry.principal(...question)),
     certificate: (...question) => Promise.resolve(registry.certificate(...question)),
     credentials: (...question) => Promise.resolve(registry.credentials(...question)),
+    credentialsByHandle: (...question) => Promise.resolve(registry.credentialsByHandle(...question)),
   };
   const facts = new PrincipalFacts(later, new ManualClock());
   assert.equal(summary(await facts.of(device, shown, true)), 'principal-disabled');
@@ -179,6 +180,7 @@ test('a device of another authority that nobody has added is added once it has p
     get: () => value(undefined),
     principal: () => value(undefined),
     certificate: () => value(undefined),
+    credentialsByHandle: () => value([]),
     credentials: () => value([]),
   };
   const facts = new PrincipalFacts(

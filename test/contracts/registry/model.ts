@@ -98,7 +98,7 @@ const defaults: Partial<Record<Kind, Plain>> = {
   device: principal,
   application: principal,
   role: { title: '', policies: [], quotas: {} },
-  credential: { expiresAtMs: undefined },
+  credential: { expiresAtMs: undefined, handle: undefined },
 };
 
 function normal(fields: Plain): Plain {

@@ -52,6 +52,32 @@ export const referencesTests: RegistryTests = {
     good(await registry.update('credential', 'main', 'app', { owner: { kind: 'application', id: 'billing' }, secret: 'new' }));
   },
 
+  'a handle belongs to one credential, whatever its tenant, and is found from its beginning': async ({ open }) => {
+    const registry = await open();
+    good(await registry.create('tenant', systemScope, 'other', {}));
+    for (const tenant of ['main', 'other']) good(await registry.create('device', tenant, 'pump', {}));
+    const handled = (handle: string): NewFields<'credential'> => ({ owner: pump, type: 'oscore', secret: 's', handle });
+    good(await registry.create('credential', 'main', 'c1', handled('o/01/-')));
+    good(await registry.create('credential', 'other', 'c2', handled('o/01/02')));
+    good(await registry.create('credential', 'main', 'c3', handled('o/011/-')));
+    good(await registry.create('credential', 'main', 'c4', token(pump)));
+    good(await registry.create('credential', 'main', 'c5', token(pump)));
+    refused(await registry.create('credential', 'other', 'c6', handled('o/01/-')), 'exists');
+    refused(await registry.update('credential', 'main', 'c1', { handle: 'o/03/-' }), 'invalid', 'handle');
+    for (const bad of ['', '/a', 'a//b', 'a b', 'é', 'a'.repeat(257)])
+      refused(await registry.create('credential', 'main', 'c7', handled(bad)), 'invalid', 'handle');
+    const idsOf = async (handle: string): Promise<string[]> => good(await registry.credentialsByHandle(handle)).map(({ id }) => id);
+    assert.deepEqual(await idsOf('o/01'), ['c1', 'c2']);
+    assert.deepEqual(await idsOf('o/01/02'), ['c2']);
+    assert.deepEqual(await idsOf('o/0'), []);
+    assert.deepEqual(await idsOf("o' OR 1=1"), []);
+    good(await registry.remove('device', 'main', 'pump'));
+    assert.deepEqual(await idsOf('o/01'), ['c2']);
+    good(await registry.create('credential', 'other', 'c6', handled('o/01/-')));
+    for (let n = 3; n < 12; n++) good(await registry.create('credential', 'other', `m${n}`, handled(`o/01/${n}`)));
+    assert.equal((await idsOf('o/01')).length, 8);
+  },
+
   'who is removed leaves no credential and no valid certificate, also when the name comes again': async ({ open, clock }) => {
     const registry = await open();
     for (const id of ['pump', 'other']) good(await registry.create('device', 'main', id, { groups: ['g'], labels: { a: 'b' } }));
