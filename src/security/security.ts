@@ -43,6 +43,22 @@ export type Principal = {
   readonly access?: Access;
 };
 
+const ofTheNode = new WeakSet<Principal>();
+
+/**
+ * The node itself, where it keeps in messages of its own what a protocol must not forget (`$coap/…`). It may do everything, and it
+ * is known by this very object: no peer can be authenticated as it.
+ */
+export function nodePrincipal(tenant: string, id: string): Principal {
+  const principal: Principal = { tenant, id, kind: 'application', roles: [] };
+  ofTheNode.add(principal);
+  return principal;
+}
+
+export function isNodePrincipal(principal: Principal): boolean {
+  return ofTheNode.has(principal);
+}
+
 export type PeerCertificate = {
   /** Common name of the subject, if any. */
   readonly commonName: string | undefined;

@@ -7,6 +7,7 @@
 import type { Log } from '../../base/log.ts';
 import type { MetricSource, Sample } from '../../base/metrics.ts';
 import type { NowOrLater } from '../../registry/registry.ts';
+import { isNodePrincipal } from '../security.ts';
 import type { Access, AuthenticationResult, Credentials, Exchange, ExchangeStep, Method, Principal, Reassessment } from '../security.ts';
 import { anonymousId } from './anonymous.ts';
 import type { Authenticator, ExchangeVerdict, Identity, MechanismExchange, Verdict } from './authenticator.ts';
@@ -70,6 +71,7 @@ export class AuthenticationChain implements MetricSource {
 
   /** See Security.reassess. */
   reassess(principal: Principal, answer: (result: Reassessment) => void): void {
+    if (isNodePrincipal(principal)) return answer({ standing: 'good', principal });
     const { access } = principal;
     const identity = this.#proofs.get(principal) ?? identityFrom(principal);
     const unchanged: Reassessment = { standing: 'good', principal };

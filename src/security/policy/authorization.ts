@@ -8,6 +8,7 @@ import type { MetricSource, Sample } from '../../base/metrics.ts';
 import { UserError } from '../../base/user-error.ts';
 import { defaultTenant } from '../../message/names.ts';
 import type { NowOrLater, Registry } from '../../registry/registry.ts';
+import { isNodePrincipal } from '../security.ts';
 import type { Action, MessageFacts, MessageTerms, Principal } from '../security.ts';
 import { StatementSet } from './decision.ts';
 import type { Decision } from './decision.ts';
@@ -98,6 +99,7 @@ type Node = {
 };
 
 const denied: Decision = { isAllowed: false, isForbidden: true, terms: undefined };
+const ownVoice: Decision = { isAllowed: true, isForbidden: false, terms: undefined };
 
 class LocalAuthorization implements Authorization {
   readonly #clock: Clock;
@@ -190,6 +192,7 @@ class LocalAuthorization implements Authorization {
     this.#checkTime();
     let state = this.#states.get(principal);
     if (state === undefined) {
+      if (isNodePrincipal(principal)) return ownVoice;
       const snapshot = this.#tenants?.snapshot(principal.tenant);
       if (this.#tenants !== undefined && snapshot === undefined) {
         this.#deniedUnread.add(principal.tenant);

@@ -126,9 +126,13 @@ function judge(denies: readonly CompiledStatement[], allows: readonly CompiledSt
   };
 }
 
-/** `$SYS` is the broker's own voice. */
+/** `$SYS` is the broker's own voice, `$coap` its memory of CoAP: registrations of devices, configurations of topics. */
 export function belongsToBroker(topic: string): boolean {
-  return topic.startsWith('$SYS') && (topic.length === 4 || topic.charCodeAt(4) === 47);
+  return isBelow(topic, '$SYS') || isBelow(topic, '$coap');
+}
+
+function isBelow(topic: string, level: string): boolean {
+  return topic.startsWith(level) && (topic.length === level.length || topic.charCodeAt(level.length) === 47);
 }
 
 /** The levels of the filter that decides; undefined when a shared subscription has none. A named queue is a topic like others. */

@@ -57,6 +57,7 @@ test('names the statement, the pattern and the condition that decided', () => {
   assert.deepEqual(engine.explain(pump, 'subscribe', 'a').findings[0]?.condition, 'networks');
   assert.equal(engine.explain({ ...pump, id: 'other' }, 'publish', 'x').decisive?.origin.name, 'security.rules');
   assert.equal(engine.explain(pump, 'publish', '$SYS/x').reason, 'broker-only');
+  assert.equal(engine.explain(pump, 'publish', '$coap/rd/pump').reason, 'broker-only');
   assert.equal(engine.explain(pump, 'subscribe', '$share/g').reason, 'invalid');
   assert.equal(engine.explain(pump, 'connect', 'c').reason, 'not-restricted');
   assert.match(engine.explain({ ...pump, roles: [] }, 'publish', 'nowhere').notes.join(), /no roles/);

@@ -29,7 +29,7 @@ export type Explanation = {
   readonly isAllowed: boolean;
   /**
    * denied-by, allowed-by: `decisive` is the statement. nothing-allows: no statement applies. not-restricted: whoever is known may
-   * connect. broker-only: only the broker publishes to `$SYS`. invalid: the topic cannot be asked for. unknown-tenant: the
+   * connect. broker-only: only the broker publishes to `$SYS` and `$coap`. invalid: the topic cannot be asked for. unknown-tenant: the
    * policies of the tenant could not be read.
    */
   readonly reason: 'denied-by' | 'allowed-by' | 'nothing-allows' | 'not-restricted' | 'broker-only' | 'invalid' | 'unknown-tenant';
