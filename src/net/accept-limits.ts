@@ -24,14 +24,20 @@ export type AcceptLimits = {
   readonly backlog: number;
 };
 
+/** What counts when somebody comes in. */
+export type AdmissionLimits = Pick<
+  AcceptLimits,
+  'maxConnections' | 'maxConnectionsPerAddress' | 'connectionsPerSecond' | 'connectionBurst'
+>;
+
 export class Admission {
-  readonly #limits: AcceptLimits;
+  readonly #limits: AdmissionLimits;
   readonly #byAddress = new Map<string, number>();
   #active = 0;
   #tokens: number;
   #refilledMs: number;
 
-  constructor(limits: AcceptLimits, nowMs: number) {
+  constructor(limits: AdmissionLimits, nowMs: number) {
     this.#limits = limits;
     this.#tokens = limits.connectionBurst;
     this.#refilledMs = nowMs;

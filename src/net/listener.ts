@@ -8,11 +8,12 @@ import type { Sample } from '../base/metrics.ts';
 import type { Connection, Protocol, Wire, WireFacts } from '../protocols/protocol.ts';
 import type { HandshakeGuard, PeerCertificate } from '../security/security.ts';
 import { Admission, type AcceptLimits } from './accept-limits.ts';
-import { hostAndPort, plainAddress } from './address.ts';
+import { plainAddress } from './address.ts';
 import { ClientHello } from './client-hello.ts';
 import { negotiated } from './negotiated.ts';
 import { NetCounters, type RefusalReason } from './counters.ts';
 import { HandleWire } from './handle-wire.ts';
+import { listenError } from './listen-error.ts';
 import type { NetLoop } from './loop.ts';
 import { nodeHandles, type NodeHandles, type TcpHandle } from './node-handles.ts';
 import type { OpenWire, WireHome } from './open-wire.ts';
@@ -375,20 +376,4 @@ export class Listener {
   #isEmpty(): boolean {
     return this.#admission.active === 0 && this.#wires.size === 0;
   }
-}
-
-function listenError({ name, host, port }: Endpoint, error: NodeJS.ErrnoException): UserError {
-  const reasons: Record<string, readonly [what: string, fix: string]> = {
-    EADDRINUSE: ['the port is in use', 'stop the program that uses it, or choose another port'],
-    EACCES: ['the system does not permit it', 'choose a port above 1023, or give the process the right to bind low ports'],
-    EADDRNOTAVAIL: ['this machine has no such address', 'use an address of this machine, or "::" for all'],
-    EAFNOSUPPORT: ['this machine has no IPv6', 'use an IPv4 address; "0.0.0.0" is every interface'],
-    ENOTFOUND: ['the name has no address', 'use an address of this machine, or "::" for all'],
-  };
-  const [what, fix] = reasons[error.code ?? ''] ?? [error.message, 'see the cause'];
-  return new UserError(`Listener ${name} cannot listen on ${hostAndPort(host, port)}: ${what}.`, {
-    where: `listeners.${name}`,
-    fix,
-    cause: error,
-  });
 }
