@@ -69,8 +69,15 @@ export interface Reply {
   /** The one answer, or the last one of an observation. Later calls do nothing. */
   send(response: CoapResponse): void;
   /**
+   * Like `send`, but `done` tells whether the peer has it: over UDP the answer to a confirmable request is then a confirmable message
+   * of its own, for nobody acknowledges one that rides on an acknowledgement. 'sent': it cannot be known (non-confirmable requests,
+   * reliable transports). `done` is called once.
+   */
+  sendConfirmed(response: CoapResponse, done: (result: NotificationResult) => void): void;
+  /**
    * One notification of an observation (RFC 7641), the first one included: the transport adds nothing, the Observe option is the caller's.
-   * `done` is called once. The caller waits for it before it sends the next confirmable one (NSTART).
+   * `done` is called once. The caller waits for it before it sends the next confirmable one (NSTART), and over reliable transports
+   * before any, for it is late when the peer does not read. The first, to a confirmable request, is 'sent' with its acknowledgement.
    */
   notify(response: CoapResponse, confirmable: boolean, done: (result: NotificationResult) => void): void;
   /** Set by whoever answers: nobody waits for this answer any more (reset, gone, the same token used again). Called once at most. */
