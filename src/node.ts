@@ -4,7 +4,6 @@
 import type { Log } from './base/log.ts';
 import { differences, withLiveChanges, type Change, type Config } from './config.ts';
 import { AdminPart } from './node/admin-part.ts';
-import { amqpPart } from './node/amqp-part.ts';
 import { auditPart } from './node/audit-part.ts';
 import { brokerPart } from './node/broker-part.ts';
 import { dataDirectoryPart } from './node/data-directory-part.ts';
@@ -15,8 +14,8 @@ import { Lifecycle } from './node/lifecycle.ts';
 import { ListenersPart, type OpenListener } from './node/listeners-part.ts';
 import { liveCutPart } from './node/live-cut-part.ts';
 import { loopPart } from './node/loop-part.ts';
-import { mqttPart } from './node/mqtt-part.ts';
 import { pkiPart } from './node/pki-part.ts';
+import { protocolsPart } from './node/protocols-part.ts';
 import { PublicPkiPart } from './node/public-pki-part.ts';
 import { registryPart } from './node/registry-part.ts';
 import { revocationPart } from './node/revocation-part.ts';
@@ -67,9 +66,8 @@ export class HeliographNode {
       loopPart(rooms),
       brokerPart(rooms),
       liveCutPart(rooms),
-      mqttPart(rooms),
-      amqpPart(rooms),
       enrolmentPart(rooms),
+      protocolsPart(rooms),
       systemTopicsPart(rooms, listeners),
       admin,
       publicPki,

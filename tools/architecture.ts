@@ -35,12 +35,26 @@ export const rooms: Readonly<Record<string, Room>> = {
       'src/broker/management.ts',
       ...contracts.security,
       ...contracts.protocols,
+      // What each tells the node of itself, and is given for it; its settings are written in the words of the configuration.
+      'src/protocols/protocol-kind.ts',
+      'src/protocols/trace.ts',
+      'src/protocols/management-desk.ts',
+      'src/config/fields.ts',
       // What each does in the same way with its wire.
       'src/protocols/reading-brake.ts',
     ],
   },
   // The contract and the registry.
-  'src/protocols': { imports: ['src/base', ...contracts.security, 'src/protocols/*/index.ts'] },
+  'src/protocols': {
+    imports: [
+      'src/base',
+      ...contracts.security,
+      ...contracts.broker,
+      'src/broker/management.ts',
+      'src/config/fields.ts',
+      'src/protocols/*/index.ts',
+    ],
+  },
   'src/net': { imports: ['src/base', ...contracts.protocols, ...contracts.security] },
   // A peer of the broker, not a part of it: it shares the words of the wire.
   'src/client': { imports: ['src/base', 'src/message', 'src/protocols/*/codec/index.ts'] },
@@ -59,8 +73,8 @@ export const rooms: Readonly<Record<string, Room>> = {
       'src/broker/management.ts',
     ],
   },
-  // Checks access rules at start with the code that will apply them.
-  'src/config': { imports: ['src/base', 'src/message', 'src/security'] },
+  // Checks access rules at start with the code that will apply them; its sections for protocols come from them.
+  'src/config': { imports: ['src/base', 'src/message', 'src/security', 'src/protocols/protocol-kind.ts', 'src/protocols/registry.ts'] },
   'src/node': { imports: ['src'] },
   'src/cli': { imports: ['src'] },
   'src/main': { imports: ['src/cli', 'src/config', 'src/base'] },

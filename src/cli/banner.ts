@@ -2,23 +2,11 @@
 
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
+import { listenerKinds } from '../config/listener-kinds.ts';
 import { isLoopback } from '../config/relations.ts';
 import type { HeliographNode } from '../node.ts';
 import type { OpenListener } from '../node/listeners-part.ts';
 import { packageVersion } from '../node/version.ts';
-
-const kinds: Readonly<Record<string, string>> = {
-  tcp: 'MQTT',
-  tls: 'MQTT, TLS',
-  amqp: 'AMQP',
-  amqps: 'AMQP, TLS',
-  ws: 'MQTT and AMQP over WebSocket',
-  wss: 'MQTT and AMQP over WebSocket, TLS',
-  http: 'management',
-  https: 'management, TLS',
-  est: 'enrolment of devices (EST)',
-  pki: 'revocation lists and OCSP',
-};
 
 /** The whole text for people; `onlySecrets`: just what is shown once, for an output that a machine reads. */
 export function banner(node: HeliographNode, options: { readonly dev: boolean; readonly onlySecrets: boolean }): string {
@@ -27,7 +15,7 @@ export function banner(node: HeliographNode, options: { readonly dev: boolean; r
   const lines = ['', `Heliograph ${packageVersion()} runs. Stop it with Ctrl-C.`, ''];
   if (options.dev) lines.push('!!! --dev: ANYBODY ON THIS MACHINE MAY READ AND WRITE EVERYTHING. Never use it for real data. !!!', '');
   const width = Math.max(...node.listeners.map((listener) => address(listener).length));
-  for (const listener of node.listeners) lines.push(`  ${address(listener).padEnd(width)}  ${kinds[listener.kind] ?? listener.kind}`);
+  for (const listener of node.listeners) lines.push(`  ${address(listener).padEnd(width)}  ${listenerKinds[listener.kind].description}`);
   lines.push('', `  data in ${resolve(node.config.node.dataDir)}`);
   if (credential.length > 0) lines.push('', ...credential.map((line) => `  ${line}`));
   lines.push('', ...howToConnect(node, options.dev), '');

@@ -3,6 +3,7 @@
 
 import {
   Type,
+  type Static,
   type TArray,
   type TBoolean,
   type TEnum,
@@ -87,3 +88,9 @@ export function optional<Schema extends TSchema>(schema: Schema) {
   delete (schema as { default?: unknown }).default;
   return Type.Optional(schema);
 }
+
+/** What a `section` gives. */
+export type SettingsSection = TObject;
+
+/** The values of a section. */
+export type SettingsOf<Section extends SettingsSection> = Static<Section>;

@@ -11,7 +11,7 @@ test('an offset shifts every port but one that the system chooses', () => {
 });
 
 test('an offset that leaves the range of ports is refused by name', () => {
-  assert.throws(() => withOverrides(defaultConfig(), { portOffset: 60_000 }), /listener mqtts would be on port 68883/);
+  assert.throws(() => withOverrides(defaultConfig(), { portOffset: 60_000 }), /listener amqp would be on port 65672/);
   assert.throws(() => withOverrides(defaultConfig(), { portOffset: -2000 }), /listener mqtt would be on port -117/);
 });
 

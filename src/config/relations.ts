@@ -4,6 +4,8 @@ import { ruleFaults } from '../security/policy/rules.ts';
 import { filterProblem } from '../message/filter.ts';
 import { userFaults } from '../security/user-directory.ts';
 import { outsideAuthenticationViolations } from './outside-authentication.ts';
+import { isPlaintext, isWebSocket, secureCounterpart, takesPsk } from './listener-kinds.ts';
+import { protocolKinds, settingsOf } from './protocol-kinds.ts';
 import type { Config, ListenerConfig } from './schema.ts';
 
 export type Violation = { readonly path: string; readonly what: string; readonly fix: string };
@@ -24,27 +26,24 @@ export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
 }
 
-const plaintextKinds: ReadonlySet<ListenerConfig['kind']> = new Set(['tcp', 'amqp', 'ws', 'http']);
-const pskKinds: ReadonlySet<ListenerConfig['kind']> = new Set(['tls', 'amqps', 'wss']);
-
 function* listenerViolations(config: Config): Generator<Violation> {
   const taken = new Map<string, string>();
   for (const [name, listener] of Object.entries(config.listeners)) {
     if (!listener.enabled) continue;
     const path = `listeners.${name}`;
-    const plaintext = plaintextKinds.has(listener.kind);
+    const plaintext = isPlaintext(listener.kind);
     if (plaintext && !isLoopback(listener.host) && !listener.allowPlaintext) {
       yield {
         path: `${path}.host`,
         what: `a listener of kind ${listener.kind} on ${listener.host} lets passwords and messages be read on the way`,
-        fix: `use kind ${secureKind(listener.kind)}, or host: 127.0.0.1, or, if the network is trusted, add allowPlaintext: true`,
+        fix: `${secureAdvice(listener.kind)}host: 127.0.0.1, or, if the network is trusted, add allowPlaintext: true`,
       };
     }
     // What it serves is public and signed: no TLS is needed, wherever it listens.
     if ((plaintext || listener.kind === 'pki') && listener.clientCertificate !== undefined) {
       yield { path: `${path}.clientCertificate`, what: `a listener of kind ${listener.kind} has no certificates`, fix: 'remove the line' };
     }
-    if (listener.psk && !pskKinds.has(listener.kind)) {
+    if (listener.psk && !takesPsk(listener.kind)) {
       yield { path: `${path}.psk`, what: `a listener of kind ${listener.kind} has no pre-shared keys`, fix: 'remove the line' };
     }
     if (listener.psk && config.tls.profile === 'cnsa') {
@@ -52,7 +51,7 @@ function* listenerViolations(config: Config): Generator<Violation> {
       yield { path: `${path}.psk`, what: 'the profile cnsa has no cipher suite for pre-shared keys', fix };
     }
     for (const setting of ['paths', 'origins'] as const) {
-      if (listener[setting] === undefined || listener.kind === 'ws' || listener.kind === 'wss') continue;
+      if (listener[setting] === undefined || isWebSocket(listener.kind)) continue;
       yield { path: `${path}.${setting}`, what: `a listener of kind ${listener.kind} has no ${setting}`, fix: 'remove the line' };
     }
     if (listener.port === 0) continue;
@@ -65,8 +64,9 @@ function* listenerViolations(config: Config): Generator<Violation> {
   }
 }
 
-function secureKind(kind: ListenerConfig['kind']): string {
-  return { tcp: 'tls', amqp: 'amqps', ws: 'wss', http: 'https' }[kind as 'tcp' | 'amqp' | 'ws' | 'http'];
+function secureAdvice(kind: ListenerConfig['kind']): string {
+  const secure = secureCounterpart(kind);
+  return secure === undefined ? 'use ' : `use kind ${secure}, or `;
 }
 
 function* queueViolations({ queues, broker }: Config): Generator<Violation> {
@@ -118,17 +118,13 @@ function* securityViolations({ security, listeners }: Config): Generator<Violati
 }
 
 /** Limits that must stand in order: the first not above the second. */
-const ordered = [
-  ['mqtt.maxConnectPacketBytes', 'mqtt.maxPacketBytes', 'no client could use more'],
+const ordered: readonly (readonly [lower: string, upper: string, why: string])[] = [
   ['security.limits.banMs', 'security.limits.maxBanMs', 'bans only get longer'],
   ['security.limits.checksWaitingPerAddress', 'security.limits.checksWaiting', 'one address could not have more places than there are'],
   ['revocation.crlIntervalMs', 'revocation.crlValidityMs', 'a list must still be good when the next one comes'],
   ['net.outputLowWaterBytes', 'net.outputHighWaterBytes', 'congestion must end below where it begins'],
-  ['net.outputHighWaterBytes', 'mqtt.maxOutputBytes', 'a client must be told to wait before it loses messages'],
-  ['net.outputHighWaterBytes', 'amqp.maxOutputBytes', 'a peer must be told to wait before it loses messages'],
-  ['amqp.maxConnectFrameBytes', 'amqp.maxFrameBytes', 'no peer could use more'],
-  ['amqp.linkCredit', 'amqp.maxUnsettledPerLink', 'a peer could not use more credit'],
-] as const;
+  ...protocolKinds.flatMap(({ ordered: ofProtocol }) => ofProtocol ?? []),
+];
 
 function* limitViolations(config: Config): Generator<Violation> {
   for (const [lower, upper, why] of ordered) {
@@ -138,15 +134,14 @@ function* limitViolations(config: Config): Generator<Violation> {
       yield { path: lower, what: `${low} is above ${upper}, which is ${high}: ${why}`, fix: `lower it, or raise ${upper}` };
     }
   }
-  for (const protocol of ['mqtt', 'amqp'] as const) {
-    const entries = config[protocol].topicCacheEntries;
-    if (Number.isInteger(Math.log2(entries))) continue;
-    const near = 2 ** Math.round(Math.log2(entries));
-    yield { path: `${protocol}.topicCacheEntries`, what: `must be a power of two, but is ${entries}`, fix: `use ${near}` };
-  }
-  const { idleTimeoutMs } = config.amqp;
-  if (idleTimeoutMs > 0 && idleTimeoutMs < 1000) {
-    yield { path: 'amqp.idleTimeoutMs', what: `${idleTimeoutMs} ms is too short for any peer`, fix: 'use at least 1s, or 0 for no bound' };
+  for (const kind of protocolKinds) {
+    for (const setting of kind.powersOfTwo ?? []) {
+      const path = `${kind.name}.${setting}`;
+      const value = at(config, path);
+      if (Number.isInteger(Math.log2(value))) continue;
+      yield { path, what: `must be a power of two, but is ${value}`, fix: `use ${2 ** Math.round(Math.log2(value))}` };
+    }
+    yield* kind.problems?.(settingsOf(kind, config)) ?? [];
   }
 }
 

@@ -1,16 +1,15 @@
-// The one schema. Each section stands in a file of its own; the generated docs/configuration.md follows this order.
+// The one schema. Each section stands in a file of its own, those of protocols in their folders; the generated docs/configuration.md follows this order.
 
 import type { Static } from 'typebox';
 import { section } from './fields.ts';
+import { protocolSections } from './protocol-kinds.ts';
 import type { SchemaNode } from './schema-node.ts';
 import { adminSection } from './sections/admin.ts';
-import { amqpSection } from './sections/amqp.ts';
 import { auditSection } from './sections/audit.ts';
 import { brokerSection } from './sections/broker.ts';
 import { enrolmentSection } from './sections/enrolment.ts';
 import { listenersSection } from './sections/listeners.ts';
 import { logSection } from './sections/log.ts';
-import { mqttSection } from './sections/mqtt.ts';
 import { netSection } from './sections/net.ts';
 import { nodeSection } from './sections/node.ts';
 import { pkiSection } from './sections/pki.ts';
@@ -30,8 +29,7 @@ export const configSchema = section(
     enrolment: enrolmentSection,
     revocation: revocationSection,
     security: securitySection,
-    mqtt: mqttSection,
-    amqp: amqpSection,
+    ...protocolSections,
     broker: brokerSection,
     queues: queuesSection,
     store: storeSection,

@@ -4,6 +4,7 @@ import { newAdminToken, publishLocalAccess, withdrawLocalAccess } from '../admin
 import { tokenOwner } from '../admin/api/token-owner.ts';
 import { BrokerMetrics } from '../broker/broker-metrics.ts';
 import type { Config, ListenerConfig } from '../config.ts';
+import { listenerKinds } from '../config/listener-kinds.ts';
 import { isLoopback } from '../config/relations.ts';
 import { hostAndPort, plainAddress } from '../net/address.ts';
 import { failureOf, faultOf, serverContexts } from '../net/tls.ts';
@@ -36,7 +37,9 @@ export class AdminPart implements Part {
 
   async start(): Promise<void> {
     const { config, random, log, clock, security, traces } = this.#rooms;
-    const wanted = Object.entries(config.listeners).filter(([, { kind, enabled }]) => enabled && (kind === 'http' || kind === 'https'));
+    const wanted = Object.entries(config.listeners).filter(
+      ([, { kind, enabled }]) => enabled && listenerKinds[kind].owner === 'management',
+    );
     if (wanted.length === 0) return;
     const token = config.admin.localAccess ? newAdminToken(random) : undefined;
     const metrics = () => this.#metricSources();
@@ -134,7 +137,7 @@ export class AdminPart implements Part {
   }
 
   #metricSources() {
-    const { broker, journals, loop, mqtt, amqp, security, pki, keystore, registryMetrics } = this.#rooms;
+    const { broker, journals, loop, protocols, security, pki, keystore, registryMetrics } = this.#rooms;
     const registry = registryMetrics === undefined ? [] : [registryMetrics];
     return [
       ...this.#rooms.auditMetrics,
@@ -144,8 +147,7 @@ export class AdminPart implements Part {
       new BrokerMetrics(broker),
       ...journals,
       loop,
-      mqtt,
-      amqp,
+      ...protocols.values(),
       security,
       pki,
       keystore,

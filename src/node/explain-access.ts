@@ -3,6 +3,7 @@
 import type { AccessQuestion, ApiServices } from '../admin/api/services.ts';
 import type { Clock } from '../base/clock.ts';
 import { silentLog } from '../base/log.ts';
+import { isSecure } from '../config/listener-kinds.ts';
 import type { Config } from '../config.ts';
 import type { LookUps, Registry } from '../registry/registry.ts';
 import { PrincipalFacts, type Facts } from '../security/authentication/principal-facts.ts';
@@ -61,13 +62,11 @@ async function factsOf(
   return new PrincipalFacts(lookUps, clock).of({ tenant, id, kind, roles: given }, undefined, false);
 }
 
-const secureKinds: ReadonlySet<string> = new Set(['tls', 'amqps', 'wss', 'https']);
-
 /** What was not told is taken from the configuration, or as it mostly is. */
 function accessOf({ kind, access }: AccessQuestion, { listeners }: Config): Access | undefined {
   if (access === undefined) return undefined;
   const { listener = '', remoteAddress = '', method = kind === 'device' ? 'certificate' : 'password' } = access;
   const known = Object.hasOwn(listeners, listener) ? listeners[listener] : undefined;
-  const secure = access.secure ?? (known === undefined || secureKinds.has(known.kind));
+  const secure = access.secure ?? (known === undefined || isSecure(known.kind));
   return { listener, remoteAddress, secure, method, certificate: undefined };
 }

@@ -1,12 +1,17 @@
 import type { Config, ListenerConfig } from '../config.ts';
+import { isSecure, isWebSocket, listenerKinds } from '../config/listener-kinds.ts';
 import type { AcceptLimits } from '../net/accept-limits.ts';
 import { Listener, type Endpoint } from '../net/listener.ts';
+import type { Protocol } from '../protocols/protocol.ts';
 import { changeInPlace } from './change-in-place.ts';
 import { acceptLimits, tlsSettings, webSocketSettings } from './options.ts';
 import type { Part } from './part.ts';
 import type { Rooms } from './rooms.ts';
 
 export type OpenListener = { readonly name: string; readonly kind: ListenerConfig['kind']; readonly host: string; readonly port: number };
+
+/** What every listener can do, whatever its wire. */
+export type OpenableListener = Pick<Listener, 'name' | 'address' | 'counters' | 'start' | 'drain' | 'reloadTls' | 'metrics'>;
 
 /** Part of the time for stopping that connections may use; the rest is for the journal. */
 const drainShare = 0.8;
@@ -17,7 +22,7 @@ export class ListenersPart implements Part {
   readonly #rooms: Rooms;
   readonly #limits: AcceptLimits;
   #config: Config;
-  #listeners: Listener[] = [];
+  #listeners: OpenableListener[] = [];
 
   constructor(rooms: Rooms) {
     this.#rooms = rooms;
@@ -33,16 +38,15 @@ export class ListenersPart implements Part {
     });
   }
 
-  get all(): readonly Listener[] {
+  get all(): readonly OpenableListener[] {
     return this.#listeners;
   }
 
   async start(): Promise<void> {
     try {
       for (const [name, settings] of Object.entries(this.#config.listeners)) {
-        const endpoint = this.#endpoint(name, settings);
-        if (endpoint === undefined) continue;
-        const listener = new Listener(endpoint, this.#rooms.loop);
+        const listener = this.#listener(name, settings);
+        if (listener === undefined) continue;
         this.#listeners.push(listener);
         await listener.start();
       }
@@ -71,31 +75,56 @@ export class ListenersPart implements Part {
   refreshTls(): void {
     for (const listener of this.#listeners) {
       const settings = this.#config.listeners[listener.name]!;
-      if (isTls(settings)) listener.reloadTls(tlsSettings(this.#config, settings, this.#rooms.keystore.material, this.#rooms.security));
+      if (isSecure(settings.kind))
+        listener.reloadTls(tlsSettings(this.#config, settings, this.#rooms.keystore.material, this.#rooms.security));
     }
   }
 
-  #endpoint(name: string, settings: ListenerConfig): Endpoint | undefined {
-    const { kind, host, port, enabled } = settings;
-    if (!enabled || kind === 'http' || kind === 'https' || kind === 'pki') return undefined;
-    const { mqtt, amqp, est, keystore, security } = this.#rooms;
-    const protocols = { est, amqp, amqps: amqp, tcp: mqtt, tls: mqtt, ws: mqtt, wss: mqtt };
-    const wires = { est: 'tls', amqp: 'tcp', amqps: 'tls', tcp: 'tcp', tls: 'tls', ws: 'ws', wss: 'wss' } as const;
-    return {
+  /** Undefined: it is not open, or somebody else opens it. */
+  #listener(name: string, settings: ListenerConfig): OpenableListener | undefined {
+    if (!settings.enabled) return undefined;
+    const { wire, owner } = listenerKinds[settings.kind];
+    if (owner === 'management' || owner === 'pki') return undefined;
+    if (owner === 'enrolment') return this.#stream(name, settings, 'tls', [this.#rooms.est]);
+    const { protocols } = this.#rooms;
+    const behind = protocols.get(owner);
+    switch (wire) {
+      case 'tcp':
+      case 'tls':
+        return this.#stream(name, settings, wire, [behind!.stream!]);
+      case 'ws':
+      case 'wss': {
+        const all = [...protocols.values()].flatMap(({ stream }) =>
+          stream === undefined || stream.webSocketProtocols.length === 0 ? [] : [stream],
+        );
+        return this.#stream(name, settings, wire, all);
+      }
+      case 'udp':
+      case 'dtls':
+        // behind!.datagram
+        throw new Error(`there is no listener for ${wire} yet`);
+      case 'http':
+      case 'https':
+        // behind!.requests
+        throw new Error(`there is no listener for ${wire} yet`);
+    }
+  }
+
+  #stream(name: string, settings: ListenerConfig, kind: Endpoint['kind'], [protocol, ...otherProtocols]: readonly Protocol[]): Listener {
+    const { loop, keystore, security, revocation, dev } = this.#rooms;
+    const { host, port } = settings;
+    const endpoint: Endpoint = {
       name,
-      kind: wires[kind],
+      kind,
       host,
       port,
-      protocol: protocols[kind],
-      ...(kind === 'ws' || kind === 'wss' ? { otherProtocols: [amqp] } : {}),
+      protocol: protocol!,
+      otherProtocols,
       limits: this.#limits,
-      ...(this.#rooms.revocation && { guard: this.#rooms.revocation.admission }),
-      ...(isTls(settings) ? { tls: tlsSettings(this.#config, settings, keystore.material, security) } : {}),
-      ...(kind === 'ws' || kind === 'wss' ? { webSocket: webSocketSettings(this.#config, settings, this.#rooms.dev) } : {}),
+      ...(revocation && { guard: revocation.admission }),
+      ...(isSecure(settings.kind) && { tls: tlsSettings(this.#config, settings, keystore.material, security) }),
+      ...(isWebSocket(settings.kind) && { webSocket: webSocketSettings(this.#config, settings, dev) }),
     };
+    return new Listener(endpoint, loop);
   }
-}
-
-function isTls({ kind }: ListenerConfig): boolean {
-  return kind === 'tls' || kind === 'amqps' || kind === 'wss' || kind === 'est';
 }

@@ -2,23 +2,22 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { defaultConfig, parseConfig } from '../config.ts';
 import { checkAmqpOptions } from '../protocols/amqp/options.ts';
+import { amqpOptions } from '../protocols/amqp/settings.ts';
 import { checkMqttOptions } from '../protocols/mqtt/options.ts';
+import { mqttOptions } from '../protocols/mqtt/settings.ts';
 import { changeInPlace } from './change-in-place.ts';
-import { acceptLimits, amqpOptions, brokerLimits, mqttOptions, securityPolicy, webSocketSettings } from './options.ts';
+import { acceptLimits, brokerLimits, securityPolicy, webSocketSettings } from './options.ts';
 
-test('the defaults are options that MQTT accepts', () => {
-  checkMqttOptions(mqttOptions(defaultConfig()));
-});
-
-test('the defaults are options that AMQP accepts', () => {
-  checkAmqpOptions(amqpOptions(defaultConfig()));
+test('the defaults are options that each protocol accepts', () => {
+  checkMqttOptions(mqttOptions(defaultConfig().mqtt, defaultConfig()));
+  checkAmqpOptions(amqpOptions(defaultConfig().amqp, defaultConfig()));
 });
 
 test('"for ever" and "no bound" become Infinity', () => {
   const config = parseConfig('h.yaml', 'broker: {maxSessionExpirySec: 4294967295}\nnet: {connectionsPerSecond: 0}\n');
   assert.equal(brokerLimits(config).maxSessionExpiryMs, Infinity);
-  assert.equal(mqttOptions(config).maxSessionExpirySec, 0xffff_ffff);
-  assert.equal(amqpOptions(config).maxLinkExpiryMs, Infinity);
+  assert.equal(mqttOptions(config.mqtt, config).maxSessionExpirySec, 0xffff_ffff);
+  assert.equal(amqpOptions(config.amqp, config).maxLinkExpiryMs, Infinity);
   assert.equal(acceptLimits(config).connectionsPerSecond, Infinity);
   assert.equal(acceptLimits(config).maxConnectionsPerAddress, Infinity);
   assert.equal(brokerLimits(defaultConfig()).maxSessionExpiryMs, 7 * 86_400_000);

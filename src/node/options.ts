@@ -2,14 +2,14 @@
 
 import type { BrokerLimits, QueueSetting } from '../broker/limits.ts';
 import type { Config, ListenerConfig } from '../config.ts';
+import { webSocketPaths } from '../config/listener-kinds.ts';
 import { readPolicyFiles } from '../config/policy-files.ts';
+import { protocolKinds, settingsOf } from '../config/protocol-kinds.ts';
 import type { AcceptLimits } from '../net/accept-limits.ts';
 import type { HttpLimits } from '../net/http-protocol.ts';
 import type { TlsSettings } from '../net/tls.ts';
 import { localOrigins } from '../net/web-origin.ts';
-import { defaultWebSocketSettings, type WebSocketSettings } from '../net/websocket.ts';
-import type { AmqpOptions } from '../protocols/amqp/options.ts';
-import type { MqttOptions } from '../protocols/mqtt/options.ts';
+import type { WebSocketSettings } from '../net/websocket.ts';
 import { adminRole } from '../security/policy/management-resources.ts';
 import type { SecurityPolicy } from '../security/create-security.ts';
 import type { PskKeys } from '../security/authentication/psk.ts';
@@ -33,26 +33,6 @@ export function brokerLimits({ broker, queues }: Config): BrokerLimits {
 
 function queueSetting({ defaultExpirySec, ...rest }: Config['queues'][number]): QueueSetting {
   return { ...rest, ...(defaultExpirySec !== undefined && { defaultExpiryMs: defaultExpirySec * 1000 }) };
-}
-
-export function mqttOptions({ mqtt, broker, net }: Config): MqttOptions {
-  return {
-    ...mqtt,
-    maxQos: mqtt.maxQos as 0 | 1 | 2,
-    maxSessionExpirySec: broker.maxSessionExpirySec,
-    maxTopicLevels: broker.maxTopicLevels,
-    outputHighWaterBytes: net.outputHighWaterBytes,
-  };
-}
-
-export function amqpOptions({ amqp, broker, net, node }: Config): AmqpOptions {
-  return {
-    ...amqp,
-    containerId: node.name,
-    maxLinkExpiryMs: broker.maxSessionExpirySec === forEverSec ? Infinity : broker.maxSessionExpirySec * 1000,
-    maxTopicLevels: broker.maxTopicLevels,
-    outputHighWaterBytes: net.outputHighWaterBytes,
-  };
 }
 
 /** `dev`: whoever connects without credentials may do everything. @throws UserError when a policy file is broken */
@@ -108,11 +88,12 @@ export function tlsSettings({ tls }: Config, listener: ListenerConfig, material:
 const webSocketSlackBytes = 64 * 1024;
 
 /** Where nobody needs credentials, any page in a browser on this machine could use it: only the machine's own pages may. */
-export function webSocketSettings({ mqtt, amqp, security }: Config, { paths, origins }: ListenerConfig, dev: boolean): WebSocketSettings {
+export function webSocketSettings(config: Config, { paths, origins }: ListenerConfig, dev: boolean): WebSocketSettings {
+  const largest = protocolKinds.flatMap(({ webSocket, ...kind }) => webSocket?.maxMessageBytes(settingsOf(kind, config)) ?? []);
   return {
-    paths: paths ?? defaultWebSocketSettings.paths,
-    origins: origins ?? (dev || security.anonymous.enabled ? localOrigins : undefined),
-    maxMessageBytes: Math.max(mqtt.maxPacketBytes, amqp.maxFrameBytes) + webSocketSlackBytes,
+    paths: paths ?? webSocketPaths,
+    origins: origins ?? (dev || config.security.anonymous.enabled ? localOrigins : undefined),
+    maxMessageBytes: Math.max(...largest) + webSocketSlackBytes,
   };
 }
 

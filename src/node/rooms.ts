@@ -9,8 +9,7 @@ import type { Broker } from '../broker/broker.ts';
 import type { Config } from '../config.ts';
 import type { Journal } from '../store/journal.ts';
 import { NetLoop } from '../net/loop.ts';
-import type { AmqpProtocol } from '../protocols/amqp/index.ts';
-import type { MqttProtocol } from '../protocols/mqtt/index.ts';
+import type { RunningProtocol } from '../protocols/protocol-kind.ts';
 import type { LookUps, Registry } from '../registry/registry.ts';
 import type { AuditLog } from '../security/audit/audit-log.ts';
 import type { NodeSecurity } from '../security/create-security.ts';
@@ -59,8 +58,8 @@ export class Rooms {
   broker!: Broker;
   liveCut: MetricSource | undefined;
   journals: readonly (Journal & MetricSource)[] = [];
-  mqtt!: MqttProtocol;
-  amqp!: AmqpProtocol;
+  /** By name, as in the registry. */
+  readonly protocols = new Map<string, RunningProtocol>();
   /** Made at the first start, kept nowhere: to be shown once. */
   firstAdmin: { readonly name: string; readonly password: string } | undefined;
 

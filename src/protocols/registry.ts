@@ -1,4 +1,4 @@
 // The protocols that a node can speak: one line each.
 
-export { createAmqpProtocol } from './amqp/index.ts';
-export { createMqttProtocol } from './mqtt/index.ts';
+export { amqpKind as amqp } from './amqp/index.ts';
+export { mqttKind as mqtt } from './mqtt/index.ts';

@@ -3,6 +3,7 @@
 
 import { UserError } from '../../base/user-error.ts';
 
+/** From the strongest proof to none. */
 export const saslMechanisms = ['EXTERNAL', 'SCRAM-SHA-256', 'OAUTHBEARER', 'PLAIN', 'ANONYMOUS'] as const;
 export type SaslMechanism = (typeof saslMechanisms)[number];
 

@@ -7,11 +7,12 @@ import type { BrokerPort } from '../../broker/port.ts';
 import type { Method, Security } from '../../security/security.ts';
 import { DispositionFields, FlowFields, TransferFields } from './codec/index.ts';
 import { Counters } from './counters.ts';
+import type { ManagementDesk } from '../management-desk.ts';
+import { noTrace, type Trace } from '../trace.ts';
 import { CbsNode } from './nodes/cbs-node.ts';
-import { type ManagementDesk, ManagementNode } from './nodes/management-node.ts';
+import { ManagementNode } from './nodes/management-node.ts';
 import type { NodeHandlers } from './nodes/service-nodes.ts';
 import { checkAmqpOptions, type AmqpOptions } from './options.ts';
-import { noTrace, type Trace } from './trace.ts';
 
 /** The turn of the event loop, as the broker knows it. */
 export type Turn = {

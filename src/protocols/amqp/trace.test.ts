@@ -3,7 +3,8 @@ import { test } from 'node:test';
 import { ProtocolId } from './codec/index.ts';
 import { Dialogue } from './testing/dialogue.ts';
 import { begin, dataMessage, emptyFrame, frame, header, open, sasl, senderAttach, transfer } from './testing/peer-frames.ts';
-import { frameInWords, type Trace } from './trace.ts';
+import type { Trace } from '../trace.ts';
+import { frameInWords } from './trace.ts';
 
 class Recorder implements Trace {
   version = 1;

@@ -2,20 +2,6 @@
 
 import { AmqpFault, decodePerformative, decodeSaslFrame, decodeTransfer, FrameType, TransferFields } from './codec/index.ts';
 
-/** Handed in by the composition root. The same shape as MQTT's, with the container id as the client's name. */
-export interface Trace {
-  /** Moves when `wants` may answer otherwise than before; connections that are not watched look at nothing else. */
-  readonly version: number;
-  wants(clientId: string): boolean;
-  packet(clientId: string, direction: 'in' | 'out', words: string): void;
-}
-
-export const noTrace: Trace = {
-  version: 0,
-  wants: () => false,
-  packet() {},
-};
-
 /** A frame as one line. Says nothing of payloads, credentials and annotations but their length. */
 export function frameInWords(type: number, channel: number, bytes: Uint8Array, start: number, end: number): string {
   if (start === end) return 'empty frame';

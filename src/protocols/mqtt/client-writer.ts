@@ -24,7 +24,8 @@ import {
 } from './codec/index.ts';
 import type { Counters } from './counters.ts';
 import type { MqttServer } from './server.ts';
-import { packetInWords, type Trace } from './trace.ts';
+import type { Trace } from '../trace.ts';
+import { packetInWords } from './trace.ts';
 
 /** No packet of MQTT is larger. */
 export const largestPacketBytes = 268_435_460;

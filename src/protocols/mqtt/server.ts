@@ -5,10 +5,10 @@ import type { Log } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
 import type { BrokerPort } from '../../broker/port.ts';
 import type { Security } from '../../security/security.ts';
+import { noTrace, type Trace } from '../trace.ts';
 import { AckFields, PublishFields } from './codec/index.ts';
 import { Counters } from './counters.ts';
 import { checkMqttOptions, type MqttOptions } from './options.ts';
-import { noTrace, type Trace } from './trace.ts';
 
 export type MqttServerParts = {
   readonly broker: BrokerPort;

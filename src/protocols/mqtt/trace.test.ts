@@ -3,7 +3,8 @@ import { test } from 'node:test';
 import { defaultPriority, Message } from '../../message/message.ts';
 import { ack, connect, everyPacket, publish, subscribe, unsubscribe } from './testing/client-packets.ts';
 import { Dialogue } from './testing/dialogue.ts';
-import { packetInWords, type Trace } from './trace.ts';
+import type { Trace } from '../trace.ts';
+import { packetInWords } from './trace.ts';
 import { PacketType, packetName, type Version } from './codec/index.ts';
 
 class Recorder implements Trace {

@@ -22,20 +22,6 @@ import {
   type Version,
 } from './codec/index.ts';
 
-/** Who watches. Handed in by the composition root. */
-export interface Trace {
-  /** Moves when `wants` may answer otherwise than before; connections that are not watched look at nothing else. */
-  readonly version: number;
-  wants(clientId: string): boolean;
-  packet(clientId: string, direction: 'in' | 'out', words: string): void;
-}
-
-export const noTrace: Trace = {
-  version: 0,
-  wants: () => false,
-  packet() {},
-};
-
 /** The packet with that first byte and the body `bytes[start..end)`. For CONNECT any version will do. */
 export function packetInWords(version: Version, from: Side, firstByte: number, bytes: Uint8Array, start: number, end: number): string {
   const type = (firstByte >> 4) as PacketType;

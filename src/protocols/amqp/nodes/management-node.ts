@@ -1,30 +1,14 @@
 // `$management`: what tools of AMQP ask a broker (AMQP Management, working draft 9, chapter 3). What may be seen and done is what
 // the management interface lets the same principal see and do; beyond that everybody may see its own sessions.
 
-import type { BrokerManagement, ManagementResult } from '../../../broker/management.ts';
+import type { ManagementResult } from '../../../broker/management.ts';
 import type { Principal } from '../../../security/security.ts';
+import type { ManagementDesk, ManagementEvent } from '../../management-desk.ts';
 import { type AmqpValue, nullValue, stringValue, trueValue } from '../codec/index.ts';
 import type { LinkHost } from '../link.ts';
 import { type Attributes, entityKinds, type EntityKind, kindOf, type ManagedRight, queueKind } from './managed-entities.ts';
 import type { NodeHandler } from './service-nodes.ts';
 import { intOf, listOf, mapOf, type NodeAnswer, type NodeRequest, numberOf, textOf } from './service-message.ts';
-
-/** Something that was done, or tried. */
-export type ManagementEvent = {
-  readonly principal: Principal;
-  readonly action: 'queue.create' | 'queue.delete' | 'queue.purge';
-  /** As a path: `queue/main/$queue/jobs`. */
-  readonly target: string;
-  readonly from: string;
-  readonly outcome: 'done' | 'refused' | 'failed';
-};
-
-/** What the node gives to do it with. */
-export type ManagementDesk = {
-  readonly management: BrokerManagement;
-  /** For the audit log. */
-  record(event: ManagementEvent): void;
-};
 
 const selfType = 'org.amqp.management';
 const managementAddress = '$management';

@@ -25,7 +25,7 @@ import { AmqpServer } from '../server.ts';
 import { LivePeer } from '../testing/live-peer.ts';
 import { defaultAmqpOptions } from '../testing/options.ts';
 import { begin, frame, senderAttach } from '../testing/peer-frames.ts';
-import type { ManagementEvent } from './management-node.ts';
+import type { ManagementEvent } from '../../management-desk.ts';
 
 type Answer = {
   readonly status: unknown;

@@ -12,7 +12,7 @@ import type { Attach, Performative } from '../codec/index.ts';
 import { AmqpConnection } from '../connection.ts';
 import type { AmqpOptions } from '../options.ts';
 import { AmqpServer } from '../server.ts';
-import type { Trace } from '../trace.ts';
+import type { Trace } from '../../trace.ts';
 import { FakeBroker, type FakeSession } from './fake-broker.ts';
 import { type Heard, inWords, Listener } from './frame-words.ts';
 import { defaultAmqpOptions } from './options.ts';

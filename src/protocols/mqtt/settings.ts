@@ -1,9 +1,13 @@
-import { count, bytes, flag, milliseconds, seconds, section, text } from '../fields.ts';
+// The section `mqtt` of the configuration.
+
+import { count, bytes, flag, milliseconds, seconds, section, type SettingsOf, text } from '../../config/fields.ts';
+import type { SharedSettings } from '../protocol-kind.ts';
+import type { MqttOptions } from './options.ts';
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
 
-export const mqttSection = section(
+export const mqttSettings = section(
   {
     connectTimeoutMs: milliseconds(
       { default: 10_000, min: 100, max: 600_000 },
@@ -67,3 +71,13 @@ export const mqttSection = section(
   },
   'MQTT 3.1, 3.1.1 and 5.0.',
 );
+
+export function mqttOptions(mqtt: SettingsOf<typeof mqttSettings>, { broker, net }: SharedSettings): MqttOptions {
+  return {
+    ...mqtt,
+    maxQos: mqtt.maxQos as 0 | 1 | 2,
+    maxSessionExpirySec: broker.maxSessionExpirySec,
+    maxTopicLevels: broker.maxTopicLevels,
+    outputHighWaterBytes: net.outputHighWaterBytes,
+  };
+}

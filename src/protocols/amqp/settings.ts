@@ -1,12 +1,13 @@
-import { bytes, choice, count, flag, list, milliseconds, section } from '../fields.ts';
+// The section `amqp` of the configuration.
 
-/** From the strongest proof to none. */
-const saslMechanisms = ['EXTERNAL', 'SCRAM-SHA-256', 'OAUTHBEARER', 'PLAIN', 'ANONYMOUS'] as const;
+import { bytes, choice, count, flag, list, milliseconds, section, type SettingsOf } from '../../config/fields.ts';
+import { maxSessionExpiryMs, type SettingsProblem, type SharedSettings } from '../protocol-kind.ts';
+import { type AmqpOptions, saslMechanisms } from './options.ts';
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
 
-export const amqpSection = section(
+export const amqpSettings = section(
   {
     connectTimeoutMs: milliseconds(
       { default: 10_000, min: 100, max: 600_000 },
@@ -81,3 +82,19 @@ export const amqpSection = section(
   },
   'AMQP 1.0.',
 );
+
+export function amqpOptions(amqp: SettingsOf<typeof amqpSettings>, shared: SharedSettings): AmqpOptions {
+  return {
+    ...amqp,
+    containerId: shared.node.name,
+    maxLinkExpiryMs: maxSessionExpiryMs(shared),
+    maxTopicLevels: shared.broker.maxTopicLevels,
+    outputHighWaterBytes: shared.net.outputHighWaterBytes,
+  };
+}
+
+export function* amqpProblems({ idleTimeoutMs }: SettingsOf<typeof amqpSettings>): Generator<SettingsProblem> {
+  if (idleTimeoutMs > 0 && idleTimeoutMs < 1000) {
+    yield { path: 'amqp.idleTimeoutMs', what: `${idleTimeoutMs} ms is too short for any peer`, fix: 'use at least 1s, or 0 for no bound' };
+  }
+}
