@@ -25,6 +25,8 @@ export interface CoapPeer {
   request(request: OutgoingRequest, answer: (result: CoapResponse | RequestFailure) => void): () => void;
   /** Called once when the peer is gone; at once if it is already. */
   whenGone(task: () => void): void;
+  /** Forgets the peer, with a goodbye where there is one: who it was is nobody any more. `whenGone` follows. */
+  close(): void;
 }
 
 export type OutgoingRequest = {
