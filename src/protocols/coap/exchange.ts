@@ -42,7 +42,8 @@ export type RequestFailure = {
     | /** Not acknowledged or not answered in time. */ 'timeout'
     | /** The peer does not know it. */ 'reset'
     | 'gone'
-    | /** Too many wait. */ 'full';
+    | /** Too many wait. */ 'full'
+    | /** Its answer came in blocks that do not make up one body, or too large a one. */ 'incomplete';
 };
 
 /** `message` is valid for as long as it is wanted: its bytes are its own. */
