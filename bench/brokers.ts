@@ -10,6 +10,7 @@ import { artemis, rabbitmq } from './amqp-brokers.ts';
 import { makeCertificates, type Certificates } from './certificates.ts';
 import { binDirectory } from './generators.ts';
 import { hasProgram, pinned, start } from './machine.ts';
+import { freeListeners } from '../test/harness/free-listeners.ts';
 
 const root = join(import.meta.dirname, '..');
 const startLimitMs = 120_000;
@@ -55,21 +56,18 @@ const heliograph: Broker = {
   },
   command(directory, { plain, tls, mutual, amqp }, { authority, serverCertificate, serverKey }) {
     const config = join(directory, 'heliograph.yaml');
-    const off = (kind: string) => `{ kind: ${kind}, port: 0, enabled: false }`;
+    const at = (kind: string, port: number) => ({ kind, host: '127.0.0.1', port });
+    const listeners = {
+      ...freeListeners([]),
+      mqtt: at('tcp', plain),
+      mqtts: at('tls', tls),
+      mutual: { ...at('tls', mutual), clientCertificate: 'require' },
+      amqp: at('amqp', amqp),
+    };
     writeFileSync(
       config,
       [
-        'listeners:',
-        `  mqtt: { kind: tcp, host: 127.0.0.1, port: ${plain} }`,
-        `  mqtts: { kind: tls, host: 127.0.0.1, port: ${tls} }`,
-        `  mutual: { kind: tls, host: 127.0.0.1, port: ${mutual}, clientCertificate: require }`,
-        `  amqp: { kind: amqp, host: 127.0.0.1, port: ${amqp} }`,
-        `  amqps: ${off('amqps')}`,
-        `  ws: ${off('ws')}`,
-        `  wss: ${off('wss')}`,
-        `  admin: ${off('http')}`,
-        `  est: ${off('est')}`,
-        `  pki: ${off('pki')}`,
+        `listeners: ${JSON.stringify(listeners)}`,
         'tls:',
         `  clientCaFile: ${authority}`,
         '  certificates:',

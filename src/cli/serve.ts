@@ -21,7 +21,7 @@ export function serveCommand(): Command {
     .option('-c, --config <file>', 'YAML file; see "heliograph config defaults"')
     .option('-d, --data <dir>', 'directory of everything durable (default: ./data)')
     .option('--dev', 'for development: loopback only, anybody may do everything')
-    .option('--port-offset <n>', 'shift every port by n', wholeNumber)
+    .option('--port-offset <n>', 'shift every port by n (above 65535: on from 1024)', wholeNumber)
     .addOption(new Option('--log-level <level>', 'least important line to write').choices(['debug', 'info', 'warn', 'error', 'silent']))
     .addHelpText(
       'after',

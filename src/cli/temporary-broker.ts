@@ -7,19 +7,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { UserError } from '../base/user-error.ts';
+import { defaultListeners } from '../config/listener-kinds.ts';
+
+const closed = Object.keys(defaultListeners).map((name) => [name, { enabled: false }]);
+const listeners = { ...Object.fromEntries(closed), mqtt: { kind: 'tcp', host: '127.0.0.1', port: 0 } };
 
 const configuration = `
 log: { format: json }
-listeners:
-  mqtt: { kind: tcp, host: 127.0.0.1, port: 0 }
-  mqtts: { kind: tls, port: 0, enabled: false }
-  amqp: { kind: amqp, port: 0, enabled: false }
-  amqps: { kind: amqps, port: 0, enabled: false }
-  ws: { kind: ws, port: 0, enabled: false }
-  wss: { kind: wss, port: 0, enabled: false }
-  admin: { kind: http, port: 0, enabled: false }
-  est: { kind: est, port: 0, enabled: false }
-  pki: { kind: pki, port: 0, enabled: false }
+listeners: ${JSON.stringify(listeners)}
 `;
 
 export class TemporaryBroker {

@@ -11,7 +11,7 @@ test('an offset shifts every port but one that the system chooses', () => {
 });
 
 test('an offset that leaves the range of ports is refused by name', () => {
-  assert.throws(() => withOverrides(defaultConfig(), { portOffset: 60_000 }), /listener amqp would be on port 65672/);
+  assert.throws(() => withOverrides(defaultConfig(), { portOffset: 70_000 }), /listener amqp would be on port 75672/);
   assert.throws(() => withOverrides(defaultConfig(), { portOffset: -2000 }), /listener mqtt would be on port -117/);
 });
 
@@ -26,4 +26,10 @@ test('--data and --log-level replace what the file says; the configuration given
   assert.equal(config.node.dataDir, '/x');
   assert.equal(config.log.level, 'error');
   assert.deepEqual(given, defaultConfig());
+});
+
+test('ports near the end of the range go on at its beginning', () => {
+  const config = withOverrides(parseConfig('h.yaml', 'listeners: {high: {kind: tcp, port: 65000}}'), { portOffset: 1000 });
+  assert.equal(config.listeners['high']?.port, 1488);
+  assert.equal(config.listeners['mqtt']?.port, 2883);
 });

@@ -18,6 +18,7 @@ import { HeliographNode } from '../node.ts';
 import { ReasonCode } from '../protocols/mqtt/codec/index.ts';
 import { SqliteRegistry } from '../registry/sqlite/sqlite-registry.ts';
 import { hashPassword } from '../security/password-hash.ts';
+import { freeListeners } from '../../test/harness/free-listeners.ts';
 
 /** What is promised. */
 const promisedMs = 2000;
@@ -35,13 +36,7 @@ async function running(t: TestContext): Promise<{
     node: { dataDir },
     store: { kind: 'memory' },
     admin: { systemTopicsMs: 0 },
-    listeners: {
-      mqtt: { port: 0 },
-      mqtts: { port: 0, host: '127.0.0.1' },
-      ws: { port: 0 },
-      amqp: { port: 0 },
-      ...Object.fromEntries(['amqps', 'wss', 'admin', 'est', 'pki'].map((name) => [name, { enabled: false }])),
-    },
+    listeners: freeListeners(['mqtt', 'mqtts', 'ws', 'amqp']),
   };
   fs.writeFileSync(file, JSON.stringify(settings));
   const config = parseConfig(file, fs.readFileSync(file, 'utf8'));

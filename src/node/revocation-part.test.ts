@@ -17,6 +17,7 @@ import { certificateFacts } from '../security/pki/certificate-facts.ts';
 import { crlEntry, readCrl, signCrl } from '../security/pki/revocation/crl-format.ts';
 import { ocspRequest, readOcspAnswer } from '../security/pki/revocation/ocsp-format.ts';
 import { madeRoot } from '../security/pki/testing/made-certificates.ts';
+import { freeListeners } from '../../test/harness/free-listeners.ts';
 
 type Issued = {
   readonly certificate: string;
@@ -35,15 +36,7 @@ async function running(t: TestContext) {
     store: { kind: 'memory' },
     admin: { systemTopicsMs: 0 },
     revocation: { foreign: { privateAddresses: true, retryMs: 100 } },
-    listeners: {
-      mqtts: { port: 0, host: '127.0.0.1' },
-      amqp: { port: 0 },
-      amqps: { port: 0, host: '127.0.0.1' },
-      wss: { port: 0, host: '127.0.0.1' },
-      admin: { port: 0 },
-      pki: { port: 0 },
-      ...Object.fromEntries(['mqtt', 'ws', 'est'].map((name) => [name, { enabled: false }])),
-    },
+    listeners: freeListeners(['mqtts', 'amqp', 'amqps', 'wss', 'admin', 'pki']),
   };
   fs.writeFileSync(file, JSON.stringify(settings));
   const node = new HeliographNode({

@@ -7,8 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { runCli, Served, type Result } from './run-cli.ts';
-
-const closed = ['mqtts', 'amqp', 'amqps', 'ws', 'wss', 'est', 'pki'].map((name) => `${name}: {enabled: false}`).join(', ');
+import { freeListeners } from '../harness/free-listeners.ts';
 
 type Stand = { readonly data: string; readonly served: Served; readonly url: string; readonly cli: (...args: string[]) => Promise<Result> };
 
@@ -17,7 +16,7 @@ async function serve(t: TestContext, more = '', given?: string): Promise<Stand> 
   t.after(() => rmSync(directory, { recursive: true, force: true }));
   const data = given ?? join(directory, 'data');
   const file = join(directory, 'heliograph.yaml');
-  writeFileSync(file, `listeners: {mqtt: {port: 0}, admin: {port: 0}, ${closed}}\n${more}`);
+  writeFileSync(file, `listeners: ${JSON.stringify(freeListeners(['mqtt', 'admin']))}\n${more}`);
   const served = new Served(['--config', file, '--data', data]);
   t.after(() => served.kill());
   const url = `http://127.0.0.1:${await served.port('admin')}`;

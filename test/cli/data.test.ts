@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { runCli, Served } from './run-cli.ts';
+import { freeListeners } from '../harness/free-listeners.ts';
 
 test('trust is copied while the broker runs, everything when it has stopped, and a broker starts on the copy', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'heliograph-cli-'));
@@ -15,9 +16,7 @@ test('trust is copied while the broker runs, everything when it has stopped, and
   writeFileSync(
     config,
     JSON.stringify({
-      listeners: Object.fromEntries(
-        ['mqtt', 'mqtts', 'amqp', 'amqps', 'ws', 'wss', 'admin', 'est', 'pki'].map((name) => [name, { port: 0 }]),
-      ),
+      listeners: freeListeners(),
     }),
   );
   const serve = async (place: string): Promise<Served> => {

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { connectAsync } from 'mqtt';
 import { runCli, Served, type Result } from './run-cli.ts';
+import { freeListeners } from '../harness/free-listeners.ts';
 
 function scratch(t: TestContext): { directory: string; device: (...args: string[]) => Promise<Result> } {
   const directory = mkdtempSync(join(tmpdir(), 'heliograph-cli-'));
@@ -104,8 +105,7 @@ test('a running broker keeps out who was disabled, from the next connect on', as
   const { directory, device } = scratch(t);
   const data = join(directory, 'data');
   const file = join(directory, 'heliograph.yaml');
-  const others = ['mqtts', 'amqp', 'amqps', 'ws', 'wss', 'est', 'pki'].map((name) => `${name}: {enabled: false}`).join(', ');
-  writeFileSync(file, `listeners: {mqtt: {port: 0}, admin: {port: 0}, ${others}}\n`);
+  writeFileSync(file, `listeners: ${JSON.stringify(freeListeners(['mqtt', 'admin']))}\n`);
   const password = 'open-sesame-0815';
   await good(device('add', '--no-certificate', 'pump-7', '--role', 'device'));
   assert.equal((await runCli(['device', 'password', 'pump-7', '--data', data], `${password}\n`)).code, 0);

@@ -10,19 +10,11 @@ import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt';
 import { getLines } from '../../src/admin/admin-client.ts';
 import { accessOf } from '../../src/cli/admin-access.ts';
 import { runCli, Served } from './run-cli.ts';
+import { freeListeners } from '../harness/free-listeners.ts';
 
 const config = `
 node: {shutdownTimeoutMs: 5s}
-listeners:
-  mqtt: {port: 0}
-  mqtts: {port: 0, host: 127.0.0.1}
-  ws: {enabled: false}
-  amqp: {enabled: false}
-  amqps: {enabled: false}
-  wss: {enabled: false}
-  est: {enabled: false}
-  pki: {enabled: false}
-  admin: {port: 0}
+listeners: ${JSON.stringify(freeListeners(['mqtt', 'mqtts', 'admin']))}
 `;
 
 async function serve(t: TestContext): Promise<{ served: Served; data: string }> {

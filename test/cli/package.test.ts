@@ -9,6 +9,7 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { Served } from './run-cli.ts';
+import { freeListeners } from '../harness/free-listeners.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const run = promisify(execFile);
@@ -31,10 +32,7 @@ test('the package serves from dist/', async (t) => {
     [],
   );
   const config = join(directory, 'heliograph.yaml');
-  writeFileSync(
-    config,
-    `listeners: {${['mqtt', 'mqtts', 'amqp', 'amqps', 'ws', 'wss', 'admin', 'est', 'pki'].map((name) => `${name}: {port: 0}`).join(', ')}}\n`,
-  );
+  writeFileSync(config, `listeners: ${JSON.stringify(freeListeners())}\n`);
   const served = new Served(['--config', config, '--data', join(directory, 'data')], join(home, 'bin/heliograph.js'));
   t.after(() => served.kill());
   // The journal's thread is a file of its own, which must be found as well.

@@ -6,19 +6,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { runCli, Served } from './run-cli.ts';
+import { freeListeners } from '../harness/free-listeners.ts';
 
 const config = `
 node: {shutdownTimeoutMs: 5s}
-listeners:
-  mqtt: {port: 0}
-  mqtts: {port: 0, host: 127.0.0.1}
-  ws: {port: 0}
-  amqp: {port: 0}
-  amqps: {port: 0, host: 127.0.0.1}
-  wss: {port: 0, host: 127.0.0.1}
-  est: {port: 0, host: 127.0.0.1}
-  pki: {port: 0}
-  admin: {port: 0}
+listeners: ${JSON.stringify(freeListeners())}
 `;
 
 type Broker = { readonly served: Served; readonly data: string; readonly directory: string };

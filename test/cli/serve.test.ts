@@ -7,21 +7,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { runCli, Served } from './run-cli.ts';
+import { freeListeners } from '../harness/free-listeners.ts';
 
 /** Every listener on a port that the system chooses. */
-const anyPorts = `
+const anyPorts = settings();
+
+function settings(more: object = {}): string {
+  return `
 node: {shutdownTimeoutMs: 5s}
-listeners:
-  mqtt: {port: 0}
-  mqtts: {port: 0, host: 127.0.0.1}
-  ws: {port: 0}
-  amqp: {port: 0}
-  amqps: {port: 0, host: 127.0.0.1}
-  wss: {port: 0, host: 127.0.0.1}
-  est: {port: 0, host: 127.0.0.1}
-  pki: {port: 0}
-  admin: {port: 0}
+listeners: ${JSON.stringify({ ...freeListeners(), ...more })}
 `;
+}
 
 function scratch(t: TestContext): { directory: string; data: string; config: string } {
   const directory = mkdtempSync(join(tmpdir(), 'heliograph-serve-'));
@@ -187,7 +183,7 @@ test('a port that is in use is told with its listener, and the new administrator
   const other = createServer().listen(0, '127.0.0.1');
   t.after(() => other.close());
   await new Promise((resolve) => other.once('listening', resolve));
-  writeFileSync(config, anyPorts.replace('mqtt: {port: 0}', `mqtt: {port: ${(other.address() as AddressInfo).port}}`));
+  writeFileSync(config, settings({ mqtt: { port: (other.address() as AddressInfo).port } }));
   const { code, stdout, stderr } = await serve(t, ['--config', config, '--data', data]).ended;
   assert.equal(code, 1);
   assert.match(stderr, /^Error: .*mqtt.*in use/m);

@@ -11,6 +11,7 @@ import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt';
 import { auth } from '../../src/protocols/mqtt/testing/client-packets.ts';
 import { Served } from './run-cli.ts';
+import { freeListeners } from '../harness/free-listeners.ts';
 
 type Issued = { readonly token: (claims: object) => Promise<string>; readonly url: string };
 
@@ -18,10 +19,7 @@ async function serve(t: TestContext, security: (directory: string, jwk: object) 
   const directory = mkdtempSync(join(tmpdir(), 'heliograph-tokens-'));
   t.after(() => rmSync(directory, { recursive: true, force: true }));
   const { publicKey, privateKey } = await generateKeyPair('ES256');
-  const ports = Object.fromEntries(
-    ['mqtt', 'mqtts', 'amqp', 'amqps', 'ws', 'wss', 'admin', 'est', 'pki'].map((name) => [name, { port: 0 }]),
-  );
-  const config = { listeners: ports, security: security(directory, await exportJWK(publicKey)) };
+  const config = { listeners: freeListeners(), security: security(directory, await exportJWK(publicKey)) };
   writeFileSync(join(directory, 'heliograph.yaml'), JSON.stringify(config));
   const served = new Served(['--config', join(directory, 'heliograph.yaml'), '--data', join(directory, 'data')]);
   t.after(() => served.kill());

@@ -10,6 +10,7 @@ import { getJson } from '../../src/admin/admin-client.ts';
 import { findLocalAccess } from '../../src/admin/local-access.ts';
 import type { Status } from '../../src/admin/status.ts';
 import type { DataReport } from '../../src/store/data-tools/check-data.ts';
+import { freeListeners } from '../harness/free-listeners.ts';
 
 const program = fileURLToPath(new URL('../../bin/heliograph.js', import.meta.url));
 
@@ -24,16 +25,7 @@ export type Place = {
 /** Small limits, so that checkpoints, the tidying of the log and payloads beyond the memory happen all the time. */
 function configuration(port: number, amqpPort: number, shards: number): string {
   return `
-listeners:
-  mqtt: {port: ${port}}
-  mqtts: {enabled: false}
-  ws: {enabled: false}
-  amqp: {port: ${amqpPort}}
-  amqps: {enabled: false}
-  wss: {enabled: false}
-  est: {enabled: false}
-  pki: {enabled: false}
-  admin: {port: 0}
+listeners: ${JSON.stringify({ ...freeListeners(['admin']), mqtt: { port }, amqp: { port: amqpPort } })}
 security: {anonymous: {enabled: true, roles: [application], listeners: [mqtt, amqp]}}
 store: {shards: ${shards}, walBytes: 1MiB, idleMs: 100}
 broker:

@@ -10,22 +10,14 @@ import { Served, type Result } from '../cli/run-cli.ts';
 
 import type { Status } from '../../src/admin/status.ts';
 import type { CheckContext } from '../interop/checks.ts';
+import { freeListeners } from '../harness/free-listeners.ts';
 
 /** What connections and the journal may take to finish after SIGTERM. */
 export const shutdownMs = 4000;
 
 const anyPorts = `
 node: {shutdownTimeoutMs: ${shutdownMs}}
-listeners:
-  mqtt: {port: 0}
-  mqtts: {port: 0, host: 127.0.0.1}
-  ws: {port: 0}
-  amqp: {port: 0}
-  amqps: {port: 0, host: 127.0.0.1}
-  wss: {port: 0, host: 127.0.0.1}
-  est: {port: 0, host: 127.0.0.1}
-  pki: {port: 0}
-  admin: {port: 0}
+listeners: ${JSON.stringify(freeListeners())}
 `;
 
 export type BrokerSettings = {

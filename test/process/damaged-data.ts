@@ -27,6 +27,7 @@ import { BrokerProcess, temporaryDirectory } from './broker-process.ts';
 import { NumberedPublisher } from './numbered.ts';
 import { Peer } from './peer.ts';
 import { SmallDisk, smallDiskProblem } from './small-disk.ts';
+import { freeListeners } from '../harness/free-listeners.ts';
 
 const MiB = 1024 * 1024;
 const limitMs = 60_000;
@@ -115,10 +116,7 @@ async function ofAnotherUser(context: CheckContext): Promise<void> {
   const directory = temporaryDirectory(context);
   chmodSync(directory, 0o755);
   const config = join(directory, 'heliograph.yaml');
-  writeFileSync(
-    config,
-    'listeners: {mqtt: {port: 0}, mqtts: {port: 0}, ws: {port: 0}, wss: {port: 0}, amqp: {port: 0}, amqps: {port: 0}, est: {port: 0}, pki: {port: 0}, admin: {port: 0}}\n',
-  );
+  writeFileSync(config, `listeners: ${JSON.stringify(freeListeners())}\n`);
   const open = join(directory, 'data');
   cpSync(data, open, { recursive: true });
   // What an operator does who starts it once as root: the directory may be entered, but nothing in it written.

@@ -11,6 +11,7 @@ import { Metrics } from '../process/broker-process.ts';
 import { Issuer } from './issuer.ts';
 
 import type { EntryLine } from '../../src/security/audit/audit-line.ts';
+import { freeListeners } from '../harness/free-listeners.ts';
 
 /** Within which a revocation must hold for who is connected. */
 export const cutLimitMs = 2000;
@@ -60,25 +61,19 @@ const listenerNames = [
 ] as const;
 export type ListenerName = (typeof listenerNames)[number];
 
+const moreListeners = {
+  psk: { kind: 'tls', port: 0, psk: true, authentication: ['psk'] },
+  'amqp-token': { kind: 'amqp', port: 0, authentication: ['jwt'] },
+  'amqp-psk': { kind: 'amqps', port: 0, psk: true, authentication: ['psk'] },
+  https: { kind: 'https', port: 0, clientCertificate: 'request' },
+  token: { kind: 'tcp', port: 0, authentication: ['jwt'] },
+  hook: { kind: 'tcp', port: 0, authentication: ['webhook'] },
+};
+
 function configuration(issuer: Issuer, tenants: readonly string[], more: string): string {
   return `
 node: {shutdownTimeoutMs: 4s}
-listeners:
-  mqtt: {port: 0}
-  mqtts: {port: 0, host: 127.0.0.1}
-  psk: {kind: tls, port: 0, psk: true, authentication: [psk]}
-  ws: {port: 0}
-  amqp: {port: 0}
-  amqps: {port: 0, host: 127.0.0.1}
-  amqp-token: {kind: amqp, port: 0, authentication: [jwt]}
-  amqp-psk: {kind: amqps, port: 0, psk: true, authentication: [psk]}
-  wss: {port: 0, host: 127.0.0.1}
-  admin: {port: 0}
-  https: {kind: https, port: 0, clientCertificate: request}
-  est: {port: 0, host: 127.0.0.1}
-  pki: {port: 0}
-  token: {kind: tcp, port: 0, authentication: [jwt]}
-  hook: {kind: tcp, port: 0, authentication: [webhook]}
+listeners: ${JSON.stringify({ ...freeListeners(), ...moreListeners })}
 security:
   auditLogins: all
   limits: {failuresPerAddress: 1000000, failuresPerAccount: 1000000}
