@@ -16,8 +16,10 @@ import { CertificateAuthenticator, type CertificatePolicy } from './authenticati
 import { AuthenticationChain, type Guesses } from './authentication/chain.ts';
 import { LoginAudit, type LoginAuditLevel } from './authentication/login-audit.ts';
 import { PasswordAuthenticator } from './authentication/password.ts';
+import { OscoreAuthenticator } from './authentication/oscore.ts';
 import { PrincipalFacts, type FindAuthority, type Join } from './authentication/principal-facts.ts';
 import { PskAuthenticator, type PskKeys, type SecretBox } from './authentication/psk.ts';
+import { RawPublicKeyAuthenticator } from './authentication/raw-public-key.ts';
 import { ScramAuthenticator } from './authentication/scram.ts';
 import type { HashCost } from './password-hash.ts';
 import { createAuthorization } from './policy/authorization.ts';
@@ -135,6 +137,8 @@ export type SecurityServices = {
 };
 
 export interface NodeSecurity extends Security, MetricSource, PskKeys {
+  /** The layer of OSCORE has not accepted a request; `reason` as in Verdict. */
+  oscoreRefused(reason: string, origin: { readonly listener: string; readonly remoteAddress: string }): void;
   reassess(principal: Principal, answer: (result: Reassessment) => void): void;
   /** By what peers of a listener may prove who they are now; `anonymous` only where somebody is welcome who shows nothing. */
   accepts(listener: string): readonly Method[];
@@ -191,6 +195,7 @@ class LocalSecurity implements NodeSecurity {
         this.#password,
         new AnonymousAuthenticator(() => this.#policy.anonymous, defaultTenant),
         ...(this.#psk === undefined ? [] : [this.#psk]),
+        ...(lookUps === undefined ? [] : [new RawPublicKeyAuthenticator(lookUps, clock), new OscoreAuthenticator(lookUps, clock)]),
         ...authenticators,
       ],
       accepts: (listener) => this.#accepts(listener),
@@ -244,6 +249,10 @@ class LocalSecurity implements NodeSecurity {
 
   pskRefused(origin: { readonly listener: string; readonly remoteAddress: string }): void {
     this.#chain.refusedBefore('psk', 'wrong-key', origin);
+  }
+
+  oscoreRefused(reason: string, origin: { readonly listener: string; readonly remoteAddress: string }): void {
+    this.#chain.refusedBefore('oscore', reason, origin);
   }
 
   async reload(policy: SecurityPolicy): Promise<void> {

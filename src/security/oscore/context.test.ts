@@ -69,7 +69,7 @@ async function sealed(context: SecurityContext, plaintext: string): Promise<Seal
 
 function opened(context: SecurityContext, { kid, piv, ciphertext }: SealedRequest): OpenedRequest {
   const found = context.openRequest(kid, piv, ciphertext);
-  assert.ok(typeof found === 'object', String(found));
+  assert.ok(typeof found === 'object', JSON.stringify(found));
   return found;
 }
 

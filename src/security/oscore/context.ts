@@ -222,7 +222,7 @@ export class SecurityContext implements OscoreContext {
     const sentBelow = Math.min(this.#nextSequence + stretch, lastSequence + 1);
     const acceptedBelow = Math.min(Math.max(this.#window.newest + 1 + stretch, this.#acceptedBelow, this.#lostBelow), lastSequence + 1);
     const state: SequenceState = { sentBelow, acceptedBelow };
-    const done = (isWritten: boolean): void => {
+    const written = (isWritten: boolean): void => {
       this.#write = undefined;
       if (isWritten && generation === this.#generation) {
         this.#sentBelow = sentBelow;
@@ -231,8 +231,8 @@ export class SecurityContext implements OscoreContext {
       for (const task of this.#waiting.splice(0)) task(isWritten);
     };
     this.#write = this.#services.store.put(this.fingerprint, state).then(
-      () => done(true),
-      () => done(false),
+      () => written(true),
+      () => written(false),
     );
   }
 

@@ -63,7 +63,7 @@ test('what is authenticated is that of RFC 8613 appendix C.4 and C.5', () => {
   const algorithm = aeadAlgorithm(10)!;
   assert.equal(text(aadOf(algorithm, none, hex('14'))), '8368456e63727970743040488501810a40411440');
   assert.equal(text(aadOf(algorithm, hex('00'), hex('14'))), '8368456e63727970743040498501810a4100411440');
-  assert.equal(text(aadOf(aeadAlgorithm(24)!, none, hex('14'))).slice(22), '4985018118184041' + '1440');
+  assert.equal(text(aadOf(aeadAlgorithm(24)!, none, hex('14'))).slice(22), '49850181181840411440');
 });
 
 test('a Partial IV has one form', () => {
