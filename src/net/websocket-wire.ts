@@ -1,4 +1,5 @@
-// A wire on an established WebSocket. Protocols see a stream of bytes: where a frame ends means nothing [MQTT-6.0.0-2].
+// A wire on an established WebSocket. Most protocols see a stream of bytes: where a frame ends means nothing [MQTT-6.0.0-2]. To those that
+// say where their messages end, each is one of the WebSocket's (CoAP, RFC 8323 §4.2).
 
 import type { WebSocket } from 'ws';
 import type { WireFacts } from '../protocols/protocol.ts';
@@ -12,6 +13,8 @@ const sendOptions = { binary: true, compress: false, fin: true } as const;
 export class WebSocketWire extends OpenWire {
   readonly #socket: WebSocket;
   #sending: readonly Uint8Array[] = [];
+  /** Where messages end that are not taken from the output yet, counted from its beginning. */
+  #ends: number[] = [];
   readonly #onSent = (error?: Error | null): void => this.#sent(error);
 
   constructor(loop: NetLoop, home: WireHome, facts: WireFacts, socket: WebSocket) {
@@ -28,12 +31,18 @@ export class WebSocketWire extends OpenWire {
     socket.pause();
   }
 
+  endMessage(): void {
+    this.#ends.push(this.output.pendingBytes - this.output.unsentBytes);
+  }
+
   protected send(chunks: readonly Uint8Array[]): boolean {
     this.#sending = chunks;
-    const last = chunks.length - 1;
+    const messages = this.#ends.length === 0 ? chunks : cutAt(chunks, this.#ends);
+    this.#ends = [];
+    const last = messages.length - 1;
     // Binary frames only, unmasked: what a server sends [MQTT-6.0.0-1].
-    for (let i = 0; i < last; i++) this.#socket.send(chunks[i]!, sendOptions);
-    this.#socket.send(chunks[last]!, sendOptions, this.#onSent);
+    for (let i = 0; i < last; i++) this.#socket.send(messages[i]!, sendOptions);
+    this.#socket.send(messages[last]!, sendOptions, this.#onSent);
     return false;
   }
 
@@ -67,4 +76,20 @@ export class WebSocketWire extends OpenWire {
     if (error) this.failed();
     else this.written(chunks);
   }
+}
+
+/** One piece for each message. None lies in two chunks: it was written in one piece. */
+function cutAt(chunks: readonly Uint8Array[], ends: readonly number[]): Uint8Array[] {
+  const messages: Uint8Array[] = [];
+  let chunkStart = 0;
+  let next = 0;
+  for (const chunk of chunks) {
+    let at = 0;
+    for (; next < ends.length && ends[next]! <= chunkStart + chunk.length; next++) {
+      messages.push(chunk.subarray(at, ends[next]! - chunkStart));
+      at = ends[next]! - chunkStart;
+    }
+    chunkStart += chunk.length;
+  }
+  return messages;
 }

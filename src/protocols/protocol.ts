@@ -31,6 +31,11 @@ export interface Wire {
   close(): void;
   /** Closes at once; what the output holds is lost. */
   abort(): void;
+  /**
+   * Only on a WebSocket, for protocols to which its messages mean something: each call of `receive` brings one whole, and what was
+   * written since the last call of this goes out as one. Who never calls it writes a stream.
+   */
+  endMessage?(): void;
   /** The connection's next deadline on the monotonic clock (Infinity: none). `onDeadline` is called at or after it. */
   setDeadline(monotonicMs: number): void;
 }

@@ -6,6 +6,7 @@ export { maxOptions, maxTokenBytes } from './message-body.ts';
 export * from './message.ts';
 export * from './option-values.ts';
 export * from './options.ts';
+export { ownBytes } from './own-bytes.ts';
 export * from './signals.ts';
 export * from './stream.ts';
 export * from './udp.ts';

@@ -14,6 +14,7 @@ import {
   writeToken,
 } from './message-body.ts';
 import { noBytes } from './option-values.ts';
+import { ownBytes } from './own-bytes.ts';
 
 /** What is wrong with a frame: nothing behind it can be understood, and the connection is over. */
 export type StreamFault = 'message too large' | 'malformed message';
@@ -63,7 +64,7 @@ export class StreamReader {
       const length = frameLength(bytes, at, bytes.length);
       if (length < 0 || length > this.maxMessageBytes) return this.#fail(length);
       if (length > 0 && at + length <= bytes.length) {
-        const frame = bytes.slice(at, at + length);
+        const frame = ownBytes(bytes, at, at + length);
         at += length;
         if (!this.#deliver(frame, sink)) return this.#fault;
         continue;

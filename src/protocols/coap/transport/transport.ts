@@ -1,0 +1,45 @@
+// What all peers and connections of CoAP share below the layers.
+
+import type { Clock } from '../../../base/clock.ts';
+import type { Random } from '../../../base/random.ts';
+import type { Trace } from '../../trace.ts';
+import { optionFacts } from '../codec/index.ts';
+import type { Counters } from '../counters.ts';
+import type { RequestHandler } from '../exchange.ts';
+import type { TransportOptions } from '../transport-options.ts';
+import { ReceivedMessages } from './received-messages.ts';
+
+export type TransportParts = {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly options: TransportOptions;
+  readonly counters: Counters;
+  readonly trace: Trace;
+  /** The layer above. */
+  readonly handler: RequestHandler;
+};
+
+export class Transport {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly options: TransportOptions;
+  readonly counters: Counters;
+  readonly trace: Trace;
+  readonly handler: RequestHandler;
+  readonly received: ReceivedMessages;
+
+  constructor({ clock, random, options, counters, trace, handler }: TransportParts) {
+    this.clock = clock;
+    this.random = random;
+    this.options = options;
+    this.counters = counters;
+    this.trace = trace;
+    this.handler = handler;
+    this.received = new ReceivedMessages(clock, counters, options);
+  }
+}
+
+/** Critical options that some layer understands: those of the registry. Each layer looks at its own; what is wrong with them it says itself. */
+export function isUnderstood(number: number): boolean {
+  return optionFacts(number) !== undefined;
+}
