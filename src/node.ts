@@ -14,6 +14,7 @@ import { Lifecycle } from './node/lifecycle.ts';
 import { ListenersPart, type OpenListener } from './node/listeners-part.ts';
 import { liveCutPart } from './node/live-cut-part.ts';
 import { loopPart } from './node/loop-part.ts';
+import { oscorePart } from './node/oscore-part.ts';
 import { pkiPart } from './node/pki-part.ts';
 import { protocolsPart } from './node/protocols-part.ts';
 import { PublicPkiPart } from './node/public-pki-part.ts';
@@ -62,6 +63,7 @@ export class HeliographNode {
       keystorePart(rooms, refreshTls),
       revocationPart(rooms),
       securityPart(rooms),
+      oscorePart(rooms),
       expiryPart(rooms),
       loopPart(rooms),
       brokerPart(rooms),

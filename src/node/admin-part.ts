@@ -149,6 +149,7 @@ export class AdminPart implements Part {
       loop,
       ...protocols.values(),
       security,
+      this.#rooms.oscore,
       pki,
       keystore,
       ...registry,

@@ -14,6 +14,11 @@ export function auditPath(dataDir: string): string {
   return resolve(dataDir, 'audit');
 }
 
+/** How far the numbers of OSCORE contexts have gone. */
+export function oscorePath(dataDir: string): string {
+  return resolve(dataDir, 'oscore', 'numbers');
+}
+
 export function pkiPath(dataDir: string): string {
   return resolve(dataDir, 'pki');
 }

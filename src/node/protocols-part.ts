@@ -25,10 +25,11 @@ export function protocolsPart(rooms: Rooms): Part {
 }
 
 function partsOf(rooms: Rooms): ProtocolParts {
-  const { broker, security, clock, random, log, loop, traces: trace } = rooms;
+  const { broker, security, oscore, clock, random, log, loop, traces: trace } = rooms;
   return {
     broker,
     security,
+    oscore,
     clock,
     random,
     log,

@@ -13,6 +13,7 @@ import type { RunningProtocol } from '../protocols/protocol-kind.ts';
 import type { LookUps, Registry } from '../registry/registry.ts';
 import type { AuditLog } from '../security/audit/audit-log.ts';
 import type { NodeSecurity } from '../security/create-security.ts';
+import type { NodeOscoreContexts } from '../security/oscore/contexts.ts';
 import type { Authorization } from '../security/policy/authorization.ts';
 import type { HttpProtocol } from '../net/http-protocol.ts';
 import type { EnrolmentDesk } from '../security/pki/enrolment/enrolment-desk.ts';
@@ -51,6 +52,7 @@ export class Rooms {
   lookUps!: LookUps;
   registryMetrics: MetricSource | undefined;
   security!: NodeSecurity;
+  oscore!: NodeOscoreContexts;
   /** Part of `security`, which reloads and closes it. */
   authorization!: Authorization;
   readonly traces: TraceHub;

@@ -9,6 +9,7 @@ import type { Random } from '../base/random.ts';
 import type { Timers } from '../base/timers.ts';
 import type { BrokerPort } from '../broker/port.ts';
 import type { SettingsOf, SettingsSection } from '../config/fields.ts';
+import type { OscoreContexts } from '../security/oscore/oscore.ts';
 import type { Method, Security } from '../security/security.ts';
 import type { DatagramProtocol } from './datagram.ts';
 import type { HttpHandler } from './http-exchange.ts';
@@ -56,6 +57,7 @@ export type ProtocolTurn = {
 export type ProtocolParts = {
   readonly broker: BrokerPort;
   readonly security: Security;
+  readonly oscore: OscoreContexts;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;

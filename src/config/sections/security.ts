@@ -3,6 +3,7 @@ import { actions } from '../../security/policy/policy-document.ts';
 import { defaultRules } from '../../security/policy/rules.ts';
 import { loginAuditLevels } from '../../security/authentication/login-audit.ts';
 import { defaultAuthentication, defaultCertificatePolicy, defaultSecurityLimits } from '../../security/create-security.ts';
+import { defaultContextsSettings } from '../../security/oscore/contexts.ts';
 import { methods } from '../../security/security.ts';
 import { certificateRules } from '../../security/peer-certificate.ts';
 import { defaultTenant } from '../../message/names.ts';
@@ -47,6 +48,7 @@ const rule = section(
 
 const limits = defaultSecurityLimits;
 const policies = defaultAuthorizationLimits;
+const contexts = defaultContextsSettings;
 
 export const securitySection = section(
   {
@@ -126,6 +128,31 @@ export const securitySection = section(
     ),
     jwt: jwtSection,
     webhook: webhookSection,
+    oscore: section(
+      {
+        maxContexts: count(
+          { default: contexts.maxContexts, min: 1, max: 1_000_000 },
+          'OSCORE contexts that are kept ready. Others are read from the registry when they are used. About 2 KB each.',
+        ),
+        lookUpsPerSecond: count(
+          { default: contexts.lookUpsPerSecond, min: 1, max: 1_000_000 },
+          'Questions to the registry for contexts that are not in memory. Beyond, requests are refused until later: strangers can ask them.',
+        ),
+        stretch: count(
+          { default: contexts.stretch, min: 16, max: 1_048_576 },
+          'Sequence numbers of a context that are written down at a time, before they are used. After a crash the rest of them is skipped.',
+        ),
+        maxWaiting: count(
+          { default: contexts.maxWaiting, min: 1, max: 1_000_000 },
+          'Messages of one context that may wait until its numbers are on the disk.',
+        ),
+        echoMs: milliseconds(
+          { default: contexts.echoMs, min: 1000, max: 3_600_000 },
+          'How long a device may take to repeat a request with the Echo it was given.',
+        ),
+      },
+      'Security contexts of OSCORE (RFC 8613).',
+    ),
     limits: section(
       {
         checksRunning: count(
