@@ -9,6 +9,7 @@ const loaders: Readonly<Record<string, () => Promise<{ readonly target: Target }
   'amqp-codec': () => import('./targets/amqp-codec.ts'),
   'journal-row': () => import('./targets/journal-row.ts'),
   'certificate-request': () => import('./targets/certificate-request.ts'),
+  'certificate-chain': () => import('./targets/certificate-chain.ts'),
   'config-yaml': () => import('./targets/config-yaml.ts'),
   'ocsp-request': () => import('./targets/ocsp-request.ts'),
   'est-body': () => import('./targets/est-body.ts'),
