@@ -33,8 +33,10 @@ type Kept = { readonly response: CoapResponse; readonly requestBody: Uint8Array;
 /** What goes out, and whether somebody wants to know if it arrives. */
 export type Cut = { readonly response: CoapResponse; readonly done: Done | undefined };
 
-/** Header, the longest token that is not extended, the marker of the payload, Block1, Block2 and Size2 with what may be wider in them. */
+/** Header, the longest token that is not extended, the marker of the payload, and Block1, Block2 and Size2 at their widest. */
 const messageOverhead = 4 + 8 + 1 + 2 * 5 + 6;
+/** An ETag of ours. */
+const etagOverhead = 9;
 /** Fewer bytes of payload than that below what a message takes are not looked at more closely. */
 const roomForOptions = 300;
 
@@ -130,7 +132,8 @@ export class AnswerBlocks {
 
   /** What one message may carry: not above what was asked for, what we want, and what the packet has room for. */
   #measure(peer: CoapPeer, response: CoapResponse, block: Block | undefined): Measure {
-    const room = peer.maxMessageBytes - messageOverhead - optionsLength(response.options);
+    const etagBytes = hasOption(response.options, OptionNumber.etag) ? 0 : etagOverhead;
+    const room = peer.maxMessageBytes - messageOverhead - optionsLength(response.options) - etagBytes;
     const asked = block?.szx ?? (peer.isReliable ? bertSzx : largestSzx);
     if (asked === bertSzx && room >= 1024 && (block !== undefined || peer.maxMessageBytes > baseMessageBytes)) {
       return { szx: bertSzx, bytes: room - (room % 1024) };
