@@ -88,7 +88,7 @@ export type HandshakeFailureReason =
   | 'distrusted'
   /** No common version, suite, group or certificate type. */
   | 'parameters'
-  /** An identity that nobody has. (A wrong key looks like a timeout: nothing that can be read ever comes.) */
+  /** An identity that nobody has; or, at the end of the time for handshakes, a wrong key: nothing came that could be opened. */
   | 'psk'
   | 'protocol';
 
@@ -150,6 +150,8 @@ export type DtlsCredential = {
 export interface DtlsSigner {
   /** Of the public key. */
   readonly keyType: 'ec' | 'rsa' | 'ed25519';
+  /** The curve of an EC key, which clients must know (RFC 8422 §5.1); absent: not told. */
+  readonly curve?: GroupName;
   /** DER of the SubjectPublicKeyInfo: what clients get that ask for a raw public key (RFC 7250). */
   readonly spki: Uint8Array;
   /** `hash` undefined: Ed25519. EC signatures as DER (RFC 3279), RSA as PKCS#1 v1.5. */

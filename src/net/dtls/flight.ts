@@ -28,11 +28,6 @@ export class Flight {
     return this.#sent;
   }
 
-  /** Only its end, for a peer that has all but that: what a session keeps until it knows that its peer is there. */
-  get end(): Flight {
-    return new Flight([], this.#finished);
-  }
-
   /** The datagrams. */
   datagrams(plain: PlainSequence, mtu: number): Buffer[] {
     const isRepeat = this.#sent++ > 0;

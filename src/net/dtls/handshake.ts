@@ -2,16 +2,15 @@
 // table `rules`. It becomes a session only at a verified Finished; until then nothing of an older session of the same peer is touched.
 
 import { createSecretKey, timingSafeEqual, type KeyObject } from 'node:crypto';
-import type { Random } from '../../base/random.ts';
 import { alertBody, alertLevels, fail, HandshakeEnd, isDistrust, type AlertName } from './alert.ts';
 import { ByteReader } from './bytes.ts';
 import { checkCertificateVerify, readShownKey, type ShownKey } from './client-proof.ts';
-import type { DtlsCounters } from './counters.ts';
 import type { Timed } from './deadlines.ts';
 import type { Admission, DtlsEffect, DtlsIdentity, HandshakeFailureReason, HandshakeId, PeerAddress, PskAnswer } from './endpoint.ts';
 import { newEphemeralKey, type EphemeralKey } from './ephemeral-key.ts';
 import { Flight, type FlightMessage, type PlainSequence } from './flight.ts';
 import { fragmentOf, fragmentsIn, messageHeaderBytes, messageTypes, type Fragment } from './handshake-message.ts';
+import type { HandshakeParts, HandshakeState, Outcome } from './handshake-state.ts';
 import { readClientHello, writeServerHello, type ClientHello } from './hello.ts';
 import { agree, checkHello, type Agreed } from './negotiation.ts';
 import { finishedData, masterSecret, pskPremaster, sha256 } from './prf.ts';
@@ -19,57 +18,15 @@ import { deriveKeys, Opener, Sealer } from './protection.ts';
 import { Reassembly, type WholeMessage } from './reassembly.ts';
 import { cidOnWire, contentTypes, dtls12, maxPlaintext, plainRecord, recordHeaderBytes, type RecordCursor } from './record.ts';
 import { ReplayWindow } from './replay-window.ts';
-import type { Resumable, ResumptionCache } from './resumption-cache.ts';
+import { Retransmission } from './retransmission.ts';
+import type { Resumable } from './resumption-cache.ts';
 import { serverExtensions, serverMessages } from './server-flight.ts';
-import type { ResolvedSettings } from './settings.ts';
 import type { Suite } from './suites.ts';
-
-export type HandshakeState =
-  /** The hello comes in pieces. */
-  | 'hello'
-  | 'certificate'
-  | 'key-exchange'
-  /** Somebody looks for the key. */
-  | 'psk-answer'
-  | 'certificate-verify'
-  /** Somebody looks at the certificate. */
-  | 'admission'
-  | 'finished'
-  | 'open'
-  | 'failed';
-
-/** What the endpoint lends to its handshakes. */
-export type HandshakeParts = {
-  readonly settings: ResolvedSettings;
-  readonly counters: DtlsCounters;
-  readonly random: Random;
-  readonly resumptions: ResumptionCache;
-  /** A Connection ID that is not in use. */
-  readonly newCid: () => number;
-};
-
-/** What a finished handshake leaves to its session. */
-export type Outcome = {
-  readonly suite: Suite;
-  readonly agreed: Agreed | undefined;
-  readonly identity: DtlsIdentity;
-  readonly sealer: Sealer;
-  readonly opener: Opener;
-  readonly window: ReplayWindow;
-  /** To be sent again when the client repeats its own; undefined: the client spoke last. */
-  readonly lastFlight: Flight | undefined;
-  readonly plain: PlainSequence;
-  readonly maxBytes: number;
-  readonly sessionKey: string | undefined;
-};
 
 type Take = (handshake: Handshake, message: WholeMessage, now: number, out: DtlsEffect[]) => void;
 
 /** Records of epoch 1 that came before the keys, or before what must be checked first. */
 const maxHeldRecords = 8;
-/** A client that repeats its hello makes us repeat our flight, but not more often than this. */
-const repeatPauseMs = 200;
-const maxRepeats = 12;
 const maxIdentityBytes = 512;
 const identityNone: DtlsIdentity = { kind: 'none' };
 
@@ -104,16 +61,12 @@ export class Handshake implements Timed {
   readonly #reassembly: Reassembly;
   readonly #transcript: Uint8Array[] = [];
   readonly #plain: PlainSequence;
+  readonly #retransmission: Retransmission;
   readonly #held: Buffer[] = [];
   readonly #window = new ReplayWindow();
   #state: HandshakeState = 'hello';
   #kept = 0;
   #messageSequence: number;
-  #mtu: number;
-  #flight: Flight | undefined;
-  #sentAt = -Infinity;
-  #backOffMs: number;
-  #resendAt = Infinity;
   #hello: ClientHello | undefined;
   #serverRandom: Uint8Array = new Uint8Array();
   #agreed: Agreed | undefined;
@@ -150,8 +103,7 @@ export class Handshake implements Timed {
     // RFC 6347 §4.2.1: ServerHello goes in a record with the number of the hello's.
     this.#plain = { next: first.recordSequence };
     this.#reassembly = new Reassembly(first.sequence, limits);
-    this.#mtu = limits.mtu;
-    this.#backOffMs = limits.retransmitMs;
+    this.#retransmission = new Retransmission(peer.address, this.#plain, limits, parts.counters);
   }
 
   get state(): HandshakeState {
@@ -160,7 +112,7 @@ export class Handshake implements Timed {
 
   /** When `onDeadline` is to be called. */
   get nextDeadline(): number {
-    return this.#isWaitingForUs ? this.#expiresAt : Math.min(this.#expiresAt, this.#resendAt);
+    return this.#isWaitingForUs ? this.#expiresAt : Math.min(this.#expiresAt, this.#retransmission.dueAt);
   }
 
   get #isWaitingForUs(): boolean {
@@ -182,7 +134,7 @@ export class Handshake implements Timed {
     const { counters, settings } = this.#parts;
     if (this.#state === 'open' || this.#state === 'failed') return;
     if (fragment.sequence < this.#reassembly.due) {
-      if (fragment.type === messageTypes.clientHello && fragment.offset === 0) this.#repeat(now, out);
+      if (fragment.type === messageTypes.clientHello && fragment.offset === 0) this.#retransmission.repeat(now, out);
       return;
     }
     // Whoever sends on in clear where Finished is due may be somebody else: the peer can only be disturbed by records that open.
@@ -216,13 +168,12 @@ export class Handshake implements Timed {
     const hello = readClientHello(body);
     this.#hello = hello;
     checkHello(hello, settings);
-    if (hello.maxFragment !== undefined) this.#mtu = Math.min(this.#mtu, hello.maxFragment + recordHeaderBytes);
+    if (hello.maxFragment !== undefined) this.#retransmission.limitRecords(hello.maxFragment + recordHeaderBytes);
     this.#serverRandom = random.bytes(32);
     if (settings.connectionIds && hello.connectionId !== undefined) this.cid = this.#parts.newCid();
     const entry = hello.sessionId.length > 0 ? resumptions.find(keyOf(hello.sessionId), now) : undefined;
-    if (entry !== undefined && this.#mayResume(entry, hello)) this.#resume(entry, hello);
-    else this.#answer(hello);
-    this.#send(now, out);
+    const flight = entry !== undefined && this.#mayResume(entry, hello) ? this.#resume(entry, hello) : this.#answer(hello);
+    this.#retransmission.send(flight, now, out);
   }
 
   #mayResume({ suite, serverName, identity, hasExtendedMasterSecret }: Resumable, hello: ClientHello): boolean {
@@ -236,7 +187,7 @@ export class Handshake implements Timed {
     return serverName === hello.serverName;
   }
 
-  #resume(entry: Resumable, hello: ClientHello): void {
+  #resume(entry: Resumable, hello: ClientHello): Flight {
     this.#resumed = entry;
     this.#identity = entry.identity;
     this.#master = entry.master;
@@ -246,11 +197,11 @@ export class Handshake implements Timed {
     const body = finishedData(entry.master, 'server', this.#transcript);
     const finished = { type: messageTypes.finished, sequence: this.#messageSequence++, body };
     this.#record(finished);
-    this.#flight = new Flight([serverHello], { message: finished, sealer: this.#sealer! });
     this.#state = 'finished';
+    return new Flight([serverHello], { message: finished, sealer: this.#sealer! });
   }
 
-  #answer(hello: ClientHello): void {
+  #answer(hello: ClientHello): Flight {
     const { settings, random } = this.#parts;
     const agreed = agree(hello, settings);
     this.#agreed = agreed;
@@ -262,8 +213,8 @@ export class Handshake implements Timed {
       this.#record(message);
       messages.push(message);
     }
-    this.#flight = new Flight(messages);
     this.#state = agreed.clientForm === undefined ? 'key-exchange' : 'certificate';
+    return new Flight(messages);
   }
 
   #serverHello(hello: ClientHello, suite: Suite, agreed: Agreed | undefined): FlightMessage {
@@ -408,8 +359,7 @@ export class Handshake implements Timed {
       this.#record({ type: message.type, sequence: message.sequence, body: message.bytes });
       const body = finishedData(this.#master!, 'server', this.#transcript);
       const finished = { type: messageTypes.finished, sequence: this.#messageSequence++, body };
-      this.#flight = new Flight([], { message: finished, sealer: this.#sealer! });
-      this.#send(now, out);
+      this.#retransmission.send(new Flight([], { message: finished, sealer: this.#sealer! }), now, out);
       this.#keepForResumption(now);
     }
     this.#state = 'open';
@@ -442,7 +392,7 @@ export class Handshake implements Timed {
       sealer: this.#sealer!,
       opener: this.#opener!,
       window: this.#window,
-      lastFlight: this.#resumed === undefined ? this.#flight : undefined,
+      lastFlight: this.#resumed === undefined ? this.#retransmission.flight : undefined,
       plain: this.#plain,
       maxBytes: this.#hello!.maxFragment ?? maxPlaintext,
       sessionKey: this.#sessionId.length === 0 ? undefined : keyOf(this.#sessionId),
@@ -458,24 +408,7 @@ export class Handshake implements Timed {
       // A wrong key shows only as records that do not open.
       const hasWrongKey = this.#isPskUnknown || (this.#pskIdentity !== undefined && this.#hasBadRecord);
       this.#fail(hasWrongKey ? 'psk' : 'timeout', out);
-    } else if (now >= this.#resendAt && this.#flight !== undefined && !this.#isWaitingForUs) {
-      this.#parts.counters.retransmissions++;
-      this.#send(now, out);
-    }
-  }
-
-  #repeat(now: number, out: DtlsEffect[]): void {
-    if (this.#flight === undefined || this.#flight.sent > maxRepeats || now < this.#sentAt + repeatPauseMs) return;
-    this.#parts.counters.retransmissions++;
-    this.#send(now, out);
-  }
-
-  #send(now: number, out: DtlsEffect[]): void {
-    const { limits } = this.#parts.settings;
-    for (const bytes of this.#flight!.datagrams(this.#plain, this.#mtu)) out.push({ kind: 'datagram', to: this.peer, bytes });
-    this.#sentAt = now;
-    this.#resendAt = now + this.#backOffMs;
-    this.#backOffMs = Math.min(2 * this.#backOffMs, limits.retransmitMaxMs);
+    } else if (!this.#isWaitingForUs) this.#retransmission.onDeadline(now, out);
   }
 
   /** The peer's; in clear it may be anybody's, but a handshake has nothing to lose that its peer cannot begin again. */

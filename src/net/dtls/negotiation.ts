@@ -6,7 +6,7 @@ import { certificateTypes, type ClientHello } from './hello.ts';
 import { dtls12 } from './record.ts';
 import type { ResolvedSettings } from './settings.ts';
 import { schemeFor, type SignatureScheme } from './signature-schemes.ts';
-import type { GroupName, Suite } from './suites.ts';
+import { groups, type GroupName, type Suite } from './suites.ts';
 
 export type CertificateForm = 'x509' | 'rawKey';
 
@@ -31,24 +31,31 @@ export function checkHello(hello: ClientHello, settings: ResolvedSettings): void
 export function agree(hello: ClientHello, settings: ResolvedSettings): Agreed {
   // RFC 8422 §4: a client that names no groups leaves the choice to the server.
   const group = settings.groups.find(({ code }) => hello.groups?.includes(code) ?? true);
-  const credential =
-    settings.credentials.find(({ matches }) => hello.serverName !== undefined && matches?.(hello.serverName) === true) ??
-    settings.credentials[0];
+  const credentials = credentialsFor(hello, settings);
   for (const suite of settings.suites) {
     if (!hello.suites.includes(suite.code)) continue;
     if (suite.exchange === 'psk' || suite.exchange === 'ecdhe-psk') {
       if (settings.psk === undefined || (suite.exchange === 'ecdhe-psk' && group === undefined)) continue;
       return { suite, group: suite.exchange === 'psk' ? undefined : group, proof: undefined, clientForm: undefined };
     }
-    if (group === undefined || credential === undefined) continue;
-    const { keyType } = credential.signer;
-    if ((suite.exchange === 'ecdhe-rsa') !== (keyType === 'rsa')) continue;
-    const scheme = schemeFor(keyType, hello.signatureAlgorithms);
     const form = chosenForm(hello.serverCertificateTypes, settings);
-    if (scheme === undefined || form === undefined) continue;
-    return { suite, group, proof: { credential, scheme, form }, clientForm: clientFormOf(hello, settings) };
+    if (group === undefined || form === undefined) continue;
+    for (const credential of credentials) {
+      const { keyType } = credential.signer;
+      const scheme = schemeFor(keyType, hello.signatureAlgorithms);
+      if (scheme === undefined || (suite.exchange === 'ecdhe-rsa') !== (keyType === 'rsa')) continue;
+      return { suite, group, proof: { credential, scheme, form }, clientForm: clientFormOf(hello, settings) };
+    }
   }
   return fail('handshake-failure', 'parameters');
+}
+
+/** Those for the name that the client asks for, or the first; without those whose curve the client does not know (RFC 8422 §5.1). */
+function credentialsFor(hello: ClientHello, { credentials }: ResolvedSettings): readonly DtlsCredential[] {
+  const named = credentials.filter(({ matches }) => hello.serverName !== undefined && matches?.(hello.serverName) === true);
+  return (named.length > 0 ? named : credentials.slice(0, 1)).filter(({ signer: { curve } }) => {
+    return curve === undefined || hello.groups === undefined || hello.groups.includes(groups[curve]);
+  });
 }
 
 function clientFormOf(hello: ClientHello, settings: ResolvedSettings): CertificateForm | undefined {

@@ -20,7 +20,8 @@ import type {
   PskAnswer,
   SessionId,
 } from './endpoint.ts';
-import { Handshake, type HandshakeParts } from './handshake.ts';
+import { Handshake } from './handshake.ts';
+import type { HandshakeParts } from './handshake-state.ts';
 import { fragmentOf, fragmentsIn, messageTypes, type Fragment } from './handshake-message.ts';
 import { readHelloStart, writeHelloVerifyRequest, type HelloStart } from './hello.ts';
 import { cidBytes, contentTypes, dtls10, maxPlaintext, plainRecord, RecordCursor } from './record.ts';
