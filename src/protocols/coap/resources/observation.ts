@@ -1,0 +1,168 @@
+// One observation (RFC 7641): what one token of a peer is told of the messages that match a filter.
+//
+// At most one notification is under way. What comes meanwhile waits: deliveries above at-most-once all of them (the broker bounds how
+// many: receiveMaximum), others up to a limit, the newest of each last value alone (RFC 7641 §4.5).
+
+import { Code, type CoapOption, noBytes, OptionNumber, uintBytes, uintOption } from '../codec/index.ts';
+import type { CoapRequest, CoapResponse, NotificationResult, Reply } from '../exchange.ts';
+import type { Client } from './client.ts';
+import { isAcceptable } from './convert.ts';
+import type { Delivery } from './observations.ts';
+import { type Representation, maxAgeOption } from './representation.ts';
+
+type Waiting = { readonly shown: Representation; readonly delivery: Delivery | undefined };
+
+export class Observation {
+  readonly filter: string;
+  /** 1: each notification is confirmable, and settles what it delivers when it is acknowledged. */
+  readonly guarantee: 0 | 1;
+  readonly token: Uint8Array;
+  readonly #client: Client;
+  readonly #reply: Reply;
+  readonly #accept: number;
+  /** It matches several topics: each notification says which. */
+  readonly #tellsTopic: boolean;
+  #waiting: Waiting[] = [];
+  /** The first notification has gone out. */
+  #isStarted = false;
+  #isBusy = false;
+  #underWay: Delivery | undefined = undefined;
+  #confirmedAtMs: number;
+  ended = false;
+  readonly #done = (result: NotificationResult): void => this.#notified(result);
+
+  constructor(client: Client, filter: string, guarantee: 0 | 1, tellsTopic: boolean, request: CoapRequest, reply: Reply, accept: number) {
+    this.#client = client;
+    this.filter = filter;
+    this.guarantee = guarantee;
+    this.token = request.message.token;
+    this.#tellsTopic = tellsTopic;
+    this.#reply = reply;
+    this.#accept = accept;
+    this.#confirmedAtMs = client.house.clock.monotonicMs();
+  }
+
+  get isStarted(): boolean {
+    return this.#isStarted;
+  }
+
+  /** The first notification: the last value (its entity-tag with it), or nothing but that it is observed. */
+  start(first: Representation | undefined, etag: Uint8Array | undefined): void {
+    this.#isStarted = true;
+    this.#isBusy = true;
+    const response = first === undefined ? this.#empty() : this.#responseOf(first, etag);
+    this.#reply.notify(response, this.guarantee === 1, this.#done);
+  }
+
+  push(shown: Representation, delivery: Delivery | undefined): void {
+    const { counters, options } = this.#client.house;
+    if (!isAcceptable(this.#accept, shown.format)) {
+      counters.notificationsNotAcceptable++;
+      delivery?.settle();
+      return;
+    }
+    if (this.#isStarted && !this.#isBusy) return this.#send(shown, delivery);
+    if (delivery === undefined && !this.#makeRoom(shown, options.maxWaitingNotifications)) return;
+    this.#waiting.push({ shown, delivery });
+  }
+
+  /** What is not delivered any more; undefined: the peer knows, or is not there. */
+  end(response: CoapResponse | undefined): void {
+    if (this.ended) return;
+    this.ended = true;
+    this.#reply.onGone = undefined;
+    this.#underWay?.drop();
+    this.#underWay = undefined;
+    for (const { delivery } of this.#waiting) delivery?.drop();
+    this.#waiting = [];
+    if (response !== undefined) this.#reply.send(response);
+  }
+
+  /** Nobody waits for it any more. */
+  set whenGone(task: () => void) {
+    this.#reply.onGone = task;
+  }
+
+  #makeRoom(shown: Representation, limit: number): boolean {
+    const { counters } = this.#client.house;
+    const waiting = this.#waiting;
+    if (shown.isState) {
+      const older = waiting.findIndex((one) => one.delivery === undefined && one.shown.isState && one.shown.topic === shown.topic);
+      if (older >= 0) {
+        waiting.splice(older, 1);
+        counters.notificationsCoalesced++;
+        return true;
+      }
+    }
+    if (waiting.length < limit) return true;
+    counters.notificationsDropped++;
+    // The oldest that may be lost; when all that wait may not, the newcomer.
+    const oldest = waiting.findIndex((one) => one.delivery === undefined);
+    if (oldest < 0) return false;
+    waiting.splice(oldest, 1);
+    return limit > 0;
+  }
+
+  #send(shown: Representation, delivery: Delivery | undefined): void {
+    const { house, peer } = this.#client;
+    const { counters, options } = house;
+    this.#isBusy = true;
+    this.#underWay = delivery;
+    const nowMs = house.clock.monotonicMs();
+    // RFC 7641 §4.5: from time to time it is asked whether the observer is still interested; before that it may be a forged address.
+    const confirmable = delivery !== undefined || !peer.isProven || nowMs - this.#confirmedAtMs >= options.confirmEverySec * 1000;
+    if (confirmable) {
+      this.#confirmedAtMs = nowMs;
+      counters.notificationsConfirmable++;
+    } else counters.notificationsNonConfirmable++;
+    this.#reply.notify(this.#responseOf(shown, undefined), confirmable, this.#done);
+  }
+
+  #notified(result: NotificationResult): void {
+    this.#isBusy = false;
+    if (this.ended) return;
+    if (result === 'rejected' || result === 'lost') {
+      this.#client.house.counters.observationsEnded[result]++;
+      this.#client.observations.remove(this);
+      return;
+    }
+    const delivery = this.#underWay;
+    this.#underWay = undefined;
+    delivery?.settle();
+    this.#sendNext();
+  }
+
+  #sendNext(): void {
+    const nowMs = this.#client.house.clock.wallMs();
+    while (!this.#isBusy && !this.ended) {
+      const next = this.#waiting.shift();
+      if (next === undefined) return;
+      const { shown, delivery } = next;
+      if (shown.expiresAtMs > 0 && shown.expiresAtMs <= nowMs) {
+        this.#client.house.counters.notificationsDropped++;
+        delivery?.settle();
+      } else this.#send(shown, delivery);
+    }
+  }
+
+  #empty(): CoapResponse {
+    return { code: Code.content, options: [this.#sequence(), uintOption(OptionNumber.maxAge, 0)], payload: noBytes };
+  }
+
+  #responseOf(shown: Representation, etag: Uint8Array | undefined): CoapResponse {
+    const { house } = this.#client;
+    const options: CoapOption[] = [];
+    if (etag !== undefined) options.push({ number: OptionNumber.etag, value: etag });
+    options.push(this.#sequence());
+    if (this.#tellsTopic) for (const segment of shown.location) options.push(segment);
+    if (shown.formatOption !== undefined) options.push(shown.formatOption);
+    const maxAge = maxAgeOption(shown, house.clock.wallMs(), house.options.maxAgeSec);
+    if (maxAge !== undefined) options.push(maxAge);
+    return { code: Code.content, options, payload: shown.payload };
+  }
+
+  /** RFC 7641 §4.4: 24 bits that rise; one row for all observations of a peer, so that a token used again goes on. */
+  #sequence(): CoapOption {
+    return { number: OptionNumber.observe, value: uintBytes(this.#client.nextSequence()) };
+  }
+}
