@@ -1,0 +1,32 @@
+// What is looked at in every request before a resource sees it, whether it came in clear or out of OSCORE.
+
+import { badCriticalOption, Code, hasDotSegment, hasOption, noBytes, OptionNumber, optionName, textBytes } from './codec/index.ts';
+import type { CoapRequest, CoapResponse, Reply, RequestHandler } from './exchange.ts';
+import { isUnderstood } from './transport/transport.ts';
+
+export class RequestCheck implements RequestHandler {
+  readonly #next: RequestHandler;
+
+  constructor(next: RequestHandler) {
+    this.#next = next;
+  }
+
+  handle(request: CoapRequest, reply: Reply): void {
+    const refusal = refusalOf(request);
+    if (refusal === undefined) this.#next.handle(request, reply);
+    else reply.send(refusal);
+  }
+}
+
+function refusalOf({ message: { options }, oscore }: CoapRequest): CoapResponse | undefined {
+  // What came in clear has been looked at by the transport.
+  const bad = oscore === undefined ? 0 : badCriticalOption(options, isUnderstood);
+  if (bad !== 0) return { code: Code.badOption, options: [], payload: textBytes(optionName(bad)) };
+  // RFC 7252 §5.10.2: no proxy is here.
+  if (hasOption(options, OptionNumber.proxyUri) || hasOption(options, OptionNumber.proxyScheme)) {
+    return { code: Code.proxyingNotSupported, options: [], payload: noBytes };
+  }
+  // RFC 7252 §5.10.1.
+  if (hasDotSegment(options)) return { code: Code.badRequest, options: [], payload: textBytes('Uri-Path . or ..') };
+  return undefined;
+}

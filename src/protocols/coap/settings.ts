@@ -1,0 +1,19 @@
+// The section `coap` of the configuration: each layer brings its own fields.
+
+import { section, type SettingsOf } from '../../config/fields.ts';
+import type { SharedSettings } from '../protocol-kind.ts';
+import { type BlockOptions, blockFields } from './block/block-settings.ts';
+import type { TransportOptions } from './transport-options.ts';
+import { transportFields } from './transport-settings.ts';
+
+export const coapSettings = section({ ...transportFields, ...blockFields }, 'CoAP over UDP, DTLS, TCP, TLS and WebSocket.');
+
+export type CoapOptions = TransportOptions & BlockOptions;
+
+export function coapOptions(coap: SettingsOf<typeof coapSettings>, shared: SharedSettings): CoapOptions {
+  return {
+    ...coap,
+    ackRandomFactor: coap.ackRandomFactorPercent / 100,
+    outputHighWaterBytes: shared.net.outputHighWaterBytes,
+  };
+}
