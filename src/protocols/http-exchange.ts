@@ -21,8 +21,8 @@ export interface HttpExchange {
   header(name: string): string | undefined;
 
   /**
-   * Reads the body whole; to be called once, in the call that hands the exchange over. `large`: it is longer than `maxBytes`, the rest
-   * of it is not read, and the connection ends after the answer. Gone peers are told by `onClosed` alone.
+   * Reads the body whole; to be called once, now or later: until then the peer is held back. `large`: it is longer than `maxBytes`, the
+   * rest of it is not read, and the connection ends after the answer. Gone peers are told by `onClosed` alone.
    */
   readWhole(maxBytes: number, done: (body: Uint8Array | 'large') => void): void;
   /** Reads the body in parts of any cut instead; returns false from `part` to wait until `resumeBody`. */
@@ -71,7 +71,28 @@ export interface HttpVisit {
   shutDown(): void;
 }
 
+/** What the server holds connections to, before a handler sees anything of them. */
+export type HttpWireLimits = {
+  readonly maxRequestsPerConnection: number;
+  readonly maxHeaderBytes: number;
+  readonly headersTimeoutMs: number;
+  readonly requestTimeoutMs: number;
+  readonly idleTimeoutMs: number;
+  /** HTTP/2: at a time. */
+  readonly maxStreamsPerConnection: number;
+};
+
+export const defaultHttpWireLimits: HttpWireLimits = {
+  maxRequestsPerConnection: 100_000,
+  maxHeaderBytes: 16 * 1024,
+  headersTimeoutMs: 20_000,
+  requestTimeoutMs: 60_000,
+  idleTimeoutMs: 60_000,
+  maxStreamsPerConnection: 128,
+};
+
 export interface HttpHandler {
   readonly name: string;
+  readonly limits: HttpWireLimits;
   visit(peer: HttpPeer): HttpVisit;
 }
