@@ -119,7 +119,6 @@ export class Observation {
   }
 
   #notified(result: NotificationResult): void {
-    this.#isBusy = false;
     if (this.ended) return;
     if (result === 'rejected' || result === 'lost') {
       this.#client.house.counters.observationsEnded[result]++;
@@ -128,7 +127,9 @@ export class Observation {
     }
     const delivery = this.#underWay;
     this.#underWay = undefined;
+    // Settled, it makes room for a delivery that may come at once: behind those that wait.
     delivery?.settle();
+    this.#isBusy = false;
     this.#sendNext();
   }
 

@@ -116,11 +116,12 @@ export class Observations {
 
   remove(observation: Observation, response?: CoapResponse): void {
     if (observation.ended) return;
+    const subscription = this.#byFilter.get(observation.filter);
+    // Before it ends: what it gives back may come again at once.
+    subscription?.observations.delete(observation);
     observation.end(response);
     this.size--;
     this.#client.house.counters.observations--;
-    const subscription = this.#byFilter.get(observation.filter);
-    subscription?.observations.delete(observation);
     if (subscription?.observations.size === 0) this.#tidyLater();
   }
 

@@ -206,6 +206,7 @@ export class TestReply implements Reply {
   readonly #isReliable: boolean;
   response: CoapResponse | undefined = undefined;
   readonly notifications: Notification[] = [];
+  #isNotified = false;
   #confirm: ((result: NotificationResult) => void) | undefined = undefined;
   onGone: (() => void) | undefined = undefined;
 
@@ -224,7 +225,8 @@ export class TestReply implements Reply {
   }
 
   notify(response: CoapResponse, confirmable: boolean, done: (result: NotificationResult) => void): void {
-    const isFirst = this.notifications.length === 0;
+    const isFirst = !this.#isNotified;
+    this.#isNotified = true;
     const notification = { response, confirmable, done, isDone: false };
     this.notifications.push(notification);
     if (this.#isReliable || !confirmable || isFirst) {
