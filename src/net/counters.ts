@@ -1,6 +1,7 @@
 // What one listener has seen. Hot code adds to the plain fields.
 
 import type { Labels, Sample } from '../base/metrics.ts';
+import type { ListenerCounters } from './listener-counters.ts';
 import type { Negotiated } from './negotiated.ts';
 import { certificateFaults, type CertificateFault } from '../security/security.ts';
 
@@ -41,7 +42,7 @@ export const handshakeFailures = [
 ] as const;
 export type HandshakeFailure = (typeof handshakeFailures)[number];
 
-export class NetCounters {
+export class NetCounters implements ListenerCounters {
   readonly listener: string;
   accepted = 0;
   /** Open now, handshakes included. */

@@ -1,6 +1,7 @@
 // What one listener of datagrams has seen. Hot code adds to the plain fields.
 
 import type { Labels, Sample } from '../base/metrics.ts';
+import type { ListenerCounters } from './listener-counters.ts';
 
 /** Why a datagram that came was not handed on, or one that was to be sent was not. */
 export const dropReasons = [
@@ -14,6 +15,8 @@ export const dropReasons = [
   'rate',
   /** The node is going down. */
   'draining',
+  /** It is not decided yet whether the peer may come in. */
+  'undecided',
   /** The peer was closed in this turn. */
   'closed',
   /** The system does not take as much as is to be sent. */
@@ -23,7 +26,7 @@ export const dropReasons = [
 ] as const;
 export type DropReason = (typeof dropReasons)[number];
 
-export class DatagramCounters {
+export class DatagramCounters implements ListenerCounters {
   readonly listener: string;
   /** Datagrams received and sent. */
   received = 0;
@@ -43,6 +46,7 @@ export class DatagramCounters {
     address: 0,
     rate: 0,
     draining: 0,
+    undecided: 0,
     closed: 0,
     congested: 0,
     system: 0,
@@ -51,6 +55,22 @@ export class DatagramCounters {
   constructor(listener: string) {
     this.listener = listener;
   }
+
+  get active(): number {
+    return this.peers;
+  }
+
+  get accepted(): number {
+    return this.opened;
+  }
+
+  /** Datagrams of newcomers that were not taken. */
+  get refused(): Readonly<Record<string, number>> {
+    const { peers, address, rate, draining } = this.dropped;
+    return { peers, address, rate, draining };
+  }
+
+  readonly handshakes = [];
 
   *metrics(): Iterable<Sample> {
     const labels: Labels = { listener: this.listener };

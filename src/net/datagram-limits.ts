@@ -8,7 +8,7 @@ export type DatagramLimits = {
   /** New peers a second, on average; Infinity: no bound. Source addresses can be forged: this bounds what a flood of them costs. */
   readonly newPeersPerSecond: number;
   readonly newPeerBurst: number;
-  /** Silence after which an idle peer is forgotten. */
+  /** Silence after which an idle peer is forgotten; Infinity: never (sessions of DTLS end by its own limits). */
   readonly idleMs: number;
   /** What a datagram may have that is sure to go in one packet. */
   readonly maxDatagramBytes: number;

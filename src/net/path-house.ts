@@ -54,7 +54,7 @@ export class PathHouse<Path extends OpenPath<Path>> implements PathHome<Path> {
     this.counters.opened++;
     this.counters.peers++;
     this.#recency.add(path, this.loop.clock.monotonicMs());
-    if (this.#sweepTimer === undefined) this.#armSweep();
+    if (this.#sweepTimer === undefined && this.#limits.idleMs !== Infinity) this.#armSweep();
   }
 
   heard(path: Path): void {

@@ -222,7 +222,7 @@ function contextsOf(settings: TlsSettings, listener: string): NamedContext[] {
   });
 }
 
-function nameMatcher({ certificate, serverNames }: TlsCertificate): (name: string) => boolean {
+export function nameMatcher({ certificate, serverNames }: TlsCertificate): (name: string) => boolean {
   if (serverNames.length === 0) {
     const parsed = new X509Certificate(certificate);
     return (name) => parsed.checkHost(name) !== undefined;

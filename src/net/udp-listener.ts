@@ -13,7 +13,7 @@ import type { NetLoop } from './loop.ts';
 import { OpenPath } from './open-path.ts';
 import { PathHouse } from './path-house.ts';
 import { PeerTable } from './peer-table.ts';
-import { openUdpSocket, type UdpSocket } from './udp-socket.ts';
+import { bindUdp, openUdpSocket, type UdpSocket } from './udp-socket.ts';
 
 export type UdpEndpoint = {
   /** As in the configuration. */
@@ -125,19 +125,8 @@ export class UdpListener {
 
   // --- sockets ---
 
-  async #open(host: string, port: number): Promise<UdpSocket> {
-    try {
-      return await this.#openOn(host, port);
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      // A machine without IPv6 has no `::`.
-      if (host !== '::' || (code !== 'EAFNOSUPPORT' && code !== 'EADDRNOTAVAIL')) throw error;
-      return this.#openOn('0.0.0.0', port);
-    }
-  }
-
-  #openOn(host: string, port: number): Promise<UdpSocket> {
-    return openUdpSocket({ ...this.#socketLimits(), host, port }, this.counters, (bytes, address, from) =>
+  #open(host: string, port: number): Promise<UdpSocket> {
+    return bindUdp({ ...this.#socketLimits(), host, port }, this.counters, (bytes, address, from) =>
       this.#received(bytes, address, from, false),
     );
   }

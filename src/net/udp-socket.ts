@@ -110,6 +110,17 @@ export async function openUdpSocket(options: UdpSocketOptions, counters: Datagra
   return new UdpSocket(socket, counters, maxQueuedBytes);
 }
 
+/** The same; on a machine without IPv6 `::` is every interface of IPv4. */
+export async function bindUdp(options: UdpSocketOptions, counters: DatagramCounters, receive: DatagramReceiver): Promise<UdpSocket> {
+  try {
+    return await openUdpSocket(options, counters, receive);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (options.host !== '::' || (code !== 'EAFNOSUPPORT' && code !== 'EADDRNOTAVAIL')) throw error;
+    return openUdpSocket({ ...options, host: '0.0.0.0' }, counters, receive);
+  }
+}
+
 async function addressOf(host: string): Promise<string> {
   return isIP(host.split('%')[0]!) === 0 ? (await lookup(host)).address : host;
 }

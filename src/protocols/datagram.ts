@@ -9,7 +9,7 @@ export interface DatagramPath {
   readonly facts: WireFacts;
   /** The largest datagram that is sure to go in one packet, without what DTLS adds. */
   readonly maxBytes: number;
-  /** The peer has shown that it receives what is sent to its address. DTLS: always. */
+  /** The peer has shown that it receives what is sent to its address. DTLS: always, but for a moment after its address has changed. */
   readonly isProven: boolean;
   /** Sends one datagram, or drops and counts it. The bytes must not be changed afterwards. */
   send(bytes: Uint8Array): void;
