@@ -69,7 +69,7 @@ export type NotificationResult = 'sent' | 'acknowledged' | 'rejected' | 'lost';
 
 /** The way back for one request. */
 export interface Reply {
-  /** The one answer, or the last one of an observation. Later calls do nothing. */
+  /** The one answer, or the last one of an observation; Code.empty: none, the message is acknowledged at most. Later calls do nothing. */
   send(response: CoapResponse): void;
   /**
    * Like `send`, but `done` tells whether the peer has it: over UDP the answer to a confirmable request is then a confirmable message
