@@ -105,6 +105,7 @@ export class OpenStream {
       return this.end();
     }
     if (!this.isCongested) this.#stuckMs = Infinity;
+    else if (this.#stuckMs === Infinity) this.#stuckMs = nowMs;
     else if (nowMs - this.#stuckMs >= options.stallMs) {
       counters.cut.stalled++;
       this.#stream.abort();
