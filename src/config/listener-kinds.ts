@@ -66,6 +66,11 @@ export function takesPsk(kind: ListenerKind): boolean {
   return ['tls', 'wss', 'dtls'].includes(listenerKinds[kind].wire);
 }
 
+/** Its peers send datagrams, not streams. */
+export function isDatagram(kind: ListenerKind): boolean {
+  return ['udp', 'dtls'].includes(listenerKinds[kind].wire);
+}
+
 export function isWebSocket(kind: ListenerKind): boolean {
   return listenerKinds[kind].owner === 'websocket';
 }
@@ -80,9 +85,18 @@ export const webSocketPaths: readonly string[] = [...protocolKinds.flatMap(({ we
 
 export const webSocketPathsInWords = inWords(webSocketPaths);
 
-/** Those open without a configuration. */
-export const defaultListeners: Readonly<Record<string, { readonly kind: string; readonly host: string; readonly port: number }>> = {
-  ...Object.assign({}, ...protocolKinds.map(({ listeners }) => listeners)),
+const ofProtocols = protocolKinds.flatMap(({ listeners }) => Object.entries(listeners));
+
+/** Names of those that --dev opens. */
+export const devListeners: readonly string[] = ofProtocols.flatMap(([name, { onlyInDev }]) => (onlyInDev ? [name] : []));
+
+type DefaultListener = { readonly kind: string; readonly host: string; readonly port: number; readonly enabled?: false };
+
+/** Those that are there without a configuration. */
+export const defaultListeners: Readonly<Record<string, DefaultListener>> = {
+  ...Object.fromEntries(
+    ofProtocols.map(([name, { onlyInDev, ...listener }]) => [name, onlyInDev ? { ...listener, enabled: false } : listener]),
+  ),
   ws: { kind: 'ws', host: '127.0.0.1', port: 8083 },
   wss: { kind: 'wss', host: '::', port: 8084 },
   admin: { kind: 'http', host: '127.0.0.1', port: 8080 },

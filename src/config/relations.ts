@@ -4,7 +4,7 @@ import { ruleFaults } from '../security/policy/rules.ts';
 import { filterProblem } from '../message/filter.ts';
 import { userFaults } from '../security/user-directory.ts';
 import { outsideAuthenticationViolations } from './outside-authentication.ts';
-import { isPlaintext, isWebSocket, secureCounterpart, takesPsk } from './listener-kinds.ts';
+import { isDatagram, isPlaintext, isWebSocket, secureCounterpart, takesPsk } from './listener-kinds.ts';
 import { protocolKinds, settingsOf } from './protocol-kinds.ts';
 import type { Config, ListenerConfig } from './schema.ts';
 
@@ -56,11 +56,13 @@ function* listenerViolations(config: Config): Generator<Violation> {
     }
     if (listener.port === 0) continue;
     const address = `${listener.host} port ${listener.port}`;
-    const other = taken.get(address);
+    // Streams and datagrams have ports of their own.
+    const key = `${isDatagram(listener.kind) ? 'udp' : 'tcp'} ${address}`;
+    const other = taken.get(key);
     if (other !== undefined) {
       yield { path: `${path}.port`, what: `listener ${other} already uses ${address}`, fix: 'choose another port' };
     }
-    taken.set(address, name);
+    taken.set(key, name);
   }
 }
 

@@ -7,6 +7,7 @@ import type { SchemaNode } from './schema-node.ts';
 import { adminSection } from './sections/admin.ts';
 import { auditSection } from './sections/audit.ts';
 import { brokerSection } from './sections/broker.ts';
+import { datagramsSection } from './sections/datagrams.ts';
 import { enrolmentSection } from './sections/enrolment.ts';
 import { listenersSection } from './sections/listeners.ts';
 import { logSection } from './sections/log.ts';
@@ -35,6 +36,7 @@ export const configSchema = section(
     store: storeSection,
     registry: registrySection,
     net: netSection,
+    datagrams: datagramsSection,
     admin: adminSection,
     audit: auditSection,
     log: logSection,

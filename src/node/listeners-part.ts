@@ -1,17 +1,20 @@
 import type { Config, ListenerConfig } from '../config.ts';
 import { isSecure, isWebSocket, listenerKinds } from '../config/listener-kinds.ts';
 import type { AcceptLimits } from '../net/accept-limits.ts';
+import type { ListenerCounters } from '../net/listener-counters.ts';
 import { Listener, type Endpoint } from '../net/listener.ts';
+import { UdpListener } from '../net/udp-listener.ts';
 import type { Protocol } from '../protocols/protocol.ts';
 import { changeInPlace } from './change-in-place.ts';
-import { acceptLimits, tlsSettings, webSocketSettings } from './options.ts';
+import { acceptLimits, datagramLimits, tlsSettings, webSocketSettings } from './options.ts';
 import type { Part } from './part.ts';
 import type { Rooms } from './rooms.ts';
 
 export type OpenListener = { readonly name: string; readonly kind: ListenerConfig['kind']; readonly host: string; readonly port: number };
 
 /** What every listener can do, whatever its wire. */
-export type OpenableListener = Pick<Listener, 'name' | 'address' | 'counters' | 'start' | 'drain' | 'reloadTls' | 'metrics'>;
+export type OpenableListener = Pick<Listener, 'name' | 'address' | 'start' | 'drain' | 'metrics'> &
+  Partial<Pick<Listener, 'reloadTls'>> & { readonly counters: ListenerCounters };
 
 /** Part of the time for stopping that connections may use; the rest is for the journal. */
 const drainShare = 0.8;
@@ -76,7 +79,7 @@ export class ListenersPart implements Part {
     for (const listener of this.#listeners) {
       const settings = this.#config.listeners[listener.name]!;
       if (isSecure(settings.kind))
-        listener.reloadTls(tlsSettings(this.#config, settings, this.#rooms.keystore.material, this.#rooms.security));
+        listener.reloadTls?.(tlsSettings(this.#config, settings, this.#rooms.keystore.material, this.#rooms.security));
     }
   }
 
@@ -99,14 +102,17 @@ export class ListenersPart implements Part {
         );
         return this.#stream(name, settings, wire, all);
       }
-      case 'udp':
+      case 'udp': {
+        const { host, port } = settings;
+        const limits = datagramLimits(this.#config);
+        return new UdpListener({ name, protocol: behind!.datagram!, host, port, limits }, this.#rooms.loop);
+      }
       case 'dtls':
         // behind!.datagram
         throw new Error(`there is no listener for ${wire} yet`);
       case 'http':
       case 'https':
-        // behind!.requests
-        throw new Error(`there is no listener for ${wire} yet`);
+        return new Listener({ ...this.#endpoint(name, settings, wire), requests: behind!.requests! }, this.#rooms.loop);
     }
   }
 

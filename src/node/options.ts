@@ -6,6 +6,7 @@ import { webSocketPaths } from '../config/listener-kinds.ts';
 import { readPolicyFiles } from '../config/policy-files.ts';
 import { protocolKinds, settingsOf } from '../config/protocol-kinds.ts';
 import type { AcceptLimits } from '../net/accept-limits.ts';
+import type { DatagramLimits } from '../net/datagram-limits.ts';
 import type { HttpLimits } from '../net/http-protocol.ts';
 import type { TlsSettings } from '../net/tls.ts';
 import { localOrigins } from '../net/web-origin.ts';
@@ -62,6 +63,14 @@ export function acceptLimits({ net }: Config): AcceptLimits {
     ...limits,
     maxConnectionsPerAddress: limits.maxConnectionsPerAddress || Infinity,
     connectionsPerSecond: limits.connectionsPerSecond || Infinity,
+  };
+}
+
+export function datagramLimits({ datagrams }: Config): DatagramLimits {
+  return {
+    ...datagrams,
+    maxPeersPerAddress: datagrams.maxPeersPerAddress || Infinity,
+    newPeersPerSecond: datagrams.newPeersPerSecond || Infinity,
   };
 }
 

@@ -30,7 +30,13 @@ export type ListenerKindSettings = {
   readonly description: string;
 };
 
-export type DefaultListener<Kind extends string> = { readonly kind: Kind; readonly host: string; readonly port: number };
+export type DefaultListener<Kind extends string> = {
+  readonly kind: Kind;
+  readonly host: string;
+  readonly port: number;
+  /** Closed unless the node is started with --dev, or the configuration says `enabled`. */
+  readonly onlyInDev?: true;
+};
 
 /** Settings of other rooms that protocols have to respect, as the configuration names them. */
 export type SharedSettings = {

@@ -1,4 +1,5 @@
 // The protocols that a node can speak: one line each.
 
 export { amqpKind as amqp } from './amqp/index.ts';
+export { coapKind as coap } from './coap/index.ts';
 export { mqttKind as mqtt } from './mqtt/index.ts';

@@ -26,6 +26,8 @@ export type CoapServerParts = {
   readonly resources: RequestHandler;
   /** Puts the layer of OSCORE below `next`; absent: nothing is protected by it here. */
   readonly oscore?: (next: RequestHandler) => RequestHandler;
+  /** Called once, when the first peer is told that the node goes down: what is to be said to all can still be sent. */
+  readonly goingDown?: () => void;
 };
 
 export class CoapServer {
@@ -36,11 +38,11 @@ export class CoapServer {
   readonly stream: Protocol;
   readonly #blocks: BlockWise;
 
-  constructor({ clock, random, timers, trace, options, resources, oscore }: CoapServerParts) {
+  constructor({ clock, random, timers, trace, options, resources, oscore, goingDown }: CoapServerParts) {
     this.#blocks = new BlockWise({ next: resources, options, clock, timers });
     const checked = new RequestCheck(this.#blocks);
     const handler = oscore === undefined ? checked : oscore(checked);
-    const transport = new Transport({ clock, random, options, counters: this.counters, trace, handler });
+    const transport = new Transport({ clock, random, options, counters: this.counters, trace, handler, goingDown });
     this.datagram = { name: 'coap', open: (path: DatagramPath): DatagramPeer => new UdpPeer(transport, path) };
     this.stream = {
       name: 'coap',

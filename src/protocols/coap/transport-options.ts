@@ -16,7 +16,7 @@ export type TransportOptions = {
   readonly maxQueuedPerPeer: number;
   /** What is remembered to recognise repeated messages (RFC 7252 §4.5): of one peer, and of all. */
   readonly maxRememberedPerPeer: number;
-  readonly maxRememberedBytesPerPeer: number;
+  readonly maxRememberedPeerBytes: number;
   readonly maxRemembered: number;
   readonly maxRememberedBytes: number;
   /** Longest token that is taken (RFC 8974); at least 8. */

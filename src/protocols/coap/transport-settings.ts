@@ -35,7 +35,7 @@ export const transportFields = {
     { default: 1024, min: 1, max: 65_536 },
     'Most messages of one peer that are remembered, so that their repetitions are recognised; the oldest are forgotten first.',
   ),
-  maxRememberedBytesPerPeer: bytes(
+  maxRememberedPeerBytes: bytes(
     { default: 256 * KiB, min: KiB, max: 64 * MiB },
     'Most memory for those, with the answers given to them.',
   ),

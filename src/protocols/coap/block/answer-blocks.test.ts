@@ -252,7 +252,7 @@ test('who wants to know whether the peer has an answer hears of its last block, 
 });
 
 test('answers that nobody fetches stay in bounds, and the oldest goes first', () => {
-  const world = new BlockWorld({ maxTransferBytes: 40_000, maxTransferBytesPerPeer: 20_000, maxTransfersPerPeer: 100 });
+  const world = new BlockWorld({ maxTransferBytes: 40_000, maxTransferPeerBytes: 20_000, maxTransfersPerPeer: 100 });
   serve(world, body(4000));
   for (let p = 0; p < 20; p++) {
     const peer = new FakePeer();

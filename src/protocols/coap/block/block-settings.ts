@@ -18,7 +18,7 @@ export const blockFields = {
     { default: 16, min: 1, max: 10_000, live: true },
     'Most bodies of which one peer has not yet sent all, and most answers that are kept for it to fetch the rest. The oldest makes room for the next.',
   ),
-  maxTransferBytesPerPeer: bytes(
+  maxTransferPeerBytes: bytes(
     { default: 8 * MiB, min: 4 * KiB, max: 4096 * MiB, live: true },
     'Most memory for incomplete bodies of one peer, and as much for answers that it has not yet fetched.',
   ),
@@ -39,7 +39,7 @@ export type BlockOptions = { readonly [Name in keyof typeof blockFields]: number
 export function blockOrder(section: string): (readonly [lower: string, upper: string, why: string])[] {
   const why = 'one body must fit';
   return [
-    [`${section}.maxBodyBytes`, `${section}.maxTransferBytesPerPeer`, why],
-    [`${section}.maxTransferBytesPerPeer`, `${section}.maxTransferBytes`, why],
+    [`${section}.maxBodyBytes`, `${section}.maxTransferPeerBytes`, why],
+    [`${section}.maxTransferPeerBytes`, `${section}.maxTransferBytes`, why],
   ];
 }

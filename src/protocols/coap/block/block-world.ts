@@ -26,7 +26,7 @@ export const roomy: BlockOptions = {
   blockBytes: 1024,
   maxBodyBytes: 1 << 20,
   maxTransfersPerPeer: 4,
-  maxTransferBytesPerPeer: 4 << 20,
+  maxTransferPeerBytes: 4 << 20,
   maxTransferBytes: 16 << 20,
   transferTimeoutMs: 60_000,
 };

@@ -122,7 +122,7 @@ export class Held<T> {
 
   /** Room for `cost` more bytes on a peer's shelf, at the cost of everything older there but `spared`, and then of others' where they may go. */
   #makeRoom(shelf: Shelf<T> | undefined, cost: number, spared: Entry<T> | undefined): boolean {
-    const { maxTransferBytes: maxBytes, maxTransferBytesPerPeer: maxBytesPerPeer } = this.#limits;
+    const { maxTransferBytes: maxBytes, maxTransferPeerBytes: maxBytesPerPeer } = this.#limits;
     const whenFull = this.#whenFull;
     const own = shelf?.bytes ?? 0;
     const kept = spared?.bytes ?? 0;

@@ -190,7 +190,7 @@ test('transfers side by side: peers, paths, Request-Tags and OSCORE contexts kee
 });
 
 test('what is never finished stays in bounds: per peer, in all, and in time', () => {
-  const world = new BlockWorld({ maxTransfersPerPeer: 3, maxTransferBytes: 20_000, maxTransferBytesPerPeer: 8000, maxBodyBytes: 4096 });
+  const world = new BlockWorld({ maxTransfersPerPeer: 3, maxTransferBytes: 20_000, maxTransferPeerBytes: 8000, maxBodyBytes: 4096 });
   const begin = (peer: FakePeer, name: number): number =>
     code(world.send(peer, Code.put, [path, blockOption(block1, { number: 0, more: true, szx: 6 }), tag(name)], body(1024)));
   const first = new FakePeer();
@@ -231,7 +231,7 @@ test('no order of blocks, sizes and numbers makes it keep more than it may, or h
     length: fc.oneof(fc.constantFrom(16, 32, 64, 1024), fc.integer({ min: 0, max: 1100 })),
   });
   const property = fc.property(fc.array(event, { maxLength: 60 }), (events) => {
-    const world = new BlockWorld({ maxTransfersPerPeer: 2, maxTransferBytes: 16_000, maxTransferBytesPerPeer: 8000, maxBodyBytes: 2048 });
+    const world = new BlockWorld({ maxTransfersPerPeer: 2, maxTransferBytes: 16_000, maxTransferPeerBytes: 8000, maxBodyBytes: 2048 });
     const peers = [new FakePeer(), new FakePeer(), new FakePeer()];
     const whole = body(2048);
     for (const { peer, name, number, szx, more, length } of events) {

@@ -203,7 +203,7 @@ export class PeerMessages {
 
   store(entry: ReceivedMessage, answer: Uint8Array): void {
     this.#all.store(entry, answer);
-    while (this.bytes > this.#options.maxRememberedBytesPerPeer && this.#oldest !== undefined && this.#oldest !== entry) {
+    while (this.bytes > this.#options.maxRememberedPeerBytes && this.#oldest !== undefined && this.#oldest !== entry) {
       this.#forgetOldest();
     }
   }

@@ -185,6 +185,7 @@ export class StreamPeer implements Connection, CoapPeer, StreamReplyHome, Stream
 
   /** RFC 8323 §5.5. Requests that wait get no answer: the peer asks another node. */
   shutDown(): void {
+    this.#transport.tellGoingDown();
     this.close();
   }
 

@@ -17,6 +17,8 @@ export type TransportParts = {
   readonly trace: Trace;
   /** The layer above. */
   readonly handler: RequestHandler;
+  /** Called once, before the first peer is closed because the node goes down. */
+  readonly goingDown?: (() => void) | undefined;
 };
 
 export class Transport {
@@ -27,8 +29,10 @@ export class Transport {
   readonly trace: Trace;
   readonly handler: RequestHandler;
   readonly received: ReceivedMessages;
+  #goingDown: (() => void) | undefined;
 
-  constructor({ clock, random, options, counters, trace, handler }: TransportParts) {
+  constructor({ clock, random, options, counters, trace, handler, goingDown }: TransportParts) {
+    this.#goingDown = goingDown;
     this.clock = clock;
     this.random = random;
     this.options = options;
@@ -36,6 +40,13 @@ export class Transport {
     this.trace = trace;
     this.handler = handler;
     this.received = new ReceivedMessages(clock, counters, options);
+  }
+
+  /** The node goes down. */
+  tellGoingDown(): void {
+    const task = this.#goingDown;
+    this.#goingDown = undefined;
+    task?.();
   }
 }
 

@@ -160,7 +160,8 @@ export class UdpPeer implements DatagramPeer, CoapPeer {
   }
 
   shutDown(): void {
-    this.#path.close();
+    this.#transport.tellGoingDown();
+    this.close();
   }
 
   // --- for its answers ---

@@ -11,7 +11,7 @@ export const testOptions: TransportOptions = {
   maxRequestsPerPeer: 8,
   maxQueuedPerPeer: 8,
   maxRememberedPerPeer: 32,
-  maxRememberedBytesPerPeer: 16_384,
+  maxRememberedPeerBytes: 16_384,
   maxRemembered: 128,
   maxRememberedBytes: 65_536,
   maxTokenBytes: 16,
