@@ -1,11 +1,13 @@
 import type { Config, ListenerConfig } from '../config.ts';
 import { isSecure, isWebSocket, listenerKinds } from '../config/listener-kinds.ts';
 import type { AcceptLimits } from '../net/accept-limits.ts';
+import { DtlsListener } from '../net/dtls-listener.ts';
 import type { ListenerCounters } from '../net/listener-counters.ts';
 import { Listener, type Endpoint } from '../net/listener.ts';
 import { UdpListener } from '../net/udp-listener.ts';
 import type { Protocol } from '../protocols/protocol.ts';
 import { changeInPlace } from './change-in-place.ts';
+import { dtlsListenerSettings } from './dtls-of.ts';
 import { acceptLimits, datagramLimits, tlsSettings, webSocketSettings } from './options.ts';
 import type { Part } from './part.ts';
 import type { Rooms } from './rooms.ts';
@@ -78,7 +80,8 @@ export class ListenersPart implements Part {
   refreshTls(): void {
     for (const listener of this.#listeners) {
       const settings = this.#config.listeners[listener.name]!;
-      if (isSecure(settings.kind))
+      if (listener instanceof DtlsListener) listener.reloadDtls(dtlsListenerSettings(this.#rooms, this.#config, listener.name, settings));
+      else if (isSecure(settings.kind))
         listener.reloadTls?.(tlsSettings(this.#config, settings, this.#rooms.keystore.material, this.#rooms.security));
     }
   }
@@ -107,9 +110,17 @@ export class ListenersPart implements Part {
         const limits = datagramLimits(this.#config);
         return new UdpListener({ name, protocol: behind!.datagram!, host, port, limits }, this.#rooms.loop);
       }
-      case 'dtls':
-        // behind!.datagram
-        throw new Error(`there is no listener for ${wire} yet`);
+      case 'dtls': {
+        // Its suites are of AES-128 with SHA-256.
+        if (this.#config.tls.profile === 'cnsa') {
+          this.#rooms.log.warn('no listener of DTLS: the profile cnsa has no suite for it', { listener: name });
+          return undefined;
+        }
+        const { host, port } = settings;
+        const dtls = dtlsListenerSettings(this.#rooms, this.#config, name, settings);
+        const limits = datagramLimits(this.#config);
+        return new DtlsListener({ name, protocol: behind!.datagram!, host, port, limits, dtls }, this.#rooms.loop);
+      }
       case 'http':
       case 'https':
         return new Listener({ ...this.#endpoint(name, settings, wire), requests: behind!.requests! }, this.#rooms.loop);
@@ -117,20 +128,21 @@ export class ListenersPart implements Part {
   }
 
   #stream(name: string, settings: ListenerConfig, kind: Endpoint['kind'], [protocol, ...otherProtocols]: readonly Protocol[]): Listener {
-    const { loop, keystore, security, revocation, dev } = this.#rooms;
+    return new Listener({ ...this.#endpoint(name, settings, kind), protocol: protocol!, otherProtocols }, this.#rooms.loop);
+  }
+
+  #endpoint(name: string, settings: ListenerConfig, kind: Endpoint['kind']): Endpoint {
+    const { keystore, security, revocation, dev } = this.#rooms;
     const { host, port } = settings;
-    const endpoint: Endpoint = {
+    return {
       name,
       kind,
       host,
       port,
-      protocol: protocol!,
-      otherProtocols,
       limits: this.#limits,
       ...(revocation && { guard: revocation.admission }),
       ...(isSecure(settings.kind) && { tls: tlsSettings(this.#config, settings, keystore.material, security) }),
       ...(isWebSocket(settings.kind) && { webSocket: webSocketSettings(this.#config, settings, dev) }),
     };
-    return new Listener(endpoint, loop);
   }
 }

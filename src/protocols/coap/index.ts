@@ -24,6 +24,7 @@ export const coapKind = protocolKind({
   listeners: {
     coap: { kind: 'coap', host: '127.0.0.1', port: 5683, onlyInDev: true },
     'coap-tcp': { kind: 'coap-tcp', host: '127.0.0.1', port: 5683, onlyInDev: true },
+    coaps: { kind: 'coaps', host: '::', port: 5684 },
     'coaps-tcp': { kind: 'coaps-tcp', host: '::', port: 5684 },
   },
   // RFC 8323 §8.3: wherever a server of WebSocket answers, that is its path.
