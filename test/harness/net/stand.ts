@@ -12,7 +12,7 @@ import { Listener, type Endpoint } from '../../../src/net/listener.ts';
 import { NetLoop, type LoopOptions } from '../../../src/net/loop.ts';
 import { LineProtocol } from './line-protocol.ts';
 
-const generousLimits: AcceptLimits = {
+export const generousLimits: AcceptLimits = {
   maxConnections: 1000,
   maxConnectionsPerAddress: Infinity,
   connectionsPerSecond: Infinity,

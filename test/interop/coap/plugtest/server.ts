@@ -1,0 +1,71 @@
+// A server with the resources of the plugtests on our own CoAP: the same transports, blocks and sockets as in the node, and nothing else of it.
+// Run as a program it says on which ports it serves, and ends with its input:
+//
+//   node test/interop/coap/plugtest/server.ts     {"udp":5683,"tcp":5683}
+
+import { pathToFileURL } from 'node:url';
+
+import { SystemClock } from '../../../../src/base/clock.ts';
+import { silentLog } from '../../../../src/base/log.ts';
+import { secureRandom } from '../../../../src/base/secure-random.ts';
+import { defaultConfig } from '../../../../src/config.ts';
+import { defaultsOf } from '../../../../src/config/check.ts';
+import { Listener } from '../../../../src/net/listener.ts';
+import { NetLoop } from '../../../../src/net/loop.ts';
+import { UdpListener } from '../../../../src/net/udp-listener.ts';
+import { LoopTimers } from '../../../../src/node/loop-timers.ts';
+import { CoapServer } from '../../../../src/protocols/coap/index.ts';
+import { coapOptions, coapSettings } from '../../../../src/protocols/coap/settings.ts';
+import { noTrace } from '../../../../src/protocols/trace.ts';
+import { generousDatagramLimits } from '../../../harness/net/datagrams.ts';
+import { generousLimits } from '../../../harness/net/stand.ts';
+import { PlugtestResources } from './resources.ts';
+
+import type { SettingsOf } from '../../../../src/config/fields.ts';
+import type { SchemaNode } from '../../../../src/config/schema-node.ts';
+
+export type PlugtestServer = {
+  readonly ports: { readonly udp: number; readonly tcp: number };
+  stop(): Promise<void>;
+};
+
+/** How often observed resources change. Their tests wait for several changes each. */
+const changesEveryMs = 1000;
+
+export async function startPlugtestServer(): Promise<PlugtestServer> {
+  const clock = new SystemClock();
+  const config = defaultConfig();
+  const { outputHighWaterBytes: highWaterBytes, outputLowWaterBytes: lowWaterBytes } = config.net;
+  const loop = new NetLoop({ clock, log: silentLog, highWaterBytes, lowWaterBytes });
+  const resources = new PlugtestResources(changesEveryMs);
+  const settings = defaultsOf(coapSettings as unknown as SchemaNode) as SettingsOf<typeof coapSettings>;
+  const server = new CoapServer({
+    clock,
+    random: secureRandom,
+    timers: new LoopTimers(loop),
+    trace: noTrace,
+    // The checker does not know Echo (RFC 9175), and would take its absence for an error.
+    options: { ...coapOptions(settings, config), maxAmplification: 0 },
+    resources,
+  });
+  const host = '127.0.0.1';
+  const udp = new UdpListener({ name: 'udp', protocol: server.datagram, host, port: 0, limits: generousDatagramLimits }, loop);
+  const tcp = new Listener({ name: 'tcp', protocol: server.stream, kind: 'tcp', host, port: 0, limits: generousLimits }, loop);
+  await udp.start();
+  await tcp.start();
+  return {
+    ports: { udp: udp.address!.port, tcp: tcp.address!.port },
+    async stop() {
+      resources.stop();
+      await Promise.all([udp.drain(0), tcp.drain(0)]);
+      loop.stop();
+    },
+  };
+}
+
+if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
+  const server = await startPlugtestServer();
+  console.log(JSON.stringify(server.ports));
+  process.stdin.resume();
+  process.stdin.on('end', () => void server.stop());
+}
