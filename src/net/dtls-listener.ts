@@ -44,7 +44,7 @@ class DtlsPath extends OpenPath<DtlsPath> {
   #isProven = true;
   #hasSentSinceMove = false;
 
-  constructor(home: PathHouse<DtlsPath>, listener: DtlsSender, facts: WireFacts, { session, maxBytes }: Effect<'opened'>) {
+  constructor(home: PathHouse<DtlsPath>, listener: DtlsSender, facts: WireFacts, session: SessionId, maxBytes: number) {
     super(home, facts.remoteAddress);
     this.#listener = listener;
     this.facts = facts;
@@ -332,7 +332,7 @@ export class DtlsListener {
   }
 
   #enter(effect: Effect<'opened'>, waiting: readonly Uint8Array[]): void {
-    const { session, identity } = effect;
+    const { session, identity, maxBytes } = effect;
     const { address, port } = this.#dtls.addressOf(session)!;
     const remoteAddress = plainAddress(address);
     const refused = this.#house.refusal(remoteAddress);
@@ -342,7 +342,7 @@ export class DtlsListener {
       return;
     }
     const facts = { listener: this.name, remoteAddress, remotePort: port, secure: true, ...this.#admission.factsOf(identity) };
-    const path = new DtlsPath(this.#house, this.#sender, facts, effect);
+    const path = new DtlsPath(this.#house, this.#sender, facts, session, Math.min(maxBytes, this.#options.limits.maxDatagramBytes));
     this.#paths.set(session, path);
     this.counters.accepted++;
     this.counters.active++;
