@@ -16,7 +16,7 @@ const contracts = {
   security: ['src/security/security.ts', 'src/security/oscore/oscore.ts'],
   broker: ['src/broker/port.ts'],
   registry: ['src/registry/registry.ts', 'src/registry/entries.ts'],
-  protocols: ['src/protocols/protocol.ts', 'src/protocols/datagram.ts'],
+  protocols: ['src/protocols/protocol.ts', 'src/protocols/datagram.ts', 'src/protocols/http-exchange.ts'],
 };
 
 /** From the bottom up. A room may import only what stands in its line; tests may import anything of `src`. */

@@ -5,6 +5,7 @@ import { createServer, type AddressInfo, type Server, type Socket } from 'node:n
 import type { WebSocket } from 'ws';
 import { UserError } from '../base/user-error.ts';
 import type { Sample } from '../base/metrics.ts';
+import type { HttpHandler } from '../protocols/http-exchange.ts';
 import type { Connection, Protocol, Wire, WireFacts } from '../protocols/protocol.ts';
 import type { HandshakeGuard, PeerCertificate } from '../security/security.ts';
 import { Admission, type AcceptLimits } from './accept-limits.ts';
@@ -13,6 +14,7 @@ import { ClientHello } from './client-hello.ts';
 import { negotiated } from './negotiated.ts';
 import { NetCounters, type RefusalReason } from './counters.ts';
 import { HandleWire } from './handle-wire.ts';
+import { httpAlpn, HttpDoor } from './http-door.ts';
 import { listenError } from './listen-error.ts';
 import type { NetLoop } from './loop.ts';
 import { nodeHandles, type NodeHandles, type TcpHandle } from './node-handles.ts';
@@ -26,18 +28,21 @@ import { WebSocketWire } from './websocket-wire.ts';
 export type Endpoint = {
   /** As in the configuration. */
   readonly name: string;
-  readonly protocol: Protocol;
+  /** Of all but `http` and `https`. */
+  readonly protocol?: Protocol;
+  /** For `http` and `https`. */
+  readonly requests?: HttpHandler;
   /** For `ws` and `wss`: what else a client may ask for by its subprotocol. */
   readonly otherProtocols?: readonly Protocol[];
-  readonly kind: 'tcp' | 'tls' | 'ws' | 'wss';
+  readonly kind: 'tcp' | 'tls' | 'ws' | 'wss' | 'http' | 'https';
   /** An address or name; `::` is every interface, IPv4 and IPv6. */
   readonly host: string;
   /** 0: the system chooses. */
   readonly port: number;
   readonly limits: AcceptLimits;
-  /** For `tls` and `wss`. */
+  /** For `tls`, `wss` and `https`. */
   readonly tls?: TlsSettings;
-  /** For `tls` and `wss`: decides on client certificates; absent: those that TLS has verified are taken. */
+  /** For `tls`, `wss` and `https`: decides on client certificates; absent: those that TLS has verified are taken. */
   readonly guard?: HandshakeGuard;
   /** For `ws` and `wss`. */
   readonly webSocket?: WebSocketSettings;
@@ -55,6 +60,7 @@ export class Listener {
   readonly #handshakes: PendingHandshakes;
   readonly #tls: TlsDoor | undefined;
   readonly #webSocket: WebSocketDoor | undefined;
+  readonly #http: HttpDoor | undefined;
   readonly #hasHandshake: boolean;
   /** What TLS found out about sockets. */
   readonly #certificates = new WeakMap<Socket, PeerCertificate>();
@@ -73,26 +79,27 @@ export class Listener {
   constructor(endpoint: Endpoint, loop: NetLoop) {
     this.#endpoint = endpoint;
     this.#loop = loop;
-    const { name, kind, limits, protocol, tls } = endpoint;
+    const { name, kind, limits, protocol, requests, tls } = endpoint;
     this.counters = new NetCounters(name);
     this.#admission = new Admission(limits, loop.clock.monotonicMs());
     this.#handshakes = new PendingHandshakes(loop, this.counters, limits.handshakeTimeoutMs);
     const { counters } = this;
-    this.#hasHandshake = kind !== 'tcp';
-    this.#connect = (wire): Connection => protocol.connect(wire);
+    this.#hasHandshake = kind !== 'tcp' && kind !== 'http';
+    if (requests !== undefined) this.#http = new HttpDoor(requests, loop, counters, limits.closeTimeoutMs);
+    this.#connect = (wire): Connection => protocol!.connect(wire);
     this.#home = {
       counters,
       closeTimeoutMs: limits.closeTimeoutMs,
       gone: (wire) => this.#gone(wire),
     };
     const overWebSocket = kind === 'ws' || kind === 'wss';
-    if (kind === 'tls' || kind === 'wss') {
+    if (kind === 'tls' || kind === 'wss' || kind === 'https') {
       if (tls === undefined) throw new UserError(`Listener ${name} needs TLS settings.`, { where: name, fix: 'give it a certificate' });
-      const alpn = overWebSocket ? ['http/1.1'] : [protocol.name];
+      const alpn = overWebSocket ? ['http/1.1'] : requests === undefined ? [protocol!.name] : httpAlpn;
       this.#tls = new TlsDoor(this.#guarded(tls), { listener: name, alpn }, this.#tlsEvents());
     }
     if (overWebSocket) {
-      const protocols = [protocol, ...(endpoint.otherProtocols ?? [])];
+      const protocols = [protocol!, ...(endpoint.otherProtocols ?? [])];
       for (const each of protocols) {
         const connect = (wire: Wire): Connection => each.connect(wire);
         for (const subprotocol of each.webSocketProtocols) this.#connects.set(subprotocol, connect);
@@ -163,11 +170,13 @@ export class Listener {
     this.stopAccepting();
     this.#loop.enterTurn();
     for (const wire of this.#wires) wire.shutDown();
+    this.#http?.shutDown();
     if (this.#isEmpty()) return true;
     let clean = true;
     const timer = this.#loop.timers.at(deadlineMs, () => {
       clean = false;
       for (const wire of this.#wires) wire.abort();
+      this.#http?.abortAll();
       this.#handshakes.destroyAll();
     });
     this.#loop.wakeAt(deadlineMs);
@@ -193,7 +202,7 @@ export class Listener {
         server.off('error', reject);
         server.on('error', () => this.#refuse('system'));
         // What reads HTTP wants sockets.
-        const handles = kind !== 'ws' && useHandles !== false ? nodeHandles() : undefined;
+        const handles = kind !== 'ws' && kind !== 'http' && useHandles !== false ? nodeHandles() : undefined;
         handles?.takeOver(server, (handle) => this.#acceptHandle(handles, handle));
         this.#server = server;
         const bound = server.address() as AddressInfo;
@@ -272,6 +281,11 @@ export class Listener {
       return;
     }
     this.#entered();
+    if (!this.#hasHandshake && this.#http !== undefined) {
+      socket.once('close', () => this.#left(remoteAddress));
+      this.#http.enter(socket, this.#facts(remoteAddress, socket.remotePort ?? 0, undefined));
+      return;
+    }
     if (!this.#hasHandshake) {
       this.#open(new SocketWire(this.#loop, this.#home, this.#facts(remoteAddress, socket.remotePort ?? 0, undefined), socket));
       return;
@@ -323,7 +337,8 @@ export class Listener {
           return;
         }
         this.#handshakes.succeeded(peerOf(socket));
-        this.#open(new SocketWire(this.#loop, this.#home, this.#factsOf(socket), socket));
+        if (this.#http !== undefined) this.#http.enter(socket, this.#factsOf(socket));
+        else this.#open(new SocketWire(this.#loop, this.#home, this.#factsOf(socket), socket));
       },
       failed: (socket, kind, fault) => {
         if (fault !== undefined) this.counters.refusedCertificates[fault]++;

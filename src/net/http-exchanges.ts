@@ -1,0 +1,288 @@
+// Requests of Node's HTTP servers as exchanges (protocols/http-exchange.ts): one class for HTTP/1.1, one for HTTP/2.
+
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
+import type { Readable, Writable } from 'node:stream';
+import type { AnswerHeaders, AnswerStream, BodyReader, HttpExchange } from '../protocols/http-exchange.ts';
+import type { NetLoop } from './loop.ts';
+
+/** What an exchange needs of its connection. */
+export type ExchangeHome = {
+  readonly loop: NetLoop;
+  /** No more requests are wanted on this connection. */
+  readonly isClosing: boolean;
+  /** The answer is sent whole, or nobody wants it. */
+  finished(exchange: NodeExchange): void;
+};
+
+export abstract class NodeExchange implements HttpExchange {
+  abstract readonly method: string;
+  abstract readonly rawHeaders: readonly string[];
+  readonly path: string;
+  readonly query: string;
+  onClosed: (() => void) | undefined = undefined;
+  /** Not all of the body has come. */
+  isReading = true;
+  isAnswered = false;
+  readonly startedMs: number;
+  protected readonly home: ExchangeHome;
+  protected abstract readonly source: Readable;
+  protected abstract readonly sink: Writable;
+  #isOver = false;
+
+  constructor(home: ExchangeHome, target: string) {
+    this.home = home;
+    this.startedMs = home.loop.clock.monotonicMs();
+    const mark = target.indexOf('?');
+    this.path = mark === -1 ? target : target.slice(0, mark);
+    this.query = mark === -1 ? '' : target.slice(mark + 1);
+  }
+
+  abstract header(name: string): string | undefined;
+  abstract answer(status: number, headers: AnswerHeaders, body?: Uint8Array | string): void;
+  abstract stream(status: number, headers: AnswerHeaders): AnswerStream;
+  /** The peer was told that the rest of its body is not wanted. */
+  protected abstract refuseRest(): void;
+
+  readWhole(maxBytes: number, done: (body: Uint8Array | 'large') => void): void {
+    const declared = Number(this.header('content-length') ?? 0);
+    if (declared > maxBytes) {
+      this.refuseRest();
+      done('large');
+      return;
+    }
+    let first: Uint8Array | undefined;
+    let more: Uint8Array[] | undefined;
+    let bytes = 0;
+    let isLarge = false;
+    this.source.on('data', (part: Uint8Array) => {
+      if (isLarge) return;
+      bytes += part.length;
+      if (bytes > maxBytes) {
+        isLarge = true;
+        more = first = undefined;
+        this.home.loop.enterTurn();
+        this.refuseRest();
+        done('large');
+      } else if (first === undefined) first = part;
+      else (more ??= [first]).push(part);
+    });
+    this.source.on('end', () => {
+      this.isReading = false;
+      if (isLarge || this.#isOver) return;
+      this.home.loop.enterTurn();
+      done(more === undefined ? (first ?? nothing) : Buffer.concat(more));
+    });
+  }
+
+  readParts(reader: BodyReader): void {
+    this.source.on('data', (part: Uint8Array) => {
+      this.home.loop.enterTurn();
+      if (!reader.part(part)) this.source.pause();
+    });
+    this.source.on('end', () => {
+      this.isReading = false;
+      this.home.loop.enterTurn();
+      reader.end();
+    });
+  }
+
+  resumeBody(): void {
+    this.source.resume();
+  }
+
+  /** The system has let go of it, or of its connection. `isWhole`: everything was sent. */
+  over(isWhole: boolean): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.isReading = false;
+    this.home.loop.enterTurn();
+    const { onClosed } = this;
+    this.onClosed = undefined;
+    if (!isWhole) onClosed?.();
+    this.home.finished(this);
+  }
+
+  /** The answer has begun: only a stream says more. Returns false when there is nobody to answer. */
+  protected begin(): boolean {
+    if (this.isAnswered || this.#isOver) return false;
+    this.isAnswered = true;
+    return true;
+  }
+}
+
+const nothing = new Uint8Array(0);
+
+/** A declaration of a type that a browser must not second-guess. */
+const always = { 'X-Content-Type-Options': 'nosniff' };
+
+/** Statuses without content (RFC 9110 §6.4.1). */
+function hasNoContent(status: number): boolean {
+  return status === 204 || status === 304;
+}
+
+function bytesOf(body: Uint8Array | string): Uint8Array {
+  return typeof body === 'string' ? Buffer.from(body) : body;
+}
+
+export class Http1Exchange extends NodeExchange {
+  protected readonly source: IncomingMessage;
+  protected readonly sink: ServerResponse;
+
+  constructor(home: ExchangeHome, request: IncomingMessage, response: ServerResponse) {
+    super(home, request.url ?? '');
+    this.source = request;
+    this.sink = response;
+    response.on('close', () => this.over(response.writableFinished));
+  }
+
+  get method(): string {
+    return this.source.method ?? '';
+  }
+
+  get rawHeaders(): readonly string[] {
+    return this.source.rawHeaders;
+  }
+
+  header(name: string): string | undefined {
+    const value = this.source.headers[name];
+    return typeof value === 'object' ? value.join(', ') : value;
+  }
+
+  answer(status: number, headers: AnswerHeaders, body: Uint8Array | string = nothing): void {
+    if (!this.begin()) return;
+    const { sink } = this;
+    if (this.home.isClosing) sink.shouldKeepAlive = false;
+    const bytes = bytesOf(body);
+    if (hasNoContent(status)) sink.writeHead(status, { ...always, ...headers });
+    else sink.writeHead(status, { ...always, ...headers, 'Content-Length': bytes.length });
+    // Node leaves the body of an answer to HEAD away.
+    if (bytes.length > 0) sink.end(bytes);
+    else sink.end();
+  }
+
+  stream(status: number, headers: AnswerHeaders): AnswerStream {
+    const { sink } = this;
+    if (this.begin()) {
+      sink.writeHead(status, { ...always, ...headers });
+      sink.flushHeaders();
+    }
+    return new NodeAnswerStream(this.home.loop, sink, () => sink.destroy());
+  }
+
+  protected refuseRest(): void {
+    this.sink.shouldKeepAlive = false;
+    // Read over: a socket that is closed with unread bytes is reset, and the answer with it.
+    this.source.resume();
+  }
+}
+
+export class Http2Exchange extends NodeExchange {
+  readonly method: string;
+  readonly rawHeaders: readonly string[];
+  readonly #headers: IncomingHttpHeaders;
+  protected readonly source: ServerHttp2Stream;
+  protected readonly sink: ServerHttp2Stream;
+
+  constructor(home: ExchangeHome, stream: ServerHttp2Stream, headers: IncomingHttpHeaders, rawHeaders: readonly string[]) {
+    super(home, (headers[':path' as keyof IncomingHttpHeaders] as string | undefined) ?? '');
+    this.method = (headers[':method' as keyof IncomingHttpHeaders] as string | undefined) ?? '';
+    this.rawHeaders = rawHeaders;
+    this.#headers = headers;
+    this.source = this.sink = stream;
+    stream.on('error', () => {});
+    stream.on('close', () => this.over(stream.writableFinished && stream.rstCode === constants.NGHTTP2_NO_ERROR));
+  }
+
+  header(name: string): string | undefined {
+    const value =
+      this.#headers[name] ?? (name === 'host' ? (this.#headers[':authority' as keyof IncomingHttpHeaders] as string) : undefined);
+    return typeof value === 'object' ? value.join(', ') : value;
+  }
+
+  answer(status: number, headers: AnswerHeaders, body: Uint8Array | string = nothing): void {
+    if (!this.begin() || this.sink.destroyed) return;
+    const bytes = bytesOf(body);
+    const length = hasNoContent(status) ? {} : { 'content-length': bytes.length };
+    const isEmpty = bytes.length === 0 || this.method === 'HEAD' || hasNoContent(status);
+    this.sink.respond({ ':status': status, ...lowerCase(headers), ...length }, { endStream: isEmpty });
+    if (!isEmpty) this.sink.end(bytes);
+    // What is not read of the body would keep the stream (RFC 9113 §8.1).
+    if (this.isReading) this.source.resume();
+  }
+
+  stream(status: number, headers: AnswerHeaders): AnswerStream {
+    const { sink } = this;
+    if (this.begin() && !sink.destroyed) sink.respond({ ':status': status, ...lowerCase(headers) });
+    return new NodeAnswerStream(this.home.loop, sink, () => sink.close(constants.NGHTTP2_CANCEL));
+  }
+
+  protected refuseRest(): void {
+    this.source.resume();
+  }
+}
+
+function lowerCase(headers: AnswerHeaders): Record<string, string | string[]> {
+  const lower: Record<string, string | string[]> = { 'x-content-type-options': 'nosniff' };
+  for (const name in headers) {
+    // RFC 9113 §8.2.2
+    if (name === 'Connection') continue;
+    const value = headers[name]!;
+    lower[name.toLowerCase()] = typeof value === 'string' ? value : [...value];
+  }
+  return lower;
+}
+
+/** What is written in a turn goes out together at its end. */
+class NodeAnswerStream implements AnswerStream {
+  onDrained: (() => void) | undefined = undefined;
+  readonly #loop: NetLoop;
+  readonly #sink: Writable;
+  readonly #abort: () => void;
+  #parts: Uint8Array[] = [];
+  #partBytes = 0;
+  #isEnding = false;
+
+  constructor(loop: NetLoop, sink: Writable, abort: () => void) {
+    this.#loop = loop;
+    this.#sink = sink;
+    this.#abort = abort;
+    sink.on('drain', () => {
+      loop.enterTurn();
+      this.onDrained?.();
+    });
+  }
+
+  get pendingBytes(): number {
+    return this.#partBytes + this.#sink.writableLength;
+  }
+
+  write(part: Uint8Array | string): void {
+    if (this.#isEnding || this.#sink.destroyed) return;
+    const bytes = bytesOf(part);
+    this.#partBytes += bytes.length;
+    if (this.#parts.push(bytes) === 1) this.#loop.atEnd(() => this.#flush());
+  }
+
+  end(): void {
+    if (this.#isEnding) return;
+    this.#isEnding = true;
+    this.#flush();
+    this.#sink.end();
+  }
+
+  abort(): void {
+    this.#isEnding = true;
+    this.#parts = [];
+    this.#partBytes = 0;
+    this.#abort();
+  }
+
+  #flush(): void {
+    const parts = this.#parts;
+    if (parts.length === 0) return;
+    this.#parts = [];
+    this.#partBytes = 0;
+    if (!this.#sink.destroyed) this.#sink.write(parts.length === 1 ? parts[0] : Buffer.concat(parts));
+  }
+}
