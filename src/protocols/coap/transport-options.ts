@@ -39,6 +39,8 @@ export type TransportOptions = {
   readonly maxStreamMessageBytes: number;
   /** From the opened connection to the peer's capabilities (CSM). */
   readonly csmTimeoutMs: number;
+  /** False: who begins with something else than capabilities is served as if it had none to tell. */
+  readonly requireCsm: boolean;
   /** After so long a silence a peer is asked whether it is there; 0: never. */
   readonly keepAliveMs: number;
   /** How long it has to say so. */

@@ -35,10 +35,7 @@ export const transportFields = {
     { default: 1024, min: 1, max: 65_536 },
     'Most messages of one peer that are remembered, so that their repetitions are recognised; the oldest are forgotten first.',
   ),
-  maxRememberedPeerBytes: bytes(
-    { default: 256 * KiB, min: KiB, max: 64 * MiB },
-    'Most memory for those, with the answers given to them.',
-  ),
+  maxRememberedPeerBytes: bytes({ default: 256 * KiB, min: KiB, max: 64 * MiB }, 'Most memory for those, with the answers given to them.'),
   maxRemembered: count({ default: 500_000, min: 1, max: 100_000_000 }, 'The same of all peers.'),
   maxRememberedBytes: bytes({ default: 128 * MiB, min: KiB, max: 65_536 * MiB }, 'Most memory for the remembered messages of all peers.'),
   maxTokenBytes: count({ default: 64, min: 8, max: 65_804 }, 'Longest token that is taken (RFC 8974).'),
@@ -63,6 +60,10 @@ export const transportFields = {
     'Over TCP, TLS and WebSocket: largest message that is taken.',
   ),
   csmTimeoutMs: milliseconds({ default: 10_000, min: 100, max: 600_000 }, "From the opened connection to the peer's capabilities (CSM)."),
+  requireCsm: flag(
+    { default: true },
+    'Over TCP, TLS and WebSocket: end connections whose first message is not CSM, as RFC 8323 says. False: serve them, with messages of at most 1152 bytes; Californium never sends one.',
+  ),
   keepAliveMs: milliseconds(
     { default: 300_000, min: 0, max: 86_400_000 },
     'Over TCP, TLS and WebSocket: after so long a silence a peer is asked whether it is there. 0: never.',

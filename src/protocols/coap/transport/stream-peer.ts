@@ -143,6 +143,7 @@ export class StreamPeer implements Connection, CoapPeer, StreamReplyHome, Stream
     const { code } = message;
     this.#transport.counters.received[code]!++;
     if (this.#transport.trace.version > 0) this.#trace('in', message);
+    if (this.#state === 'greeting' && !this.#transport.options.requireCsm && !isSignal(code)) this.#state = 'open';
     if (isSignal(code)) this.#signal(message);
     // RFC 8323 §5.3: nothing comes before the capabilities.
     else if (this.#state === 'greeting') this.#abort('CSM expected');

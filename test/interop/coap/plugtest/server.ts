@@ -44,8 +44,8 @@ export async function startPlugtestServer(): Promise<PlugtestServer> {
     random: secureRandom,
     timers: new LoopTimers(loop),
     trace: noTrace,
-    // The checker does not know Echo (RFC 9175), and would take its absence for an error.
-    options: { ...coapOptions(settings, config), maxAmplification: 0 },
+    // Californium knows neither Echo (RFC 9175) nor CSM (RFC 8323 §5.3).
+    options: { ...coapOptions(settings, config), maxAmplification: 0, requireCsm: false },
     resources,
   });
   const host = '127.0.0.1';

@@ -24,6 +24,7 @@ export const testOptions: TransportOptions = {
   maxOutgoingPerPeer: 4,
   maxStreamMessageBytes: 4096,
   csmTimeoutMs: 10_000,
+  requireCsm: true,
   keepAliveMs: 60_000,
   pongTimeoutMs: 20_000,
   maxOutputBytes: 65_536,
