@@ -3,12 +3,14 @@
 import { Command } from 'commander';
 import type { CertificateOptions } from './device-folder.ts';
 import type { exportTo, importFrom } from './device-files.ts';
+import { addDeviceKeyCommands } from './device-keys.ts';
 import { addPrincipalCommands, withManagement, type Managed } from './principal-command.ts';
 
 export function deviceCommand(): Command {
   const command = new Command('device')
     .alias('devices')
     .description('add devices with their certificates, change, list, import and export them');
+  addDeviceKeyCommands(command);
   addPrincipalCommands(command, { one: 'device', many: 'devices', wantsPassword: false });
   const adding = command.commands.find((each) => each.name() === 'add')!;
   withCertificate(adding, 'make the folder here (default: named after the device, in the working directory)')

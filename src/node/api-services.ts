@@ -17,6 +17,7 @@ import { EnrolmentTokens } from '../security/pki/enrolment/enrolment-tokens.ts';
 import type { Sealer } from '../security/pki/sealing.ts';
 import { mayEver, mightAllow } from '../security/policy/management-rights.ts';
 import { policyFaults } from '../security/policy/policy-document.ts';
+import { deviceKeysOf } from './device-keys.ts';
 import { explainAccess, explainOffline } from './explain-access.ts';
 import { auditPath } from './paths.ts';
 import type { Rooms } from './rooms.ts';
@@ -67,6 +68,7 @@ function everywhere({ config, sealer, ...own }: Own): ApiServices {
     policyFaults,
     mightAllow,
     pskSecret: (key, tenant, owner) => pskSecret(sealer, key, tenant, owner),
+    deviceKeys: deviceKeysOf(sealer, own.random),
     passwordCredentials: (password) => credentialsOf(password, own.random),
     config: () => shownConfig(config()),
   };

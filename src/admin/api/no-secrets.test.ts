@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import type { TObject } from 'typebox';
 import { routesAsData, TestApi } from './testing/test-api.ts';
 
-const secretFields = ['password', 'key', 'passphrase', 'pem', 'token', 'proof', 'request', 'certificate'];
+const secretFields = ['password', 'key', 'passphrase', 'pem', 'token', 'proof', 'request', 'certificate', 'masterSecret', 'publicKey'];
 
 test('no secret of a body is in an audit entry or in a refusal, whether it fits the schema or not', async (t) => {
   const api = await TestApi.open(t);

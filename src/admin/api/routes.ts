@@ -5,6 +5,7 @@ import type { Approvals } from './approvals.ts';
 import { authorityRoutes } from './authorities.ts';
 import { brokerRoutes } from './broker-routes.ts';
 import { certificateRoutes } from './certificates.ts';
+import { deviceKeyRoutes } from './device-keys.ts';
 import { enrolmentRoutes } from './enrolments.ts';
 import { nodeRoutes } from './node-routes.ts';
 import { accessRoutes } from './policies.ts';
@@ -22,6 +23,7 @@ export function allRoutes(approvals: Approvals): readonly RouteSpec[] {
     ...transferRoutes,
     ...principalRoutes,
     ...preSharedKeyRoutes,
+    ...deviceKeyRoutes,
     ...tokenRoutes,
     ...accessRoutes,
     ...certificateRoutes,

@@ -5,7 +5,7 @@ import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
 import type { BrokerManagement } from '../../broker/management.ts';
-import type { NewFields, Owner, OwnerKind } from '../../registry/entries.ts';
+import type { Entry, NewFields, Owner, OwnerKind } from '../../registry/entries.ts';
 import type { Registry } from '../../registry/registry.ts';
 import type { Audit, AuditHead, AuditQuery } from '../../security/audit/audit.ts';
 import type { Enrolments } from '../../security/pki/enrolment/enrolment.ts';
@@ -56,6 +56,38 @@ export type AccessQuestion = {
   readonly access?: Partial<Pick<Access, 'listener' | 'remoteAddress' | 'secure' | 'method'>>;
 };
 
+/** What is given of a new OSCORE context; ids and secrets in hex, algorithms by their names. */
+export type OscoreGiven = {
+  readonly senderId?: string;
+  readonly recipientId?: string;
+  readonly idContext?: string;
+  readonly algorithm?: string;
+  readonly hkdf?: string;
+  readonly windowSize?: number;
+  readonly rederivation?: boolean;
+  readonly masterSecret?: string;
+  readonly masterSalt?: string;
+};
+
+type KeyFields = Pick<NewFields<'credential'>, 'type' | 'secret' | 'handle'>;
+
+/** How keys of devices are kept, and what may be told of them. */
+export type DeviceKeys = {
+  /** PEM, or DER in base64; undefined: it is none that is taken here. */
+  rawPublicKey(given: string): KeyFields | undefined;
+  rawPublicKeyFacts(entry: Entry<'credential'>): { readonly algorithm: string; readonly sha256: string; readonly publicKey: string };
+  /** `shown`: secrets that were chosen here. */
+  oscore(
+    given: OscoreGiven,
+    tenant: string,
+    owner: Owner,
+  ): Promise<
+    | { readonly fields: KeyFields; readonly shown?: { readonly masterSecret: string; readonly masterSalt: string } }
+    | { readonly fault: { readonly field: string; readonly what: string } }
+  >;
+  oscoreFacts(entry: Entry<'credential'>): object | undefined;
+};
+
 export type ApiServices = {
   readonly clock: Clock;
   /** The secure source. */
@@ -72,6 +104,7 @@ export type ApiServices = {
   ) => Promise<{ readonly credentials: readonly Omit<NewFields<'credential'>, 'owner'>[] } | { readonly fault: string }>;
   /** What is kept of a pre-shared key; undefined: it is too short or too long. */
   readonly pskSecret: (key: Uint8Array, tenant: string, owner: Owner) => Promise<string | undefined>;
+  readonly deviceKeys: DeviceKeys;
   /** What is wrong with a policy's document; empty: nothing. */
   readonly policyFaults?: (document: string) => readonly PolicyFault[];
   /** Why a principal may do something or not: an object as policies.ts describes it; undefined when it cannot be found out now. */

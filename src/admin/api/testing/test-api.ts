@@ -11,6 +11,8 @@ import { ManualClock } from '../../../base/clock.ts';
 import { silentLog } from '../../../base/log.ts';
 import { SeededRandom } from '../../../base/random.ts';
 import { SqliteRegistry } from '../../../registry/sqlite/sqlite-registry.ts';
+import { deviceKeysOf } from '../../../node/device-keys.ts';
+import type { SecretBox } from '../../../security/authentication/psk.ts';
 import type { AuditEvent } from '../../../security/audit/audit.ts';
 import type { Principal } from '../../../security/security.ts';
 import { apiPrefix, createApi, type Api, type ApiOptions } from '../api.ts';
@@ -37,6 +39,13 @@ export type Asked = {
   readonly body: any;
   readonly text: string;
   readonly headers: Readonly<Record<string, unknown>>;
+};
+
+/** Hides what is in it, as a real one does. */
+const openBox: SecretBox = {
+  seal: (plain) => plain.map((byte) => byte ^ 0xa5),
+  unseal: (sealed) => sealed.map((byte) => byte ^ 0xa5),
+  mark: () => new Uint8Array(32),
 };
 
 /** The routes as they are, to be gone through. */
@@ -89,6 +98,7 @@ export class TestApi {
       registry: this.registry,
       audit: { record: (event) => void this.events.push(event) },
       pskSecret: async (key) => (key.length < 16 || key.length > 64 ? undefined : `sealed-${key.length}`),
+      deviceKeys: deviceKeysOf(async () => openBox, new SeededRandom(8)),
       passwordCredentials: async (password) =>
         password.length < 8
           ? { fault: 'the password is too short' }
