@@ -331,10 +331,7 @@ export class Handshake implements Timed {
       return true;
     }
     const opened = this.#opener!.open(datagram, record);
-    if (opened === undefined) {
-      this.#hasBadRecord = true;
-      return false;
-    }
+    if (opened === undefined) return false;
     if (opened.type === contentTypes.applicationData) {
       // It overtook Finished, in a session that is resumed: it is opened again when that has come.
       this.hold(datagram.subarray(record.head, record.end));
@@ -346,6 +343,11 @@ export class Handshake implements Timed {
     else if (opened.type === contentTypes.alert) this.#takeAlert(opened.content, out);
     else counters.dropped.unexpected++;
     return true;
+  }
+
+  /** Nobody at its address could open a record: its client may have another key. */
+  sawBadRecord(): void {
+    this.#hasBadRecord = true;
   }
 
   /** RFC 5246 §7.4.9. It is small and comes in one record. */

@@ -24,7 +24,7 @@ export type DtlsLimits = {
   readonly idleWithCidMs: number;
   /** Bytes of a UDP datagram of the server's handshake: 1,280 of IPv6 without its headers, with some air (RFC 9147 uses the same). */
   readonly mtu: number;
-  /** Sessions that may be resumed; the oldest goes first. */
+  /** Sessions that may be resumed; the one whose use is longest ago goes first. */
   readonly resumptions: number;
   /** Milliseconds from the full handshake on for which a session may be resumed. */
   readonly resumptionMs: number;

@@ -15,7 +15,7 @@ export type Resumable = {
 };
 
 export class ResumptionCache {
-  /** The oldest first. */
+  /** The one whose use is longest ago first. */
   readonly #entries = new Map<string, Resumable>();
 
   get size(): number {
@@ -30,9 +30,11 @@ export class ResumptionCache {
 
   find(id: string, now: number): Resumable | undefined {
     const entry = this.#entries.get(id);
-    if (entry === undefined || entry.expiresAt > now) return entry;
+    if (entry === undefined) return undefined;
     this.#entries.delete(id);
-    return undefined;
+    if (entry.expiresAt <= now) return undefined;
+    this.#entries.set(id, entry);
+    return entry;
   }
 
   drop(id: string): void {

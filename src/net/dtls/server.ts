@@ -103,7 +103,10 @@ class DtlsServer implements DtlsEndpoint {
       if (!this.#toSession(holder, bytes, record, from, now, out)) dropped['bad-record']++;
       // A handshake does not move.
     } else if (!isSamePeer(holder.peer, from)) dropped['unknown-peer']++;
-    else if (!this.#toHandshake(holder, bytes, record, now, out)) dropped['bad-record']++;
+    else if (!this.#toHandshake(holder, bytes, record, now, out)) {
+      dropped['bad-record']++;
+      holder.sawBadRecord();
+    }
   }
 
   /** Of epoch 1 or above, without Connection ID. A session and a handshake that is to follow it may share an address. */
@@ -114,13 +117,33 @@ class DtlsServer implements DtlsEndpoint {
     const { dropped } = this.counters;
     if (session === undefined && handshake === undefined) dropped['unknown-peer']++;
     else if (record.epoch !== 1) dropped.unexpected++;
-    // RFC 9146 §3: once agreed on, all records have it.
-    else if ((session === undefined || session.cid !== undefined) && (handshake === undefined || handshake.cid !== undefined)) {
-      dropped['without-cid']++;
-    } else if (session?.cid === undefined && session !== undefined && this.#toSession(session, bytes, record, from, now, out)) {
-      // Done.
-    } else if (handshake?.cid !== undefined || handshake === undefined || !this.#toHandshake(handshake, bytes, record, now, out)) {
-      dropped['bad-record']++;
+    else {
+      // RFC 9146 §3: once agreed on, all records have it.
+      const byAddress = session?.cid === undefined ? session : undefined;
+      const following = handshake?.cid === undefined ? handshake : undefined;
+      if (byAddress === undefined && following === undefined) dropped['without-cid']++;
+      else this.#tryBoth(byAddress, following, bytes, record, from, now, out);
+    }
+  }
+
+  /** The numbers of a new session begin anew: what looks like a repetition in the old one may be the new one's Finished. */
+  #tryBoth(
+    session: Session | undefined,
+    handshake: Handshake | undefined,
+    bytes: Buffer,
+    record: RecordCursor,
+    from: PeerAddress,
+    now: number,
+    out: DtlsEffect[],
+  ): void {
+    const isReady = handshake?.state === 'finished';
+    if (handshake !== undefined && isReady && this.#toHandshake(handshake, bytes, record, now, out)) return;
+    const isForSession = session !== undefined && (handshake === undefined || session.window.isFresh(record.sequence));
+    if (isForSession && this.#toSession(session, bytes, record, from, now, out)) return;
+    if (handshake !== undefined && !isReady) this.#toHandshake(handshake, bytes, record, now, out);
+    else {
+      this.counters.dropped['bad-record']++;
+      handshake?.sawBadRecord();
     }
   }
 
@@ -215,7 +238,10 @@ class DtlsServer implements DtlsEndpoint {
       const record = new RecordCursor(cidBytes);
       for (const bytes of handshake.takeHeld()) {
         if (handshake.state !== 'finished') handshake.hold(bytes);
-        else if (record.read(bytes, 0) && !handshake.receiveProtected(bytes, record, now, out)) this.counters.dropped['bad-record']++;
+        else if (record.read(bytes, 0) && !handshake.receiveProtected(bytes, record, now, out)) {
+          this.counters.dropped['bad-record']++;
+          handshake.sawBadRecord();
+        }
       }
     }
     if (handshake.state === 'open') this.#open(handshake, now, out);

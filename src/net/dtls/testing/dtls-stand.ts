@@ -44,6 +44,10 @@ export class DtlsStand {
     this.endpoint = createDtlsEndpoint({ ...standSettings, ...changes }, this.random);
   }
 
+  reconfigure(changes: Partial<DtlsSettings>): void {
+    this.endpoint.reconfigure({ ...standSettings, ...changes });
+  }
+
   client(options: Partial<TestClientOptions> = {}): TestClient {
     return new TestClient({ random: this.random, psk: devicePsk, ...options });
   }

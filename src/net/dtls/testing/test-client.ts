@@ -144,6 +144,10 @@ export class TestClient {
     this.send(this.#flight, now);
   }
 
+  sendFlightAgain(now: number): void {
+    this.send(this.#flight!, now);
+  }
+
   record({ type, sequence, body }: FlightMessage): void {
     this.transcript.push(fragmentOf(type, sequence, body));
   }
