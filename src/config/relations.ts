@@ -4,7 +4,7 @@ import { ruleFaults } from '../security/policy/rules.ts';
 import { filterProblem } from '../message/filter.ts';
 import { userFaults } from '../security/user-directory.ts';
 import { outsideAuthenticationViolations } from './outside-authentication.ts';
-import { isDatagram, isPlaintext, isWebSocket, secureCounterpart, takesPsk } from './listener-kinds.ts';
+import { isDatagram, isPlaintext, isWebSocket, listenerKinds, secureCounterpart, takesPsk } from './listener-kinds.ts';
 import { protocolKinds, settingsOf } from './protocol-kinds.ts';
 import type { Config, ListenerConfig } from './schema.ts';
 
@@ -54,6 +54,7 @@ function* listenerViolations(config: Config): Generator<Violation> {
       if (listener[setting] === undefined || isWebSocket(listener.kind)) continue;
       yield { path: `${path}.${setting}`, what: `a listener of kind ${listener.kind} has no ${setting}`, fix: 'remove the line' };
     }
+    yield* groupViolations(path, listener);
     if (listener.port === 0) continue;
     const address = `${listener.host} port ${listener.port}`;
     // Streams and datagrams have ports of their own.
@@ -64,6 +65,28 @@ function* listenerViolations(config: Config): Generator<Violation> {
     }
     taken.set(key, name);
   }
+}
+
+function* groupViolations(path: string, { kind, host, multicastGroups = [] }: ListenerConfig): Generator<Violation> {
+  if (multicastGroups.length === 0) return;
+  if (listenerKinds[kind].wire !== 'udp') {
+    yield { path: `${path}.multicastGroups`, what: `a listener of kind ${kind} has no groups`, fix: 'remove the line' };
+  }
+  if (['::', '0.0.0.0', '*'].includes(host)) {
+    // Such a socket gets what goes to groups as well, and nobody can tell it from the rest.
+    const fix = 'name the address of the interface, and add a listener for each further one';
+    yield { path: `${path}.host`, what: 'a listener with multicastGroups cannot be on every interface', fix };
+  }
+  for (const group of multicastGroups) {
+    const fix = 'take one such as 224.0.1.187 or ff05::fd, of the same family as host';
+    const isGroup = isMulticast(group) && group.includes(':') === host.includes(':');
+    if (!isGroup) yield { path: `${path}.multicastGroups`, what: `${group} is no group that ${host} can join`, fix };
+  }
+}
+
+function isMulticast(address: string): boolean {
+  // The first octet is 224 to 239, or ff.
+  return /^(22[4-9]|23\d)(\.\d{1,3}){3}$/.test(address) || /^ff[0-9a-f]{2}:[0-9a-f:]*$/i.test(address);
 }
 
 function secureAdvice(kind: ListenerConfig['kind']): string {

@@ -8,6 +8,7 @@ import { adminSection } from './sections/admin.ts';
 import { auditSection } from './sections/audit.ts';
 import { brokerSection } from './sections/broker.ts';
 import { datagramsSection } from './sections/datagrams.ts';
+import { dtlsSection } from './sections/dtls.ts';
 import { enrolmentSection } from './sections/enrolment.ts';
 import { listenersSection } from './sections/listeners.ts';
 import { logSection } from './sections/log.ts';
@@ -37,6 +38,7 @@ export const configSchema = section(
     registry: registrySection,
     net: netSection,
     datagrams: datagramsSection,
+    dtls: dtlsSection,
     admin: adminSection,
     audit: auditSection,
     log: logSection,

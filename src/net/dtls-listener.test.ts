@@ -27,6 +27,7 @@ const settings: DtlsListenerSettings = {
   clientCertificate: 'request',
   clientAuthorities: validator.names,
   rawPublicKeys: true,
+  connectionIds: true,
   pskHint: '',
   psk: { keyOf: (identity) => (identity === psk.identity ? psk.key : undefined) },
   verify: (chain, nowMs) => validator.validate(chain, nowMs),

@@ -15,6 +15,8 @@ export type DtlsListenerSettings = DtlsAdmissionSettings &
     readonly clientAuthorities: readonly Uint8Array[];
     /** Clients may show a raw public key in place of a certificate (RFC 7250). */
     readonly rawPublicKeys: boolean;
+    /** Offer Connection IDs (RFC 9146). */
+    readonly connectionIds: boolean;
     /** Shown to clients that have several identities. */
     readonly pskHint: string;
     readonly limits: DtlsLimits;
@@ -22,7 +24,17 @@ export type DtlsListenerSettings = DtlsAdmissionSettings &
 
 /** @throws UserError when a certificate or key cannot be used */
 export function dtlsSettings(settings: DtlsListenerSettings, listener: string): DtlsSettings {
-  const { certificates, profile = 'default', clientCertificate, clientAuthorities, rawPublicKeys, pskHint, psk, limits } = settings;
+  const {
+    certificates,
+    profile = 'default',
+    clientCertificate,
+    clientAuthorities,
+    rawPublicKeys,
+    connectionIds,
+    pskHint,
+    psk,
+    limits,
+  } = settings;
   const where = `listener ${listener}`;
   if (profile === 'cnsa') {
     // DTLS 1.2 for devices is AES-128 with SHA-256.
@@ -37,6 +49,8 @@ export function dtlsSettings(settings: DtlsListenerSettings, listener: string): 
     clientCertificate,
     clientAuthorities,
     rawPublicKeys,
+    connectionIds,
+    resumption: limits.resumptions > 0,
     ...(psk && { psk: { hint: Buffer.from(pskHint) } }),
     limits,
   };

@@ -2,7 +2,7 @@
 
 import { X509Certificate } from 'node:crypto';
 import type { Config, ListenerConfig } from '../config.ts';
-import { defaultDtlsLimits } from '../net/dtls/limits.ts';
+import { defaultDtlsLimits, type DtlsLimits } from '../net/dtls/limits.ts';
 import type { DtlsListenerSettings } from '../net/dtls-settings.ts';
 import { PathValidator } from '../security/pki/path/path-validator.ts';
 import { tlsSettings } from './options.ts';
@@ -12,7 +12,6 @@ export function dtlsListenerSettings(rooms: Rooms, config: Config, name: string,
   const { keystore, security, revocation } = rooms;
   const { certificates, profile, clientCertificate, describeCertificate, psk } = tlsSettings(config, settings, keystore.material, security);
   const validator = new PathValidator(derOf(keystore.material.clientAuthorities));
-  const { maxPeers: sessions, maxDatagramBytes: mtu } = config.datagrams;
   return {
     certificates,
     ...(profile !== undefined && { profile }),
@@ -21,10 +20,33 @@ export function dtlsListenerSettings(rooms: Rooms, config: Config, name: string,
     verify: (chain, nowMs) => validator.validate(chain, nowMs),
     clientAuthorities: validator.names,
     ...(revocation && { guard: revocation.admission }),
-    ...(psk && { psk }),
+    ...(psk && { psk: { keyOf: (identity) => security.pskKeyLater(identity), refused: (origin) => security.pskRefused(origin) } }),
     pskHint: psk?.hint ?? '',
     rawPublicKeys: security.accepts(name).includes('raw-public-key'),
-    limits: { ...defaultDtlsLimits, sessions, mtu },
+    connectionIds: config.dtls.connectionIds,
+    limits: dtlsLimits(config),
+  };
+}
+
+/** How many retransmissions double the time. */
+const backOff = 16;
+
+function dtlsLimits({ datagrams, dtls }: Config): DtlsLimits {
+  return {
+    ...defaultDtlsLimits,
+    pendingHandshakes: dtls.maxPendingHandshakes,
+    pendingPerHost: dtls.maxPendingHandshakesPerAddress,
+    handshakeBytes: dtls.maxHandshakeBytes,
+    handshakeMs: dtls.handshakeTimeoutMs,
+    retransmitMs: dtls.retransmitMs,
+    retransmitMaxMs: dtls.retransmitMs * backOff,
+    // Where there are too many an idle one makes room for who has just proved who it is, so some more must be able to begin.
+    sessions: datagrams.maxPeers + dtls.maxPendingHandshakes,
+    idleMs: dtls.idleMs,
+    idleWithCidMs: dtls.idleWithConnectionIdMs,
+    mtu: datagrams.maxDatagramBytes,
+    resumptions: dtls.resumptions,
+    resumptionMs: dtls.resumptionMs,
   };
 }
 

@@ -2,6 +2,7 @@ import type { Config, ListenerConfig } from '../config.ts';
 import { isSecure, isWebSocket, listenerKinds } from '../config/listener-kinds.ts';
 import type { AcceptLimits } from '../net/accept-limits.ts';
 import { DtlsListener } from '../net/dtls-listener.ts';
+import type { DatagramLimits } from '../net/datagram-limits.ts';
 import type { ListenerCounters } from '../net/listener-counters.ts';
 import { Listener, type Endpoint } from '../net/listener.ts';
 import { UdpListener } from '../net/udp-listener.ts';
@@ -26,6 +27,9 @@ export class ListenersPart implements Part {
   readonly name = 'listeners';
   readonly #rooms: Rooms;
   readonly #limits: AcceptLimits;
+  readonly #datagramLimits: DatagramLimits;
+  /** What ends silent sessions of DTLS are its own limits. */
+  readonly #sessionLimits: DatagramLimits;
   #config: Config;
   #listeners: OpenableListener[] = [];
 
@@ -33,6 +37,8 @@ export class ListenersPart implements Part {
     this.#rooms = rooms;
     this.#config = rooms.config;
     this.#limits = acceptLimits(rooms.config);
+    this.#datagramLimits = datagramLimits(rooms.config);
+    this.#sessionLimits = { ...this.#datagramLimits, idleMs: Infinity };
   }
 
   /** Those that accept connections, with the ports that the system chose. */
@@ -73,6 +79,8 @@ export class ListenersPart implements Part {
   reload(config: Config): void {
     this.#config = config;
     changeInPlace(this.#limits, acceptLimits(config));
+    changeInPlace(this.#datagramLimits, datagramLimits(config));
+    changeInPlace(this.#sessionLimits, { ...datagramLimits(config), idleMs: Infinity });
     this.refreshTls();
   }
 
@@ -107,8 +115,8 @@ export class ListenersPart implements Part {
       }
       case 'udp': {
         const { host, port } = settings;
-        const limits = datagramLimits(this.#config);
-        return new UdpListener({ name, protocol: behind!.datagram!, host, port, limits }, this.#rooms.loop);
+        const { multicastGroups: groups = [] } = settings;
+        return new UdpListener({ name, protocol: behind!.datagram!, host, port, limits: this.#datagramLimits, groups }, this.#rooms.loop);
       }
       case 'dtls': {
         // Its suites are of AES-128 with SHA-256.
@@ -118,8 +126,7 @@ export class ListenersPart implements Part {
         }
         const { host, port } = settings;
         const dtls = dtlsListenerSettings(this.#rooms, this.#config, name, settings);
-        const limits = datagramLimits(this.#config);
-        return new DtlsListener({ name, protocol: behind!.datagram!, host, port, limits, dtls }, this.#rooms.loop);
+        return new DtlsListener({ name, protocol: behind!.datagram!, host, port, limits: this.#sessionLimits, dtls }, this.#rooms.loop);
       }
       case 'http':
       case 'https':

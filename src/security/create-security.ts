@@ -247,6 +247,10 @@ class LocalSecurity implements NodeSecurity {
     return this.#psk?.pskKey(identity);
   }
 
+  pskKeyLater(identity: string): NowOrLater<Uint8Array | undefined> {
+    return this.#psk?.pskKeyLater(identity);
+  }
+
   pskRefused(origin: { readonly listener: string; readonly remoteAddress: string }): void {
     this.#chain.refusedBefore('psk', 'wrong-key', origin);
   }

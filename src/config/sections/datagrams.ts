@@ -6,20 +6,20 @@ const MiB = 1024 * KiB;
 export const datagramsSection = section(
   {
     maxPeers: count(
-      { default: 100_000, min: 1, max: 10_000_000 },
+      { default: 100_000, min: 1, max: 10_000_000, live: true },
       'Most peers of a listener: source addresses over UDP, sessions over DTLS. An idle one makes room for a new one.',
     ),
     maxPeersPerAddress: count(
-      { default: 0, min: 0, max: 10_000_000 },
+      { default: 0, min: 0, max: 10_000_000, live: true },
       'Most peers of a listener from one IPv4 address or one IPv6 /64. 0: no bound (many devices may share the address of a gateway).',
     ),
     newPeersPerSecond: count(
-      { default: 10_000, min: 0, max: 10_000_000 },
+      { default: 10_000, min: 0, max: 10_000_000, live: true },
       'New peers of a listener a second, on average. Source addresses can be forged: this bounds what a flood of them costs. 0: no bound.',
     ),
-    newPeerBurst: count({ default: 20_000, min: 1, max: 10_000_000 }, 'How many may come at once before that rate counts.'),
+    newPeerBurst: count({ default: 20_000, min: 1, max: 10_000_000, live: true }, 'How many may come at once before that rate counts.'),
     idleMs: milliseconds(
-      { default: 300_000, min: 1000, max: 604_800_000 },
+      { default: 300_000, min: 1000, max: 604_800_000, live: true },
       'Silence after which a peer over UDP is forgotten from whom nothing is waited for.',
     ),
     maxDatagramBytes: bytes(

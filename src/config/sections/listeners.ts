@@ -48,6 +48,13 @@ const listener = section(
       { default: false },
       `${kindsInWords(takesPsk)}: true: pre-shared keys are accepted in the TLS handshake, besides certificates; with minVersion 1.2 also by devices that know TLS 1.2 only.`,
     ),
+    multicastGroups: optional(
+      list(
+        text({ pattern: '^[0-9a-fA-F.:]+$', shape: 'an address', maxLength: 64 }, 'Address of a group.'),
+        { min: 1, max: 16, example: ['224.0.1.187'] },
+        `${kindsInWords((kind) => listenerKinds[kind].wire === 'udp')}: groups whose datagrams are taken, too (RFC 7252 §12.8: 224.0.1.187, ff02::fd, ff05::fd), so that devices find this node. host must then be the address of one interface. None when absent.`,
+      ),
+    ),
     clientCertificate: optional(
       choice([...clientCertificatePolicies], {}, `${kindsInWords(isSecure)}: overrides tls.clientCertificate for this listener.`),
     ),

@@ -43,11 +43,13 @@ function placeOf(tenant: string, { kind, id }: Owner): string {
 export interface PskKeys {
   /** For `tenant/name` or `name`. Undefined: it cannot be one of ours, and TLS may look for another way. */
   pskKey(identity: string): Uint8Array | undefined;
+  /** The same for DTLS, which waits. Never rejects. */
+  pskKeyLater(identity: string): NowOrLater<Uint8Array | undefined>;
   /** A handshake failed because the peer had another key. */
   pskRefused(origin: { readonly listener: string; readonly remoteAddress: string }): void;
 }
 
-export class PskAuthenticator implements Authenticator, Pick<PskKeys, 'pskKey'>, MetricSource {
+export class PskAuthenticator implements Authenticator, Pick<PskKeys, 'pskKey' | 'pskKeyLater'>, MetricSource {
   readonly method = 'psk';
   readonly #accounts: Accounts;
   readonly #box: SecretBox;
@@ -59,16 +61,26 @@ export class PskAuthenticator implements Authenticator, Pick<PskKeys, 'pskKey'>,
   }
 
   pskKey(identity: string): Uint8Array | undefined {
+    const key = this.pskKeyLater(identity);
+    if (!(key instanceof Promise)) return key;
+    this.#counts.late++;
+    return undefined;
+  }
+
+  pskKeyLater(identity: string): NowOrLater<Uint8Array | undefined> {
     // TLS 1.3 offers old tickets in the same place: they are no names, and must not end the handshake.
     if (Buffer.byteLength(identity) > maxIdentityBytes || identity.includes('\ufffd')) return undefined;
     const named = parseAccount(identity);
     if (named === undefined) return undefined;
     const found = this.#accounts.find(named.tenant, named.name, 'psk');
-    if (found instanceof Promise) {
-      this.#counts.late++;
-      found.catch(() => {});
-      return undefined;
-    }
+    if (!(found instanceof Promise)) return this.#keyIn(found, named);
+    return found.then(
+      (account) => this.#keyIn(account, named),
+      () => this.#keyIn('unavailable', named),
+    );
+  }
+
+  #keyIn(found: Account | undefined | 'unavailable', named: { readonly tenant: string; readonly name: string }): Uint8Array {
     const key = found === undefined || found === 'unavailable' ? undefined : this.#open(found, named.tenant);
     if (key === undefined) this.#counts.unknown++;
     else this.#counts.found++;

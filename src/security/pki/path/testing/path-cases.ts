@@ -35,7 +35,15 @@ export type PathCase = {
 };
 
 export function pathCases(): PathCase[] {
-  return [...simpleCases(), ...authorityCases(), ...lengthCases(), ...usageCases(), ...trustCases(), ...constraintCases()];
+  return [
+    ...simpleCases(),
+    ...authorityCases(),
+    ...lengthCases(),
+    ...usageCases(),
+    ...trustCases(),
+    ...constraintCases(),
+    ...constraintChainCases(),
+  ];
 }
 
 const top = root();
@@ -218,16 +226,17 @@ function trustCases(): PathCase[] {
   ];
 }
 
-function constraintCases(): PathCase[] {
-  const held = (name: string, constraints: Parts, own: Parts, isRight: boolean): PathCase => {
-    const authority = top.authority('held', constraints);
-    return {
-      name: `name constraints: ${name}`,
-      trusted: [top],
-      chain: [authority.client('device', own), authority],
-      fault: isRight ? undefined : 'name-not-permitted',
-    };
+/** A client's certificate below an authority that is held to names. */
+function held(name: string, constraints: Parts, own: Parts, isRight: boolean): PathCase {
+  const authority = top.authority('held', constraints);
+  return {
+    name: `name constraints: ${name}`,
+    trusted: [top],
+    chain: [authority.client('device', own), authority],
+    fault: isRight ? undefined : 'name-not-permitted',
   };
+
+  function constraintCases(): PathCase[] {}
   const dns = { permitted: [dnsName('example.com')] };
   const email = { permitted: [emailName('example.com')] };
   const uri = { permitted: [uriName('example.com')] };
@@ -236,10 +245,6 @@ function constraintCases(): PathCase[] {
   const other = { permitted: [otherName('1.2.3', 'x')] };
   const six = [0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
   const sixNet = [...six.slice(0, 4), ...Array.from({ length: 12 }, () => 0), 255, 255, 255, 255, ...Array.from({ length: 12 }, () => 0)];
-  const constrainedRoot = root('constrained', dns);
-  const below = constrainedRoot.authority('below');
-  const renewed = top.authority('held', { subject: dn('held'), ...directory });
-  const renewedBySelf = renewed.authority('held', { subject: dn('held') });
   return [
     held('DNS name below', dns, { names: [dnsName('a.example.com')] }, true),
     held('DNS name itself, in capitals', dns, { names: [dnsName('EXAMPLE.com')] }, true),
@@ -281,6 +286,17 @@ function constraintCases(): PathCase[] {
     held('a form that is not understood, and not in the certificate', other, {}, true),
     held('a form that is not understood', other, { names: [otherName('1.2.3', 'x')] }, false),
     held('another form that is not understood', other, { names: [registeredId('1.2.3')] }, true),
+  ];
+}
+
+function constraintChainCases(): PathCase[] {
+  const dns = { permitted: [dnsName('example.com')] };
+  const directory = { permitted: [directoryName(dn('', 'Org'))] };
+  const constrainedRoot = root('constrained', dns);
+  const below = constrainedRoot.authority('below');
+  const renewed = top.authority('held', { subject: dn('held'), ...directory });
+  const renewedBySelf = renewed.authority('held', { subject: dn('held') });
+  return [
     {
       name: 'name constraints of the root',
       trusted: [constrainedRoot],
