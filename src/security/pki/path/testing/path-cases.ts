@@ -235,8 +235,9 @@ function held(name: string, constraints: Parts, own: Parts, isRight: boolean): P
     chain: [authority.client('device', own), authority],
     fault: isRight ? undefined : 'name-not-permitted',
   };
+}
 
-  function constraintCases(): PathCase[] {}
+function constraintCases(): PathCase[] {
   const dns = { permitted: [dnsName('example.com')] };
   const email = { permitted: [emailName('example.com')] };
   const uri = { permitted: [uriName('example.com')] };
