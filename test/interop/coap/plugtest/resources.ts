@@ -80,9 +80,26 @@ function fixed(): Resource[] {
     simple('/link1', { title: 'Link test resource', rt: 'Type1 Type2', if: 'If1' }, { get: text }),
     simple('/link2', { title: 'Link test resource', rt: 'Type2 Type3', if: 'If2' }, { get: text }),
     simple('/link3', { title: 'Link test resource', rt: 'Type1 Type3', if: 'foo' }, { get: text }),
+    simple(
+      '/oscore',
+      {},
+      {
+        get: secured(text),
+        put: secured(({ reply }) => reply.send(answer(Code.changed))),
+        delete: secured(({ reply }) => reply.send(answer(Code.deleted))),
+      },
+    ),
     largePost,
   ];
 }
+
+/** For those whom OSCORE protects. */
+const secured = (method: Method): Method => {
+  return (exchange) => {
+    if (exchange.request.oscore === undefined) exchange.reply.send(answer(Code.unauthorized));
+    else method(exchange);
+  };
+};
 
 /** TD_COAP_LINK_09: links that lead to links. */
 function paths(): Resource[] {
