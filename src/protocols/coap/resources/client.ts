@@ -8,6 +8,7 @@ import type { AuthenticationResult, Principal } from '../../../security/security
 import { Code } from '../codec/index.ts';
 import type { CoapPeer, CoapRequest, CoapResponse, OscoreIdentity, Reply } from '../exchange.ts';
 import { problem } from './answers.ts';
+import type { CommandLink } from './command-link.ts';
 import type { House } from './house.ts';
 import { Observations } from './observations.ts';
 import { PendingAnswers } from './pending-answers.ts';
@@ -39,6 +40,8 @@ export class Client implements Consumer {
   held = false;
   /** It has asked for something since the last look. */
   isUsed = true;
+  /** Where its commands come from, if it is registered. */
+  commands: Set<CommandLink> | undefined = undefined;
   #queues: QueueReaders | undefined = undefined;
   #waiting: Waiting[] = [];
   #isEntering = false;
@@ -63,8 +66,13 @@ export class Client implements Consumer {
     return (this.#queues ??= new QueueReaders(this));
   }
 
+  /**
+   * RFC 7641 §4.4: rises with the clock at least, so that an observer that registers again with a node that has lost power, and with
+   * it every count, does not take what is new for old.
+   */
   nextSequence(): number {
-    return (this.#sequence = (this.#sequence + 1) & 0xff_ffff);
+    this.#sequence = Math.max(this.#sequence + 1, Math.floor(this.house.clock.wallMs()));
+    return this.#sequence % 0x100_0000;
   }
 
   // --- Coming in
@@ -152,7 +160,6 @@ export class Client implements Consumer {
     for (const one of waiting) one.reply.onGone = undefined;
     this.house.later(() => {
       for (const { request, reply } of waiting) this.house.route(this, request, reply);
-      this.house.heard(this);
     });
   }
 
@@ -193,6 +200,7 @@ export class Client implements Consumer {
   gone(): void {
     this.#isGone = true;
     this.#waiting = [];
+    for (const link of this.commands ?? []) link.unbind(this);
     this.leave(undefined);
   }
 

@@ -6,6 +6,8 @@ import { notAllowed, problem } from './answers.ts';
 import { queryOf } from './asked.ts';
 import type { Client } from './client.ts';
 import type { House } from './house.ts';
+import { DirectoryResource } from './directory-resource.ts';
+import { PubsubResource } from './pubsub-resource.ts';
 import { formatLinks, type Link, matchesQuery, parseLinks } from './links.ts';
 
 const wellKnown = textBytes('.well-known');
@@ -23,6 +25,8 @@ export class Discovery {
     this.#links = [
       link('/t', 'heliograph.topics', 'topics: POST publishes, PUT keeps, GET reads, Observe subscribes'),
       link('/q', 'heliograph.queues', 'queues: POST sends, GET takes'),
+      ...(house.options.maxRegistrations > 0 ? DirectoryResource.links : []),
+      ...(house.options.maxPubsubTopics > 0 ? PubsubResource.links : []),
       ...mounted,
     ];
   }
@@ -38,7 +42,7 @@ export class Discovery {
     if (code !== Code.get) return request.isMulticast ? undefined : house.answer(reply, notAllowed);
     const query = queryOf(options);
     if (query === undefined) return request.isMulticast ? undefined : house.answer(reply, badQuery);
-    const found = [...this.#links, ...house.linksFor(client)].filter((one) => matchesQuery(one, query));
+    const found = this.#links.filter((one) => matchesQuery(one, query));
     // RFC 7252 §8.2.1, RFC 6690 §4.1: a group is not told that there is nothing.
     if (request.isMulticast && found.length === 0) return;
     answerLinks(house, reply, found, options);

@@ -4,8 +4,9 @@
 import type { Clock } from '../../../base/clock.ts';
 import type { Log } from '../../../base/log.ts';
 import type { MetricSource, Sample } from '../../../base/metrics.ts';
+import type { Random } from '../../../base/random.ts';
 import type { Timer } from '../../../base/timers.ts';
-import type { BrokerPort } from '../../../broker/port.ts';
+import { type BrokerPort, Outcome } from '../../../broker/port.ts';
 import type { Security } from '../../../security/security.ts';
 import { Code, optionName, pathSegment, pathStart, textValue } from '../codec/index.ts';
 import type { CoapPeer, CoapRequest, CoapResponse, Reply, RequestHandler } from '../exchange.ts';
@@ -14,11 +15,13 @@ import { Asked } from './asked.ts';
 import { Client } from './client.ts';
 import { Counters } from './counters.ts';
 import { Discovery } from './discovery.ts';
-import type { Link } from './links.ts';
+import { DirectoryResource } from './directory-resource.ts';
 import { OncePublishers } from './once.ts';
 import type { ResourceOptions } from './options.ts';
 import type { Mount, ResourceParts } from './parts.ts';
+import { PubsubResource } from './pubsub-resource.ts';
 import { QueueResource } from './queue-resource.ts';
+import { Tenants } from './tenants.ts';
 import { TopicResource } from './topic-resource.ts';
 
 const noProxy = problem(Code.proxyingNotSupported, 'this is no proxy');
@@ -49,6 +52,10 @@ export class House implements RequestHandler, MetricSource {
   readonly #topics: TopicResource;
   readonly #queues: QueueResource;
   readonly #discovery: Discovery;
+  readonly #directory: DirectoryResource;
+  readonly #pubsub: PubsubResource;
+  readonly #tenants: Tenants;
+  readonly #random: Random;
   #number = 0;
   #sweep: Timer | undefined = undefined;
   #isClosed = false;
@@ -68,6 +75,10 @@ export class House implements RequestHandler, MetricSource {
     this.#topics = new TopicResource(this);
     this.#queues = new QueueResource(this);
     this.#discovery = new Discovery(this);
+    this.#directory = new DirectoryResource(this);
+    this.#pubsub = new PubsubResource(this, this.#topics);
+    this.#tenants = new Tenants(this);
+    this.#random = parts.random;
     this.#sweepLater();
   }
 
@@ -91,6 +102,7 @@ export class House implements RequestHandler, MetricSource {
     const client = this.#clientOf(request);
     if (client?.session !== undefined && isTopic(request, asked.path)) {
       client.isUsed = true;
+      if (client.commands !== undefined) heard(client);
       this.#topics.handle(client, client.session, request, reply, asked);
       return;
     }
@@ -126,6 +138,7 @@ export class House implements RequestHandler, MetricSource {
     // It ended while the request waited its turn.
     if (session === undefined) return client.enter(request, reply);
     client.isUsed = true;
+    heard(client);
     const asked = this.#asked;
     const { options } = request.message;
     asked.read(options);
@@ -135,11 +148,31 @@ export class House implements RequestHandler, MetricSource {
         return this.#topics.handle(client, session, request, reply, asked);
       case 'q':
         return this.#queues.handle(client, session, request, reply, asked);
-      case '.well-known':
-        return this.#discovery.isAsked(options) ? this.#discovery.handle(client, request, reply) : this.answer(reply, notFound);
       default:
-        this.answer(reply, notFound);
+        if (this.#discovery.isAsked(options)) this.#discovery.handle(client, request, reply);
+        else this.#routeKept(client, request, reply, first);
     }
+  }
+
+  /** To what must be read first, once. */
+  #routeKept(client: Client, request: CoapRequest, reply: Reply, first: string | undefined): void {
+    const { options } = request.message;
+    const isDirectory = first === 'rd' || first === 'rd-lookup' || (first === '.well-known' && isBelow(request, ['.well-known', 'rd']));
+    const isOffered = isDirectory ? this.options.maxRegistrations > 0 : first === 'ps' && this.options.maxPubsubTopics > 0;
+    if (!isOffered) return this.answer(reply, notFound);
+    const tenant = this.#tenants.of(client);
+    tenant.keeper.whenLoaded((isLoaded) => {
+      const { session } = client;
+      if (!isLoaded || session === undefined) return this.answer(reply, this.answers.failure(Outcome.unavailable));
+      this.#asked.read(options);
+      if (isDirectory) this.#directory.handle(client, tenant, request, reply, this.#asked);
+      else this.#pubsub.handle(client, session, tenant, request, reply, this.#asked);
+    });
+  }
+
+  /** A name that nobody can guess. */
+  randomName(): string {
+    return Buffer.from(this.#random.bytes(6)).toString('hex');
   }
 
   /** A request of somebody who was not let in. */
@@ -153,14 +186,6 @@ export class House implements RequestHandler, MetricSource {
     if (response.code >= Code.badRequest) this.counters.refused[response.code]!++;
     reply.send(response);
   }
-
-  /** What besides the fixed resources is told of by discovery; `client` undefined: to somebody who is not known. */
-  linksFor(_client: Client | undefined): readonly Link[] {
-    return [];
-  }
-
-  /** Somebody has spoken: what waits for it may go out. */
-  heard(_client: Client): void {}
 
   // --- Who is there
 
@@ -225,9 +250,16 @@ export class House implements RequestHandler, MetricSource {
   close(): void {
     this.#isClosed = true;
     this.timers.cancel(this.#sweep);
+    const goingDown = this.answers.failure(Outcome.unavailable);
+    for (const clients of this.#peers.values()) for (const client of clientsOf(clients)) client.leave(goingDown);
     for (const peer of [...this.#peers.keys()]) this.#peerGone(peer);
     this.once.close();
+    this.#tenants.close();
   }
+}
+
+function heard({ commands }: Client): void {
+  for (const link of commands ?? []) link.heard();
 }
 
 function* clientsOf({ own, byContext }: PeerClients): Iterable<Client> {

@@ -10,6 +10,13 @@ import { isAcceptable } from './convert.ts';
 import type { Delivery } from './observations.ts';
 import { type Representation, maxAgeOption } from './representation.ts';
 
+/** What is observed is the last value alone (the pub/sub draft): other messages are not told, and it ends when there is none. */
+export type ValueTerms = {
+  readonly ended: () => void;
+  readonly cleared: CoapResponse;
+  readonly confirmEverySec: number | undefined;
+};
+
 type Waiting = { readonly shown: Representation; readonly delivery: Delivery | undefined };
 
 export class Observation {
@@ -17,11 +24,12 @@ export class Observation {
   /** 1: each notification is confirmable, and settles what it delivers when it is acknowledged. */
   readonly guarantee: 0 | 1;
   readonly token: Uint8Array;
-  readonly #client: Client;
+  readonly client: Client;
   readonly #reply: Reply;
   readonly #accept: number;
   /** It matches several topics: each notification says which. */
   readonly #tellsTopic: boolean;
+  readonly #value: ValueTerms | undefined;
   #waiting: Waiting[] = [];
   /** The first notification has gone out. */
   #isStarted = false;
@@ -31,14 +39,24 @@ export class Observation {
   ended = false;
   readonly #done = (result: NotificationResult): void => this.#notified(result);
 
-  constructor(client: Client, filter: string, guarantee: 0 | 1, tellsTopic: boolean, request: CoapRequest, reply: Reply, accept: number) {
-    this.#client = client;
+  constructor(
+    client: Client,
+    filter: string,
+    guarantee: 0 | 1,
+    tellsTopic: boolean,
+    request: CoapRequest,
+    reply: Reply,
+    accept: number,
+    value: ValueTerms | undefined,
+  ) {
+    this.client = client;
     this.filter = filter;
     this.guarantee = guarantee;
     this.token = request.message.token;
     this.#tellsTopic = tellsTopic;
     this.#reply = reply;
     this.#accept = accept;
+    this.#value = value;
     this.#confirmedAtMs = client.house.clock.monotonicMs();
   }
 
@@ -55,7 +73,12 @@ export class Observation {
   }
 
   push(shown: Representation, delivery: Delivery | undefined): void {
-    const { counters, options } = this.#client.house;
+    const { counters, options } = this.client.house;
+    if (this.#value !== undefined && (!shown.isState || shown.payload.length === 0)) {
+      delivery?.settle();
+      if (shown.isState) this.client.observations.remove(this, this.#value.cleared);
+      return;
+    }
     if (!isAcceptable(this.#accept, shown.format)) {
       counters.notificationsNotAcceptable++;
       delivery?.settle();
@@ -71,6 +94,7 @@ export class Observation {
     if (this.ended) return;
     this.ended = true;
     this.#reply.onGone = undefined;
+    this.#value?.ended();
     this.#underWay?.drop();
     this.#underWay = undefined;
     for (const { delivery } of this.#waiting) delivery?.drop();
@@ -84,7 +108,7 @@ export class Observation {
   }
 
   #makeRoom(shown: Representation, limit: number): boolean {
-    const { counters } = this.#client.house;
+    const { counters } = this.client.house;
     const waiting = this.#waiting;
     if (shown.isState) {
       const older = waiting.findIndex((one) => one.delivery === undefined && one.shown.isState && one.shown.topic === shown.topic);
@@ -104,13 +128,14 @@ export class Observation {
   }
 
   #send(shown: Representation, delivery: Delivery | undefined): void {
-    const { house, peer } = this.#client;
+    const { house, peer } = this.client;
     const { counters, options } = house;
     this.#isBusy = true;
     this.#underWay = delivery;
     const nowMs = house.clock.monotonicMs();
+    const everySec = this.#value?.confirmEverySec ?? options.confirmEverySec;
     // RFC 7641 §4.5: from time to time it is asked whether the observer is still interested; before that it may be a forged address.
-    const confirmable = delivery !== undefined || !peer.isProven || nowMs - this.#confirmedAtMs >= options.confirmEverySec * 1000;
+    const confirmable = delivery !== undefined || !peer.isProven || nowMs - this.#confirmedAtMs >= everySec * 1000;
     if (confirmable) {
       this.#confirmedAtMs = nowMs;
       counters.notificationsConfirmable++;
@@ -121,8 +146,8 @@ export class Observation {
   #notified(result: NotificationResult): void {
     if (this.ended) return;
     if (result === 'rejected' || result === 'lost') {
-      this.#client.house.counters.observationsEnded[result]++;
-      this.#client.observations.remove(this);
+      this.client.house.counters.observationsEnded[result]++;
+      this.client.observations.remove(this);
       return;
     }
     const delivery = this.#underWay;
@@ -134,13 +159,13 @@ export class Observation {
   }
 
   #sendNext(): void {
-    const nowMs = this.#client.house.clock.wallMs();
+    const nowMs = this.client.house.clock.wallMs();
     while (!this.#isBusy && !this.ended) {
       const next = this.#waiting.shift();
       if (next === undefined) return;
       const { shown, delivery } = next;
       if (shown.expiresAtMs > 0 && shown.expiresAtMs <= nowMs) {
-        this.#client.house.counters.notificationsDropped++;
+        this.client.house.counters.notificationsDropped++;
         delivery?.settle();
       } else this.#send(shown, delivery);
     }
@@ -151,7 +176,7 @@ export class Observation {
   }
 
   #responseOf(shown: Representation, etag: Uint8Array | undefined): CoapResponse {
-    const { house } = this.#client;
+    const { house } = this.client;
     const options: CoapOption[] = [];
     if (etag !== undefined) options.push({ number: OptionNumber.etag, value: etag });
     options.push(this.#sequence());
@@ -164,6 +189,6 @@ export class Observation {
 
   /** RFC 7641 §4.4: 24 bits that rise; one row for all observations of a peer, so that a token used again goes on. */
   #sequence(): CoapOption {
-    return { number: OptionNumber.observe, value: uintBytes(this.#client.nextSequence()) };
+    return { number: OptionNumber.observe, value: uintBytes(this.client.nextSequence()) };
   }
 }

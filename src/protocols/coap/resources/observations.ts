@@ -6,7 +6,7 @@ import { Code, sameBytes } from '../codec/index.ts';
 import type { CoapRequest, CoapResponse, Reply } from '../exchange.ts';
 import { problem } from './answers.ts';
 import type { Client } from './client.ts';
-import { Observation } from './observation.ts';
+import { Observation, type ValueTerms } from './observation.ts';
 import { etagOf, representationOf, type Representation } from './representation.ts';
 
 const revokedAnswer = problem(Code.forbidden, 'you may not subscribe to this any more');
@@ -67,14 +67,22 @@ export class Observations {
   }
 
   /** The same token used again replaces what it observed (RFC 7641 §4.1). */
-  add(session: Session, filter: string, guarantee: 0 | 1, request: CoapRequest, reply: Reply, accept: number): void {
+  add(
+    session: Session,
+    filter: string,
+    guarantee: 0 | 1,
+    request: CoapRequest,
+    reply: Reply,
+    accept: number,
+    value?: ValueTerms,
+  ): Observation {
     this.cancel(request.message.token);
     const hasWildcard = isWildcard(filter);
     const subscription = this.#byFilter.get(filter) ?? this.#open(filter);
     const tellsTopic = hasWildcard || subscription.isShared;
     // What is taken from a queue and not shown would be lost.
     const accepted = subscription.isShared ? -1 : accept;
-    const observation = new Observation(this.#client, filter, guarantee, tellsTopic, request, reply, accepted);
+    const observation = new Observation(this.#client, filter, guarantee, tellsTopic, request, reply, accepted, value);
     subscription.observations.add(observation);
     this.size++;
     this.#client.house.counters.observations++;
@@ -83,7 +91,10 @@ export class Observations {
       this.remove(observation);
     };
     const isRaised = guarantee > subscription.guarantee;
-    if (subscription.isLive && !isRaised && !hasWildcard) return this.#start(observation);
+    if (subscription.isLive && !isRaised && !hasWildcard) {
+      this.#start(observation);
+      return observation;
+    }
     if (isRaised) subscription.guarantee = guarantee;
     session.subscribe(
       [
@@ -99,6 +110,7 @@ export class Observations {
       ],
       subscription.id,
     );
+    return observation;
   }
 
   /** Ends what `token` observes; returns whether it did. */

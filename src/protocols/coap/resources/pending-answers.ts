@@ -24,11 +24,17 @@ export class PendingAnswers {
     return this.#next;
   }
 
+  /** A token that nobody waits for. */
+  skip(): number {
+    const token = this.#next;
+    this.#next = (this.#next + 1) % 0x4000_0000;
+    return token;
+  }
+
   /** What the broker said of the publish with the present token. */
   decide(outcome: Outcome, reply: Reply, success: CoapResponse): void {
     if (outcome === Outcome.pending) {
-      this.#waiting.set(this.#next, { reply, success });
-      this.#next = (this.#next + 1) % 0x4000_0000;
+      this.#waiting.set(this.skip(), { reply, success });
     } else this.#answer(outcome, reply, success);
   }
 

@@ -7,7 +7,7 @@
 import { Outcome, type Session } from '../../../broker/port.ts';
 import type { Attributes } from '../../../message/attributes.ts';
 import { defaultPriority, type Guarantee, Message } from '../../../message/message.ts';
-import { Code, noBytes, OptionNumber, sameBytes, textValue, type CoapOption, joinPath } from '../codec/index.ts';
+import { Code, noBytes, OptionNumber, sameBytes, textBytes, textValue, type CoapOption, joinPath } from '../codec/index.ts';
 import type { CoapRequest, CoapResponse, Reply } from '../exchange.ts';
 import { badTopic, bare, changed, created, deleted, notAllowed, problem } from './answers.ts';
 import { type Asked, queryOf, secondsOf } from './asked.ts';
@@ -65,14 +65,24 @@ export class TopicResource {
     const { options, payload } = request.message;
     const known = client.topics.find(session, options, asked.path, 1);
     if (known === undefined) return house.answer(reply, badTopic);
+    if (retain) return this.put(client, session, known, request, reply, asked);
     const { address } = known;
     if (address.outcome !== Outcome.accepted) return house.answer(reply, house.answers.failure(address.outcome));
-    if (retain && payload.length === 0) return house.answer(reply, emptyValue);
-    if (retain && !known.mayRetain(session, house.security)) return house.answer(reply, house.answers.failure(Outcome.notAuthorized));
+    const terms = asked.query < 0 ? noTerms : termsOf(options);
+    if (terms === undefined) return house.answer(reply, badQuery);
+    this.#send(client, request, reply, known, terms, attributesOf(asked.contentFormat), payload, false, changed);
+  }
+
+  put(client: Client, session: Session, known: KnownTopic, request: CoapRequest, reply: Reply, asked: Asked): void {
+    const house = this.#house;
+    const { options, payload } = request.message;
+    const { address } = known;
+    if (address.outcome !== Outcome.accepted) return house.answer(reply, house.answers.failure(address.outcome));
+    if (payload.length === 0) return house.answer(reply, emptyValue);
+    if (!known.mayRetain(session, house.security)) return house.answer(reply, house.answers.failure(Outcome.notAuthorized));
     const terms = asked.query < 0 ? noTerms : termsOf(options);
     if (terms === undefined) return house.answer(reply, badQuery);
     const attributes = attributesOf(asked.contentFormat);
-    if (!retain) return this.#send(client, request, reply, known, terms, attributes, payload, false, changed);
     const expects = conditionOf(options, asked);
     this.#look(session, address.topic, reply, (message) => {
       const isNew = message === undefined;
@@ -82,10 +92,14 @@ export class TopicResource {
   }
 
   #delete(client: Client, session: Session, request: CoapRequest, reply: Reply, asked: Asked): void {
+    const known = client.topics.find(session, request.message.options, asked.path, 1);
+    if (known === undefined) this.#house.answer(reply, badTopic);
+    else this.clear(client, session, known, request, reply, asked);
+  }
+
+  clear(client: Client, session: Session, known: KnownTopic, request: CoapRequest, reply: Reply, asked: Asked): void {
     const house = this.#house;
     const { options } = request.message;
-    const known = client.topics.find(session, options, asked.path, 1);
-    if (known === undefined) return house.answer(reply, badTopic);
     const { address } = known;
     if (address.outcome !== Outcome.accepted) return house.answer(reply, house.answers.failure(address.outcome));
     if (!known.mayRetain(session, house.security)) return house.answer(reply, house.answers.failure(Outcome.notAuthorized));
@@ -135,6 +149,16 @@ export class TopicResource {
     publishes.decide(session.publish(address, message, publishes.token), reply, success);
   }
 
+  /** Sets a last value that nobody waits for. */
+  keepValue(client: Client, session: Session, topic: string, payload: Uint8Array, format: number): void {
+    const { clock } = this.#house;
+    const topicBytes = textBytes(topic);
+    const { id } = session.principal;
+    const attributes = attributesOf(format);
+    const message = new Message(topic, topicBytes, payload, 0, payload.length, 1, true, defaultPriority, 0, clock.wallMs(), id, attributes);
+    session.publish(session.address(topic, topicBytes), message, client.publishes.skip());
+  }
+
   /**
    * Hands the last value to `task`, outside of any call of the broker, so that what the task does next is done before anybody changes
    * it. Who may not read it cannot make conditions, and is not told whether it is new.
@@ -160,7 +184,7 @@ export class TopicResource {
     if (filter === undefined) return house.answer(reply, badTopic);
     if (asked.observe === 0) return this.#observe(client, session, filter, request, reply, asked);
     const wasObserved = asked.observe === 1 && client.observations.cancel(token);
-    if (!isWildcard(filter)) return this.#read(session, filter, request, reply, asked);
+    if (!isWildcard(filter)) return this.read(session, filter, request, reply, asked);
     house.answer(reply, wasObserved || asked.observe === 1 ? bare(Code.content) : noSingleValue);
   }
 
@@ -172,13 +196,13 @@ export class TopicResource {
     const { observations } = client;
     // The same token again takes no more room.
     const isFull = observations.size >= house.options.maxObservationsPerPeer && !observations.cancel(request.message.token);
-    if (!isFull) return observations.add(session, filter, guarantee, request, reply, asked.accept);
+    if (!isFull) return void observations.add(session, filter, guarantee, request, reply, asked.accept);
     // RFC 7641 §4.1: who cannot be observed answers like an ordinary GET.
     if (isWildcard(filter)) house.answer(reply, house.answers.tooManyObservations);
-    else this.#read(session, filter, request, reply, asked);
+    else this.read(session, filter, request, reply, asked);
   }
 
-  #read(session: Session, topic: string, request: CoapRequest, reply: Reply, asked: Asked): void {
+  read(session: Session, topic: string, request: CoapRequest, reply: Reply, asked: Asked): void {
     const house = this.#house;
     const { accept, hasEtag } = asked;
     session.lastValue(topic, (outcome, message) => {
