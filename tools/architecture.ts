@@ -14,6 +14,8 @@ const contracts = {
   store: ['src/store/journal.ts', 'src/store/row.ts'],
   // What of OSCORE the layer in CoAP needs: keys stay in security.
   security: ['src/security/security.ts', 'src/security/oscore/oscore.ts'],
+  // What carries EST asks there.
+  enrolment: ['src/security/pki/enrolment/enrolment.ts', 'src/security/pki/enrolment/est-door.ts'],
   broker: ['src/broker/port.ts'],
   registry: ['src/registry/registry.ts', 'src/registry/entries.ts'],
   protocols: ['src/protocols/protocol.ts', 'src/protocols/datagram.ts', 'src/protocols/http-exchange.ts'],
@@ -35,6 +37,7 @@ export const rooms: Readonly<Record<string, Room>> = {
       ...contracts.broker,
       'src/broker/management.ts',
       ...contracts.security,
+      ...contracts.enrolment,
       ...contracts.protocols,
       // What each tells the node of itself, and is given for it; its settings are written in the words of the configuration.
       'src/protocols/protocol-kind.ts',
@@ -50,6 +53,7 @@ export const rooms: Readonly<Record<string, Room>> = {
     imports: [
       'src/base',
       ...contracts.security,
+      ...contracts.enrolment,
       ...contracts.broker,
       'src/broker/management.ts',
       'src/config/fields.ts',

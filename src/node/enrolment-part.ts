@@ -2,6 +2,7 @@ import { HttpProtocol } from '../net/http-protocol.ts';
 import { holderIn } from '../security/pki/enrolment/certificate-holder.ts';
 import { EnrolmentDesk } from '../security/pki/enrolment/enrolment-desk.ts';
 import { EnrolmentTokens } from '../security/pki/enrolment/enrolment-tokens.ts';
+import { EstDesk } from '../security/pki/enrolment/est-desk.ts';
 import { Est } from '../security/pki/enrolment/est.ts';
 import type { Config } from '../config.ts';
 import { changeInPlace } from './change-in-place.ts';
@@ -25,6 +26,7 @@ export function enrolmentPart(rooms: Rooms): Part {
       const holderOf = holderIn(security, lookUps);
       const service = new Est({ desk, pki, holderOf, random }, est);
       rooms.enrolment = desk;
+      rooms.estDoor = new EstDesk({ desk, pki, holderOf }, est);
       rooms.est = new HttpProtocol({
         name: 'est',
         clock,

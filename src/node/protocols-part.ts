@@ -25,11 +25,12 @@ export function protocolsPart(rooms: Rooms): Part {
 }
 
 function partsOf(rooms: Rooms): ProtocolParts {
-  const { broker, security, oscore, clock, random, log, loop, traces: trace } = rooms;
+  const { broker, security, oscore, estDoor: enrolment, clock, random, log, loop, traces: trace } = rooms;
   return {
     broker,
     security,
     oscore,
+    enrolment,
     clock,
     random,
     log,

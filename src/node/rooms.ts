@@ -17,6 +17,7 @@ import type { NodeOscoreContexts } from '../security/oscore/contexts.ts';
 import type { Authorization } from '../security/policy/authorization.ts';
 import type { HttpProtocol } from '../net/http-protocol.ts';
 import type { EnrolmentDesk } from '../security/pki/enrolment/enrolment-desk.ts';
+import type { EstDoor } from '../security/pki/enrolment/est-door.ts';
 import type { BuiltInPki } from '../security/pki/built-in-pki.ts';
 import type { CaManagement } from '../security/pki/ca-management.ts';
 import type { Sealer } from '../security/pki/sealing.ts';
@@ -45,6 +46,8 @@ export class Rooms {
   publicPki: MetricSource | undefined;
   expiry: ExpiryWatch | undefined;
   enrolment!: EnrolmentDesk;
+  /** The same desk for protocols that carry EST in binary. */
+  estDoor!: EstDoor;
   /** What listeners of kind est speak. */
   est!: HttpProtocol;
   registry!: Registry;

@@ -10,6 +10,7 @@ import type { Timers } from '../base/timers.ts';
 import type { BrokerPort } from '../broker/port.ts';
 import type { SettingsOf, SettingsSection } from '../config/fields.ts';
 import type { OscoreContexts } from '../security/oscore/oscore.ts';
+import type { EstDoor } from '../security/pki/enrolment/est-door.ts';
 import type { Method, Security } from '../security/security.ts';
 import type { DatagramProtocol } from './datagram.ts';
 import type { HttpHandler } from './http-exchange.ts';
@@ -64,6 +65,8 @@ export type ProtocolParts = {
   readonly broker: BrokerPort;
   readonly security: Security;
   readonly oscore: OscoreContexts;
+  /** How devices come to certificates. */
+  readonly enrolment: EstDoor;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;

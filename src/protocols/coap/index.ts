@@ -2,6 +2,7 @@
 
 import { protocolKind } from '../protocol-kind.ts';
 import { blockOrder } from './block/block-settings.ts';
+import { EstResource, estLinks, estPath } from './est/est-resource.ts';
 import { OscoreLayer } from './oscore/oscore-layer.ts';
 import { createResources } from './resources/index.ts';
 import { CoapServer } from './server.ts';
@@ -36,8 +37,9 @@ export const coapKind = protocolKind({
   ],
   powersOfTwo: ['blockBytes', 'topicCacheEntries'],
   options: coapOptions,
-  create({ broker, security, clock, random, timers, trace, log, turn, oscore }, options) {
-    const resources = createResources({ broker, security, clock, random, log, timers, later: (task) => turn.atEnd(task), options });
+  create({ broker, security, clock, random, timers, trace, log, turn, oscore, enrolment }, options) {
+    const mounts = [{ path: estPath, handler: new EstResource(enrolment, log), links: estLinks }];
+    const resources = createResources({ broker, security, clock, random, log, timers, later: (task) => turn.atEnd(task), options, mounts });
     const server = new CoapServer({
       clock,
       random,
