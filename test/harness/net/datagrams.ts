@@ -134,6 +134,13 @@ export class UdpClient {
     this.socket.send(Buffer.from(text, 'latin1'), this.#port, host);
   }
 
+  /** Resolves when the system has it. */
+  sent(text: string): Promise<void> {
+    return new Promise((resolve) => {
+      this.socket.send(Buffer.from(text, 'latin1'), this.#port, this.#host, () => resolve());
+    });
+  }
+
   /** Loopback loses nothing as long as few are under way. */
   async ask(text: string): Promise<string> {
     const before = this.heard.length;
