@@ -44,7 +44,7 @@ export class TopicAddresses {
   /** The topic in the path from its `from`-th segment on (`path`: index of the first Uri-Path); undefined: it is none. */
   find(session: Session, options: readonly CoapOption[], path: number, from: number): KnownTopic | undefined {
     const last = this.#last;
-    let known = last !== undefined && isPath(options, path + from, last.address.topicBytes) ? last : this.#lookUp(session, options, from);
+    const known = last !== undefined && isPath(options, path + from, last.address.topicBytes) ? last : this.#lookUp(session, options, from);
     if (known === undefined) return undefined;
     if (known.version !== session.addressVersion) known.renew(session);
     this.#last = known;
