@@ -3,7 +3,7 @@
 //   --target mosquitto       against Debian's mosquitto instead (proves the checks)
 //   --target HOST:PORT       against a broker that already runs (plain TCP, anonymous)
 //   --amqp HOST:PORT         where that broker speaks AMQP 1.0; its MQTT is then not looked at
-//   --suites DIR             also the public suites checked out there (paho.mqtt.testing, testmqtt, est)
+//   --suites DIR             also the public suites checked out there (paho.mqtt.testing, testmqtt, est, californium 3.14.0)
 //   --only TEXT              only checks whose name contains it
 //   --port-offset N          first of our ports is 1883 + N (default 21000)
 
@@ -11,6 +11,7 @@ import { parseArgs } from 'node:util';
 
 import { amqpChecks } from './amqp/amqp-checks.ts';
 import { Checks } from './checks.ts';
+import { plugtestChecks } from './coap/plugtests.ts';
 import { compiledClientChecks } from './compiled-clients.ts';
 import { estChecks } from './est.ts';
 import { startHeliograph } from './heliograph-target.ts';
@@ -65,7 +66,10 @@ async function main(): Promise<number> {
   const target = await startTarget(values.target, values.amqp, portOffset);
   console.log(`target: ${target.name}`);
   // The suites mostly wait, each on a broker of its own, so they run beside the rest.
-  const suites = values.target === undefined ? suiteChecks(checks, values.suites, portOffset) : Promise.resolve();
+  const suites =
+    values.target === undefined
+      ? Promise.all([suiteChecks(checks, values.suites, portOffset), plugtestChecks(checks, values.suites)])
+      : Promise.resolve();
   try {
     if (target.amqp !== undefined) await amqpChecks(checks, { ...target, amqp: target.amqp });
     if (values.amqp !== undefined) return ended(checks);
