@@ -7,6 +7,8 @@ const loaders: Readonly<Record<string, () => Promise<{ readonly target: Target }
   'mqtt-connection': () => import('./targets/mqtt-connection.ts'),
   'amqp-connection': () => import('./targets/amqp-connection.ts'),
   'amqp-codec': () => import('./targets/amqp-codec.ts'),
+  'coap-codec': () => import('./targets/coap-codec.ts'),
+  'coap-message-layer': () => import('./targets/coap-message-layer.ts'),
   'journal-row': () => import('./targets/journal-row.ts'),
   'certificate-request': () => import('./targets/certificate-request.ts'),
   'certificate-chain': () => import('./targets/certificate-chain.ts'),
@@ -15,6 +17,8 @@ const loaders: Readonly<Record<string, () => Promise<{ readonly target: Target }
   'est-body': () => import('./targets/est-body.ts'),
   'policy-document': () => import('./targets/policy-document.ts'),
   selector: () => import('./targets/selector.ts'),
+  'dtls-record': () => import('./targets/dtls-record.ts'),
+  'dtls-handshake': () => import('./targets/dtls-handshake.ts'),
   'policy-pattern': () => import('./targets/policy-pattern.ts'),
 };
 

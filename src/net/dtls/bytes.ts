@@ -27,6 +27,7 @@ export class ByteReader {
     return this.#number(3);
   }
 
+  /** A view, not a copy: who keeps it beyond the call copies it (`slice` of a Buffer does not). */
   take(length: number): Uint8Array {
     if (length > this.left) fail('decode-error', 'protocol');
     this.#at += length;

@@ -22,7 +22,7 @@ export function readShownKey(body: Uint8Array, form: CertificateForm, maxChain: 
   const list = reader.vector(3);
   reader.end();
   if (list.length === 0) return undefined;
-  const chain = form === 'rawKey' ? [list.slice()] : readChain(list, maxChain);
+  const chain = form === 'rawKey' ? [new Uint8Array(list)] : readChain(list, maxChain);
   const first = chain[0]!;
   return { form, chain, fingerprint: sha256([first]).toString('hex'), key: form === 'rawKey' ? rawKeyOf(first) : keyOf(first) };
 }
@@ -32,7 +32,7 @@ function readChain(bytes: Uint8Array, maxChain: number): Uint8Array[] {
   const chain: Uint8Array[] = [];
   while (list.left > 0) {
     if (chain.length === maxChain) fail('bad-certificate', 'certificate');
-    chain.push(list.vector(3, 1).slice());
+    chain.push(new Uint8Array(list.vector(3, 1)));
   }
   return chain;
 }
@@ -50,8 +50,9 @@ function keyOf(der: Uint8Array): KeyObject {
 
 function rawKeyOf(spki: Uint8Array): KeyObject {
   try {
-    const key = createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' });
-    // One key must have one name.
+    const read = createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' });
+    // One key must have one name: by way of JWK it comes back in its usual form, which has no compressed points.
+    const key = createPublicKey({ key: read.export({ format: 'jwk' }), format: 'jwk' });
     if (key.export({ type: 'spki', format: 'der' }).equals(spki)) return key;
   } catch {
     // Refused below.

@@ -96,7 +96,7 @@ export class Handshake implements Timed {
     this.id = id;
     this.peer = peer.address;
     this.peerKey = peer.key;
-    this.clientRandom = peer.random.slice();
+    this.clientRandom = new Uint8Array(peer.random);
     this.#parts = parts;
     this.#expiresAt = now + limits.handshakeMs;
     this.#messageSequence = first.sequence;
@@ -191,7 +191,7 @@ export class Handshake implements Timed {
     this.#resumed = entry;
     this.#identity = entry.identity;
     this.#master = entry.master;
-    this.#sessionId = hello.sessionId.slice();
+    this.#sessionId = new Uint8Array(hello.sessionId);
     const serverHello = this.#serverHello(hello, entry.suite, undefined);
     this.#deriveKeys(entry.suite);
     const body = finishedData(entry.master, 'server', this.#transcript);
@@ -235,7 +235,7 @@ export class Handshake implements Timed {
   #takeKeyExchange({ body }: WholeMessage, out: DtlsEffect[]): void {
     const { exchange } = this.#agreed!.suite;
     const reader = new ByteReader(body);
-    const identity = exchange === 'psk' || exchange === 'ecdhe-psk' ? reader.vector(2).slice() : undefined;
+    const identity = exchange === 'psk' || exchange === 'ecdhe-psk' ? new Uint8Array(reader.vector(2)) : undefined;
     const point = exchange === 'psk' ? undefined : reader.vector(1, 1);
     reader.end();
     const shared = point && this.#ephemeral!.sharedWith(point);

@@ -91,7 +91,7 @@ export function readClientHello(body: Uint8Array): ClientHello {
     clientCertificateTypes: found(extensionTypes.clientCertificateType, (from) => [...from.vector(1, 1)]),
     serverCertificateTypes: found(extensionTypes.serverCertificateType, (from) => [...from.vector(1, 1)]),
     hasExtendedMasterSecret: found(extensionTypes.extendedMasterSecret, () => true) ?? false,
-    connectionId: found(extensionTypes.connectionId, (from) => from.vector(1).slice()),
+    connectionId: found(extensionTypes.connectionId, (from) => new Uint8Array(from.vector(1))),
     hasRenegotiationInfo: renegotiation !== undefined || suites.includes(renegotiationScsv),
   };
 }

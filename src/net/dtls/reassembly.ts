@@ -71,7 +71,7 @@ export class Reassembly {
       if (gapEnd > from) {
         const more = gapEnd - from;
         if (parts.length >= maxParts || this.#held + more > this.#limits.handshakeBytes) return false;
-        parts.splice(i, 0, { offset: from, bytes: bytes.slice(from - offset, gapEnd - offset) });
+        parts.splice(i, 0, { offset: from, bytes: new Uint8Array(bytes.subarray(from - offset, gapEnd - offset)) });
         partial.have += more;
         this.#held += more;
         from = gapEnd;

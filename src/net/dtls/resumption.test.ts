@@ -67,6 +67,15 @@ for (const [why, again] of refusals) {
   });
 }
 
+test('who once came in without certificate does not where one is required since', () => {
+  const stand = new DtlsStand();
+  const first = stand.connect({ suites: ['ECDHE-ECDSA-AES128-CCM'] });
+  stand.reconfigure({ clientCertificate: 'require' });
+  const client = resumed(stand, first);
+  assert.ok(!client.isResumed);
+  assert.equal(client.alerts[0]?.code, 40);
+});
+
 test('without extended master secret where there was one before, it is refused as an attack', () => {
   const stand = new DtlsStand({ requireExtendedMasterSecret: false });
   const client = resumed(stand, stand.connect(), { hasExtendedMasterSecret: false });

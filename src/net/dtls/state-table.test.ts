@@ -93,8 +93,12 @@ for (const way of ways) {
       for (const step of way.steps.slice(0, i)) sendStep(stand, client, step);
       // Finished in clear.
       if (due === 'finished') {
-        stand.deliver(client.clearMessage(client.finished()));
+        const finished = client.finished();
+        stand.deliver(client.clearMessage(finished));
         assert.equal(outcome(stand), 'waiting');
+        assert.equal(stand.endpoint.counters.dropped.unexpected, 1);
+        stand.deliver(client.sealMessage(finished));
+        assert.equal(outcome(stand), 'open', 'what came in clear has not taken its place');
         return;
       }
       const skipped = make(client, due);

@@ -54,7 +54,11 @@ export class DtlsStand {
 
   /** Hands a datagram to the server, answers its questions, keeps what it sends. */
   deliver(datagram: Uint8Array, from: PeerAddress = clientAddress): void {
-    this.take(this.endpoint.receive(datagram, from, this.now));
+    // As a socket might, it uses its memory again at once.
+    const memory = Buffer.from(datagram);
+    const effects = this.endpoint.receive(memory, from, this.now);
+    memory.fill(0xa5);
+    this.take(effects);
   }
 
   take(effects: readonly DtlsEffect[]): void {
