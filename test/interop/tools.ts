@@ -8,6 +8,7 @@ const required = [
   { test: ['/usr/bin/python3', '-c', 'import proton'], debian: 'python3-qpid-proton' },
   { test: ['test', '-e', '/usr/include/proton/container.hpp'], debian: 'libqpid-proton-cpp12-dev' },
   { test: ['g++', '--version'], debian: 'g++' },
+  { test: ['which', 'coap-client-openssl', 'coap-client-gnutls', 'coap-client-notls', 'coap-server-notls'], debian: 'libcoap3-bin' },
   { test: ['openssl', 'version'], debian: 'openssl' },
   { test: ['curl', '--version'], debian: 'curl' },
 ] as const;
