@@ -16,6 +16,7 @@ const loaders: Readonly<Record<string, () => Promise<{ readonly target: Target }
   'ocsp-request': () => import('./targets/ocsp-request.ts'),
   'est-body': () => import('./targets/est-body.ts'),
   'policy-document': () => import('./targets/policy-document.ts'),
+  oscore: () => import('./targets/oscore.ts'),
   selector: () => import('./targets/selector.ts'),
   'dtls-record': () => import('./targets/dtls-record.ts'),
   'dtls-handshake': () => import('./targets/dtls-handshake.ts'),
