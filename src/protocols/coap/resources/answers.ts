@@ -11,6 +11,8 @@ export function bare(code: number): CoapResponse {
   return { code, options: noOptions, payload: noBytes };
 }
 
+/** For the transport: nothing is to be said (RFC 7252 §8.2.1). */
+export const noAnswer: CoapResponse = bare(Code.empty);
 export const created: CoapResponse = bare(Code.created);
 export const changed: CoapResponse = bare(Code.changed);
 export const deleted: CoapResponse = bare(Code.deleted);

@@ -44,6 +44,24 @@ test('who a peer is, is asked once, with the facts; requests wait meanwhile, not
   assert.equal(slow.asked.length, 0);
 });
 
+test('requests are answered in their order, those that waited first', async () => {
+  const t = await TestHouse.open();
+  const mqtt = t.test.connect('mqtt');
+  mqtt.subscribe('a', 1);
+  const peer = t.peer();
+  peer.askNow('post', '/t/a', { payload: '1' });
+  peer.askNow('post', '/t/a', { payload: '2' });
+  t.test.endTurn();
+  peer.askNow('post', '/t/a', { payload: '3' });
+  t.settle();
+  assert.deepEqual(mqtt.payloads, ['1', '2', '3']);
+  const gone = t.peer();
+  gone.askNow('post', '/t/a', { payload: '4' });
+  gone.gone();
+  assert.deepEqual(mqtt.payloads, ['1', '2', '3']);
+  assert.equal(t.house.counters.sessions, 1);
+});
+
 test('refused, banned, overloaded; and discovery all the same', async () => {
   const slow = new SlowSecurity();
   const t = await TestHouse.open({ security: slow.security });
@@ -130,7 +148,7 @@ test('what is sent to a group is answered only where there is something to tell'
   const isMulticast = true;
   assert.match(peer.ask('get', '/.well-known/core', { isMulticast, con: false }).words!, /^2\.05/);
   for (const path of ['/.well-known/core?rt=none', '/t/a', '/nowhere']) {
-    assert.equal(peer.ask('get', path, { isMulticast, con: false }).response, undefined, path);
+    assert.equal(peer.ask('get', path, { isMulticast, con: false }).code, '0.00', path);
   }
 });
 

@@ -45,6 +45,8 @@ export class Client implements Consumer {
   #queues: QueueReaders | undefined = undefined;
   #waiting: Waiting[] = [];
   #isEntering = false;
+  /** It is attached, and what waits is about to be answered. */
+  #arrived: Session | undefined = undefined;
   #isGone = false;
   #refusal: CoapResponse | undefined = undefined;
   #refusedUntilMs = 0;
@@ -60,6 +62,11 @@ export class Client implements Consumer {
     this.publishes = new PendingAnswers(house);
     this.#settlements = new Settlements((task) => house.later(task));
     this.topics = new TopicAddresses(house.options.topicCacheEntries, house.scratch);
+  }
+
+  /** Queues that it does not read any more are left to others. */
+  leaveQueues(): void {
+    this.#queues?.sweep();
   }
 
   get queues(): QueueReaders {
@@ -151,16 +158,24 @@ export class Client implements Consumer {
   attached(outcome: Outcome, session: Session | undefined): void {
     if (session === undefined) return this.#refuse(this.house.answers.failure(outcome));
     if (this.#isGone) return session.detach(false);
-    this.session = this.#settlements.session = session;
+    this.#arrived = session;
+    this.house.later(() => this.#ready(session));
+  }
+
+  /** What waited goes first; what comes from now on is answered at once. */
+  #ready(session: Session): void {
+    if (this.#arrived !== session) return;
+    this.#arrived = undefined;
     this.#isEntering = false;
+    this.session = this.#settlements.session = session;
     this.isUsed = true;
     this.house.counters.sessions++;
     const waiting = this.#waiting;
     this.#waiting = [];
-    for (const one of waiting) one.reply.onGone = undefined;
-    this.house.later(() => {
-      for (const { request, reply } of waiting) this.house.route(this, request, reply);
-    });
+    for (const { request, reply } of waiting) {
+      reply.onGone = undefined;
+      this.house.route(this, request, reply);
+    }
   }
 
   #refuse(response: CoapResponse): void {
@@ -208,13 +223,16 @@ export class Client implements Consumer {
   leave(response: CoapResponse | undefined): void {
     const session = this.#forgetSession(response);
     session?.detach(false);
+    if (this.#isEntering && !this.#isGone && session !== undefined) this.#refuse(response ?? this.house.answers.failure(Outcome.unavailable));
   }
 
   #forgetSession(response: CoapResponse | undefined): Session | undefined {
     const { session, house } = this;
     house.timers.cancel(this.#expiry);
     this.#expiry = undefined;
-    if (session === undefined) return undefined;
+    const arrived = this.#arrived;
+    this.#arrived = undefined;
+    if (session === undefined) return arrived;
     this.session = undefined;
     this.held = false;
     this.#settlements.session = undefined;
@@ -232,8 +250,7 @@ export class Client implements Consumer {
     this.#forgetSession(isCut ? cutAnswer : house.answers.failure(Outcome.unavailable));
     // It may have come before `attached`.
     if (this.#isEntering) this.#refuse(isCut ? cutAnswer : house.answers.failure(Outcome.unavailable));
-    // An identity inside of OSCORE is not that of the path.
-    if (isCut && this.#oscore === undefined && this.peer.facts.secure) house.later(() => this.peer.close());
+    if (isCut && (this.#oscore !== undefined || this.peer.facts.secure)) house.later(() => this.peer.close());
   }
 
   // --- What the broker says

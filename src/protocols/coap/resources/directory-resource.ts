@@ -95,7 +95,10 @@ export class DirectoryResource {
     answer: (response: CoapResponse) => void,
   ): void {
     const { options } = this.#house;
-    if (payload.length > options.maxRegistrationBytes) return answer(tooLong);
+    if (payload.length > options.maxRegistrationBytes) {
+      // RFC 7252 §5.9.2.9: Size1 says how much is taken.
+      return answer({ ...tooLong, options: [uintOption(OptionNumber.size1, options.maxRegistrationBytes)] });
+    }
     const terms = this.#termsOf(client, tenant, query);
     if ('code' in terms) return answer(terms);
     const linksText = textValue(payload);

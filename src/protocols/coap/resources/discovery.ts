@@ -2,7 +2,7 @@
 
 import { Code, type CoapOption, FormatNumber, isSegment, OptionNumber, pathSegmentCount, textBytes, uintOption } from '../codec/index.ts';
 import type { CoapRequest, Reply } from '../exchange.ts';
-import { notAllowed, problem } from './answers.ts';
+import { noAnswer, notAllowed, problem } from './answers.ts';
 import { queryOf } from './asked.ts';
 import type { Client } from './client.ts';
 import type { House } from './house.ts';
@@ -39,12 +39,12 @@ export class Discovery {
   handle(client: Client | undefined, request: CoapRequest, reply: Reply): void {
     const house = this.#house;
     const { code, options } = request.message;
-    if (code !== Code.get) return request.isMulticast ? undefined : house.answer(reply, notAllowed);
+    if (code !== Code.get) return request.isMulticast ? reply.send(noAnswer) : house.answer(reply, notAllowed);
     const query = queryOf(options);
-    if (query === undefined) return request.isMulticast ? undefined : house.answer(reply, badQuery);
+    if (query === undefined) return request.isMulticast ? reply.send(noAnswer) : house.answer(reply, badQuery);
     const found = this.#links.filter((one) => matchesQuery(one, query));
     // RFC 7252 §8.2.1, RFC 6690 §4.1: a group is not told that there is nothing.
-    if (request.isMulticast && found.length === 0) return;
+    if (request.isMulticast && found.length === 0) return reply.send(noAnswer);
     answerLinks(house, reply, found, options);
   }
 }

@@ -10,7 +10,7 @@ import { type BrokerPort, Outcome } from '../../../broker/port.ts';
 import type { Security } from '../../../security/security.ts';
 import { Code, optionName, pathSegment, pathStart, textValue } from '../codec/index.ts';
 import type { CoapPeer, CoapRequest, CoapResponse, Reply, RequestHandler } from '../exchange.ts';
-import { Answers, notFound, problem } from './answers.ts';
+import { Answers, noAnswer, notFound, problem } from './answers.ts';
 import { Asked } from './asked.ts';
 import { Client } from './client.ts';
 import { Counters } from './counters.ts';
@@ -110,7 +110,7 @@ export class House implements RequestHandler, MetricSource {
   }
 
   #notUnderstood(request: CoapRequest, reply: Reply, { bad, isProxied }: Asked): void {
-    if (request.isMulticast) return;
+    if (request.isMulticast) return reply.send(noAnswer);
     if (isProxied) return this.answer(reply, noProxy);
     // RFC 7252 §5.4.1.
     this.answer(reply, problem(Code.badOption, `option ${optionName(bad)} is not understood, or not as it should be`));
@@ -123,7 +123,7 @@ export class House implements RequestHandler, MetricSource {
       if (request.isMulticast) return this.#discovery.handle(undefined, request, reply);
     } else {
       // RFC 7252 §8.2.1: what is sent to a group and cannot be answered well is not answered.
-      if (request.isMulticast) return;
+      if (request.isMulticast) return reply.send(noAnswer);
       const mount = this.mounts.find(({ path }) => isBelow(request, path));
       if (mount !== undefined) return mount.handler.handle(request, reply);
       if (code === Code.get && pathStart(options) < 0) return this.answer(reply, notFound);
@@ -234,7 +234,7 @@ export class House implements RequestHandler, MetricSource {
     for (const clients of this.#peers.values()) {
       for (const client of clientsOf(clients)) {
         if (client.session === undefined) continue;
-        if (client.isUsed || client.isBusy) client.queues.sweep();
+        if (client.isUsed || client.isBusy) client.leaveQueues();
         else client.leave(undefined);
         client.isUsed = false;
       }

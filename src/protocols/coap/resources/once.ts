@@ -54,6 +54,7 @@ class OncePublisher implements Consumer {
   readonly #keys = new Map<string, number>();
   #session: Session | undefined = undefined;
   #waiting: Asked[] = [];
+  #isReady = false;
   #held = false;
   ended = false;
 
@@ -74,7 +75,7 @@ class OncePublisher implements Consumer {
 
   publish(asked: Asked): void {
     const house = this.#house;
-    if (this.#session !== undefined) return this.#publish(this.#session, asked);
+    if (this.#session !== undefined && this.#isReady) return this.#publish(this.#session, asked);
     if (this.#waiting.length >= house.options.maxWaitingRequests) return house.answer(asked.reply, house.answers.tooManyWaiting);
     this.#waiting.push(asked);
   }
@@ -132,9 +133,11 @@ class OncePublisher implements Consumer {
     // From before a restart: how old they are is not known.
     const untilMs = this.#house.clock.monotonicMs() + this.#house.options.onceKeepSec * 1000;
     for (const tag of session.publishedTags()) this.#keys.set(Buffer.from(tag, 'latin1').toString(), untilMs);
-    const waiting = this.#waiting;
-    this.#waiting = [];
+    // What waited goes first.
     this.#house.later(() => {
+      this.#isReady = true;
+      const waiting = this.#waiting;
+      this.#waiting = [];
       for (const asked of waiting) this.publish(asked);
     });
   }
