@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 
+import { shiftedPort } from '../../src/config/overrides.ts';
 import { Child, run } from './process.ts';
 
 import type { Endpoint, Target } from './target.ts';
@@ -60,7 +61,7 @@ export async function startHeliograph(portOffset: number, more = ''): Promise<Ta
   const token = async (id: string, ...options: readonly string[]): Promise<string> =>
     /hgt_\S+/.exec(await cli('enrol', 'token', 'create', id, ...options))![0];
   const caFile = join(data, 'pki', 'ca.crt');
-  const at = (port: number): { host: string; port: number } => ({ host: 'localhost', port: port + portOffset });
+  const at = (port: number): { host: string; port: number } => ({ host: 'localhost', port: shiftedPort(port, portOffset) });
   return {
     name: 'heliograph',
     tcp: { ...at(1883), host: '127.0.0.1' },
@@ -69,6 +70,8 @@ export async function startHeliograph(portOffset: number, more = ''): Promise<Ta
     wss: at(8084),
     amqp: { ...at(5672), host: '127.0.0.1' },
     amqps: at(5671),
+    stomp: { ...at(61_613), host: '127.0.0.1' },
+    stomps: at(61_614),
     tlsFacts: { caFile, client: await issueDevice(folder, caFile, at(8085), await token(deviceName, '--new-devices')) },
     credentials: { username: 'admin', password },
     jwt: (subject) =>

@@ -16,6 +16,7 @@ import { compiledClientChecks } from './compiled-clients.ts';
 import { estChecks } from './est.ts';
 import { startHeliograph } from './heliograph-target.ts';
 import { mosquittoChecks } from './mosquitto-clients.ts';
+import { stompChecks } from './stomp/stomp-checks.ts';
 import { startMosquitto } from './mosquitto-target.ts';
 import { mqttJsChecks } from './mqttjs.ts';
 import { newDeviceChecks } from './new-device.ts';
@@ -73,6 +74,8 @@ async function main(): Promise<number> {
   try {
     if (target.amqp !== undefined) await amqpChecks(checks, { ...target, amqp: target.amqp });
     if (values.amqp !== undefined) return ended(checks);
+    const { stomp, stomps } = target;
+    if (stomp !== undefined && stomps !== undefined) await stompChecks(checks, { ...target, stomp, stomps });
     await newDeviceChecks(checks, target);
     await mosquittoChecks(checks, target);
     await mqttJsChecks(checks, target);

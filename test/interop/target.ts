@@ -17,6 +17,9 @@ export interface Target {
   /** AMQP 1.0, plain and over TLS; undefined where the broker does not speak it. */
   readonly amqp?: Endpoint;
   readonly amqps?: Endpoint;
+  /** STOMP, plain and over TLS; undefined where the broker does not speak it. */
+  readonly stomp?: Endpoint;
+  readonly stomps?: Endpoint;
   readonly tlsFacts: TlsFacts | undefined;
   /** Sent by every client; undefined where anonymous clients are let in. */
   readonly credentials: { readonly username: string; readonly password: string } | undefined;

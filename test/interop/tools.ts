@@ -6,6 +6,7 @@ const required = [
   { test: ['mosquitto_pub', '--help'], debian: 'mosquitto-clients' },
   { test: ['/usr/bin/python3', '-c', 'import paho.mqtt.client'], debian: 'python3-paho-mqtt' },
   { test: ['/usr/bin/python3', '-c', 'import proton'], debian: 'python3-qpid-proton' },
+  { test: ['/usr/bin/python3', '-c', 'import stomp'], debian: 'python3-stomp' },
   { test: ['test', '-e', '/usr/include/proton/container.hpp'], debian: 'libqpid-proton-cpp12-dev' },
   { test: ['g++', '--version'], debian: 'g++' },
   { test: ['which', 'coap-client-openssl', 'coap-client-gnutls', 'coap-client-notls', 'coap-server-notls'], debian: 'libcoap3-bin' },
