@@ -83,7 +83,8 @@ function inOrder(facts: Facts, subscriber: SubscriberFacts, refused: boolean): s
   for (const { key, qos } of subscriber.received) {
     const sent = facts.sent.get(key);
     // Who takes at most once may have missed the first of two that their publisher then sends again.
-    if (sent === undefined || seen.has(key) || late.has(key) || qos < sent.qos || sent.dueAtMs !== undefined) continue;
+    if (sent === undefined || sent.isUnordered === true || sent.dueAtMs !== undefined) continue;
+    if (seen.has(key) || late.has(key) || qos < sent.qos) continue;
     // One that was refused, and sent again because its publisher did not hear so, comes after its successors; so does, for who
     // was not there the first time, or keeps no session, any that was sent again.
     if ((refused || !subscriber.durable || sent.sentAtMs < (subscriber.subscribedAtMs ?? 0)) && sent.attempts > 1) continue;

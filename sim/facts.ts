@@ -21,6 +21,8 @@ export type SentMessage = {
   readonly color?: string;
   /** Wall clock: not to be delivered before. */
   readonly dueAtMs?: number;
+  /** It was sent by datagrams of which nobody knows whether they arrive: they overtake each other. */
+  readonly isUnordered?: true;
   /** Those of one message group go to one consumer at a time. */
   readonly messageGroup?: string;
 };

@@ -1,4 +1,4 @@
-// npm run sim -- [--seeds N] [--seed FIRST] [--shards 1|8|both] [--cast mqtt|mixed|both]: runs histories and says how to replay one that fails.
+// npm run sim -- [--seeds N] [--seed FIRST] [--shards 1|8|both] [--cast mqtt|amqp|coap|all|each]: runs histories and says how to replay one that fails.
 
 import { parseArgs } from 'node:util';
 import { runSeed } from './scenario.ts';
@@ -8,17 +8,20 @@ const { values } = parseArgs({
     seeds: { type: 'string', default: '200' },
     seed: { type: 'string', default: '1' },
     shards: { type: 'string', default: 'both' },
-    cast: { type: 'string', default: 'both' },
+    cast: { type: 'string', default: 'each' },
     help: { type: 'boolean', default: false },
   },
 });
 
 if (values.help) {
   console.log(
-    'npm run sim -- [--seeds N] [--seed FIRST] [--shards 1|8|both] [--cast mqtt|mixed|both]\n\nRuns N simulated histories from seed FIRST on.',
+    'npm run sim -- [--seeds N] [--seed FIRST] [--shards 1|8|both] [--cast mqtt|amqp|coap|all|each]\n\nRuns N simulated histories from seed FIRST on.',
   );
   process.exit(0);
 }
+
+/** Who speaks beside MQTT. */
+const casts = ['mqtt', 'amqp', 'coap', 'all'];
 
 const first = Number(values.seed);
 const count = Number(values.seeds);
@@ -27,9 +30,9 @@ const sums = { sent: 0, acknowledged: 0, received: 0, crashes: 0 };
 let failed = 0;
 for (let seed = first; seed < first + count; seed++) {
   const shards = values.shards === 'both' ? (seed % 2 === 0 ? 8 : 1) : Number(values.shards);
-  // Both casts meet both numbers of shards.
-  const cast = values.cast === 'both' ? (seed % 4 < 2 ? 'mixed' : 'mqtt') : values.cast;
-  const result = await runSeed(seed, shards, { amqp: cast === 'mixed' });
+  // Each cast meets both numbers of shards.
+  const cast = values.cast === 'each' ? casts[Math.floor(seed / 2) % casts.length]! : values.cast;
+  const result = await runSeed(seed, shards, { amqp: cast === 'amqp' || cast === 'all', coap: cast === 'coap' || cast === 'all' });
   sums.sent += result.sent;
   sums.acknowledged += result.acknowledged;
   sums.received += result.received;

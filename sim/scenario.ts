@@ -5,11 +5,13 @@ import type { Qos, Version } from '../src/protocols/mqtt/codec/index.ts';
 import type { MqttOptions } from '../src/protocols/mqtt/options.ts';
 import type { Action, AuthenticationResult, Credentials, Principal, Reassessment, Security } from '../src/security/security.ts';
 import { AmqpCast, amqpOptions } from './amqp/amqp-cast.ts';
+import type { Cast, Drivable } from './cast.ts';
 import { check } from './checkers.ts';
+import { CoapCast } from './coap/coap-cast.ts';
+import { coapOptions } from './coap/coap-options.ts';
 import { Facts } from './facts.ts';
 import type { SubscriberFacts } from './facts.ts';
 import { between, chance, pick } from './random-choices.ts';
-import type { SimAmqpClient } from './amqp/sim-amqp-client.ts';
 import { SimClient } from './sim-client.ts';
 import { World } from './world.ts';
 
@@ -93,8 +95,8 @@ class SimSecurity implements Security {
   readonly lost = new Set<string>();
   readonly barred = new Set<string>();
 
-  authenticate({ username }: Credentials, answer: (result: AuthenticationResult) => void): void {
-    const principal: Principal = { tenant: 'main', id: username ?? 'anonymous', kind: 'device', roles: [] };
+  authenticate({ username, pskIdentity }: Credentials, answer: (result: AuthenticationResult) => void): void {
+    const principal: Principal = { tenant: 'main', id: username ?? pskIdentity ?? 'anonymous', kind: 'device', roles: [] };
     answer(this.barred.has(principal.id) ? { ok: false, reason: 'refused' } : { ok: true, principal });
   }
 
@@ -119,14 +121,14 @@ class Scenario {
   readonly security = new SimSecurity();
   readonly clients: SimClient[] = [];
   readonly publishers: SimClient[] = [];
-  /** In mixed histories. */
-  readonly amqp: AmqpCast | undefined;
+  /** Those of other protocols, in mixed histories. */
+  readonly casts: readonly Cast[];
   /** How far the wall clock is from where it would be, now and at most. */
   #jumpedMs = 0;
   #furthestMs = 0;
 
-  constructor(seed: number, shards: number, mixed: boolean) {
-    this.world = new World({ seed, shards, limits, mqtt, amqp: amqpOptions, security: this.security });
+  constructor(seed: number, shards: number, { amqp, coap }: ScenarioOptions) {
+    this.world = new World({ seed, shards, limits, mqtt, amqp: amqpOptions, coap: coapOptions, security: this.security });
     this.world.latencyMs = pick(this.world.random, [1, 20, 300]);
     for (let i = 0; i < 3; i++) this.publishers.push(this.#client(`pub${i}`, true));
     this.publishers.push(this.#client('pub-transient', false));
@@ -161,17 +163,20 @@ class Scenario {
     const work: SubscriberFacts = { ...facts, group: undefined, subscribedAtMs: undefined, received: [] };
     this.facts.subscribers.push(work);
     worker.subscriptions.push(work);
-    this.amqp = mixed ? new AmqpCast(this.world, this.facts) : undefined;
+    this.casts = [
+      ...(amqp === true ? [new AmqpCast(this.world, this.facts)] : []),
+      ...(coap === true ? [new CoapCast(this.world, this.facts)] : []),
+    ];
   }
 
-  get #everybody(): readonly (SimClient | SimAmqpClient)[] {
-    return [...this.clients, ...(this.amqp?.clients ?? [])];
+  get #everybody(): readonly Drivable[] {
+    return [...this.clients, ...this.casts.flatMap(({ clients }) => clients)];
   }
 
   begin(): void {
     for (const client of this.#everybody) client.connect();
     this.traffic();
-    this.amqp?.traffic(faultsMs);
+    for (const cast of this.casts) cast.traffic(faultsMs);
     this.faults();
     this.changes();
   }
@@ -327,6 +332,7 @@ class Scenario {
     this.security.barred.clear();
     world.latencyMs = 5;
     for (const disk of world.disks) disk.weather.full = disk.weather.slow = false;
+    for (const cast of this.casts) cast.calm?.();
     for (const client of this.#everybody) {
       client.link?.unstall();
       client.connect();
@@ -340,7 +346,7 @@ class Scenario {
       if (!client.connected) problems.push(`STUCK: ${client.options.clientId} is not connected after the calm`);
       else if (!client.idle) problems.push(`STUCK: ${client.options.clientId} still waits for acknowledgements after the calm`);
     }
-    problems.push(...(this.amqp?.problems() ?? []));
+    for (const cast of this.casts) problems.push(...cast.problems());
     if (node === undefined) return [...problems, 'STUCK: the node does not run after the calm'];
     const { total } = node.broker;
     if (total.imbalance() !== 0) problems.push(`BOOKS: the ledger is out of balance by ${total.imbalance()}`);
@@ -356,11 +362,13 @@ export type ScenarioOptions = {
   readonly lyingDisk?: boolean;
   /** With clients that speak AMQP besides those that speak MQTT. */
   readonly amqp?: boolean;
+  /** With devices that speak CoAP over a network that loses, repeats and reorders. */
+  readonly coap?: boolean;
 };
 
 /** Runs the history of one seed. */
 export async function runSeed(seed: number, shards: number, options: ScenarioOptions = {}): Promise<ScenarioResult> {
-  const scenario = new Scenario(seed, shards, options.amqp ?? false);
+  const scenario = new Scenario(seed, shards, options);
   const { world, facts } = scenario;
   for (const disk of world.disks) disk.weather.lying = options.lyingDisk ?? false;
   let problems: string[];

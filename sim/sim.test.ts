@@ -5,8 +5,9 @@ import { Facts } from './facts.ts';
 import type { Received, SentMessage, SubscriberFacts, TransactionFacts } from './facts.ts';
 import { runSeed } from './scenario.ts';
 
-const seedsInUnitTests = 300;
-const mixedSeedsInUnitTests = 80;
+const seedsInUnitTests = 200;
+const mixedSeedsInUnitTests = 60;
+const coapSeedsInUnitTests = 40;
 
 describe('histories', () => {
   test(`${seedsInUnitTests} of them hold every promise`, async () => {
@@ -28,15 +29,26 @@ describe('histories', () => {
     for (let seed = 1; seed <= mixedSeedsInUnitTests; seed++) {
       const shards = seed % 2 === 0 ? 8 : 1;
       const result = await runSeed(seed, shards, { amqp: true });
-      assert.deepEqual(result.problems, [], `replay: npm run sim -- --seed ${seed} --seeds 1 --shards ${shards} --cast mixed`);
+      assert.deepEqual(result.problems, [], `replay: npm run sim -- --seed ${seed} --seeds 1 --shards ${shards} --cast amqp`);
       received += result.received;
     }
     assert.ok(received > mixedSeedsInUnitTests * 3000, `${received} messages`);
   });
 
+  test(`${coapSeedsInUnitTests} of MQTT and CoAP over a lossy network hold every promise`, async () => {
+    let received = 0;
+    for (let seed = 1; seed <= coapSeedsInUnitTests; seed++) {
+      const shards = seed % 2 === 0 ? 8 : 1;
+      const result = await runSeed(seed, shards, { coap: true });
+      assert.deepEqual(result.problems, [], `replay: npm run sim -- --seed ${seed} --seeds 1 --shards ${shards} --cast coap`);
+      received += result.received;
+    }
+    assert.ok(received > coapSeedsInUnitTests * 2000, `${received} messages`);
+  });
+
   test('the same seed gives the same history', async () => {
     assert.deepEqual(await runSeed(77, 1), await runSeed(77, 1));
-    assert.deepEqual(await runSeed(77, 8, { amqp: true }), await runSeed(77, 8, { amqp: true }));
+    assert.deepEqual(await runSeed(77, 8, { amqp: true, coap: true }), await runSeed(77, 8, { amqp: true, coap: true }));
   });
 
   test('a disk that lies is found out', async () => {

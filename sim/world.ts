@@ -10,7 +10,12 @@ import { createAmqpProtocol } from '../src/protocols/amqp/index.ts';
 import type { AmqpOptions } from '../src/protocols/amqp/options.ts';
 import { createMqttProtocol } from '../src/protocols/mqtt/index.ts';
 import type { MqttOptions } from '../src/protocols/mqtt/options.ts';
+import { CoapServer } from '../src/protocols/coap/index.ts';
+import { createResources, type ResourceOptions } from '../src/protocols/coap/resources/index.ts';
+import type { CoapOptions } from '../src/protocols/coap/settings.ts';
+import type { DatagramProtocol } from '../src/protocols/datagram.ts';
 import type { Protocol } from '../src/protocols/protocol.ts';
+import { noTrace } from '../src/protocols/trace.ts';
 import type { Security } from '../src/security/security.ts';
 import { SimDisk } from './sim-disk.ts';
 import { SimLink } from './sim-link.ts';
@@ -24,11 +29,18 @@ export type WorldOptions = {
   readonly limits: BrokerLimits;
   readonly mqtt: MqttOptions;
   readonly amqp: AmqpOptions;
+  readonly coap: CoapOptions & ResourceOptions;
   readonly security: Security;
 };
 
 /** A running node; replaced by a new one after a crash. */
-type SimNode = { readonly broker: Broker; readonly mqtt: Protocol; readonly amqp: Protocol; readonly links: Set<SimLink> };
+type SimNode = {
+  readonly broker: Broker;
+  readonly mqtt: Protocol;
+  readonly amqp: Protocol;
+  readonly coap: DatagramProtocol;
+  readonly links: Set<SimLink>;
+};
 
 export class World {
   readonly clock = new ManualClock();
@@ -93,7 +105,11 @@ export class World {
     const parts = { broker, security, clock, random, log: silentLog };
     const mqtt = createMqttProtocol({ ...parts, options: this.#options.mqtt });
     const amqp = createAmqpProtocol({ ...parts, turn, options: this.#options.amqp, accepts: () => ['password'] });
-    this.node = { broker, mqtt, amqp, links: new Set() };
+    const { timers } = broker;
+    const later = (task: () => void): void => turn.later(task);
+    const resources = createResources({ ...parts, timers, later, options: this.#options.coap });
+    const { datagram: coap } = new CoapServer({ ...parts, timers, trace: noTrace, options: this.#options.coap, resources });
+    this.node = { broker, mqtt, amqp, coap, links: new Set() };
   }
 
   /** The node's machine loses power. */
