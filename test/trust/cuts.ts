@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { runCli } from '../cli/run-cli.ts';
 import { until } from '../interop/checks.ts';
 import { amqpDoors } from './amqp-doors.ts';
+import { coapDoors } from './coap-doors.ts';
 import { accountFor, httpDoors, mqttDoors, streamDoors, type Door, type Line } from './doors.ts';
 import { cutLimitMs, type Account, type World } from './world.ts';
 
@@ -26,7 +27,7 @@ type Cause = {
   readonly renewed?: (account: Account) => Account;
 };
 
-const brokerDoors = [...mqttDoors, ...amqpDoors];
+const brokerDoors = [...mqttDoors, ...amqpDoors, ...coapDoors];
 const doors = [...brokerDoors, ...httpDoors, ...streamDoors];
 const byCertificate = doors.filter(({ proof }) => proof === 'certificate');
 

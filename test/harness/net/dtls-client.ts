@@ -34,7 +34,11 @@ export class DtlsUdpClient {
   }
 
   say(text: string): void {
-    this.#sendOut(this.client.seal(Buffer.from(text, 'latin1')));
+    this.send(Buffer.from(text, 'latin1'));
+  }
+
+  send(data: Uint8Array): void {
+    this.#sendOut(this.client.seal(data));
   }
 
   goodbye(): void {
@@ -46,6 +50,12 @@ export class DtlsUdpClient {
     this.socket.close();
     this.socket = await boundSocket();
     this.#listen();
+  }
+
+  /** Says goodbye, and is closed when that is out. */
+  leave(): void {
+    clearInterval(this.#timer);
+    this.socket.send(this.client.goodbye(), this.#port, '127.0.0.1', () => this.socket.close());
   }
 
   close(): void {
