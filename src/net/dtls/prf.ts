@@ -47,9 +47,9 @@ export function pskPremaster(psk: KeyObject, shared: Uint8Array | undefined): Bu
   return out;
 }
 
-/** RFC 5246 §7.4.9. */
-export function finishedData(master: KeyObject, side: 'client' | 'server', transcript: readonly Uint8Array[]): Buffer {
-  return prf(master, `${side} finished`, [sha256(transcript)], 12);
+/** RFC 5246 §7.4.9. Outside of Node's pool of buffers: a session keeps it for a while, and would keep 8 KiB of the pool with it. */
+export function finishedData(master: KeyObject, side: 'client' | 'server', transcript: readonly Uint8Array[]): Uint8Array {
+  return new Uint8Array(prf(master, `${side} finished`, [sha256(transcript)], 12));
 }
 
 export function sha256(parts: readonly Uint8Array[]): Buffer {

@@ -341,7 +341,11 @@ export class TestClient {
       return;
     }
     if (this.state !== 'finished') return;
-    assert.deepEqual(Buffer.from(fragment.bytes), finishedData(this.#master!, 'server', this.transcript), 'the server’s Finished is right');
+    assert.deepEqual(
+      new Uint8Array(fragment.bytes),
+      finishedData(this.#master!, 'server', this.transcript),
+      'the server’s Finished is right',
+    );
     this.state = 'open';
     if (this.isResumed) {
       this.record({ type: messageTypes.finished, sequence: fragment.sequence, body: fragment.bytes });
