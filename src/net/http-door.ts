@@ -79,7 +79,7 @@ export class HttpDoor {
       this.#connections.delete(socket);
       connection.closed();
     });
-    this.#arm();
+    this.#arm(this.#loop.clock.monotonicMs());
     return connection;
   }
 
@@ -90,13 +90,13 @@ export class HttpDoor {
     else connection.request(request, response);
   }
 
-  #arm(): void {
+  #arm(fromMs: number): void {
     if (this.#sweep !== undefined || this.#connections.size === 0) return;
-    const atMs = this.#loop.clock.monotonicMs() + sweepMs;
+    const atMs = fromMs + sweepMs;
     this.#sweep = this.#loop.timers.at(atMs, (nowMs) => {
       this.#sweep = undefined;
       for (const connection of this.#connections.values()) connection.look(nowMs, this.#closeTimeoutMs);
-      this.#arm();
+      this.#arm(nowMs);
     });
     this.#loop.wakeAt(atMs);
   }

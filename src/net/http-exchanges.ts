@@ -191,6 +191,8 @@ export class Http2Exchange extends NodeExchange {
     this.#headers = headers;
     this.source = this.sink = stream;
     stream.on('error', () => {});
+    // `close` comes only when all that was received is read.
+    stream.on('aborted', () => this.over(false));
     stream.on('close', () => this.over(stream.writableFinished && stream.rstCode === constants.NGHTTP2_NO_ERROR));
   }
 

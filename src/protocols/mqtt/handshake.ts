@@ -23,8 +23,8 @@ import { hasWildcard } from './publisher.ts';
 /** In MQTT: for ever. */
 const foreverSec = 0xffff_ffff;
 const assignedIdBytes = 16;
-/** Sessions of AMQP connections and links have names that begin with it; see docs/mapping.md. */
-const reservedIdPrefix = '$amqp/';
+/** Sessions of peers of other protocols have names that begin with them; see docs/mapping.md. */
+const reservedIdPrefixes = ['$amqp/', '$coap/', '$http/', '$stomp/'];
 
 /** What a connection is granted, as long as its CONNECT is of use. */
 export type Terms = {
@@ -47,9 +47,10 @@ function clientIdFault({ version, clientId, cleanStart }: Connect, options: Mqtt
     const possible = options.assignClientId && (version === 5 || (version === 4 && cleanStart));
     return possible ? undefined : new DecodeError(ReasonCode.clientIdentifierNotValid, 'an empty client identifier is not accepted');
   }
-  // Nobody takes over the link of a peer that speaks AMQP, or sees what it is owed.
-  if (clientId.startsWith(reservedIdPrefix)) {
-    return new DecodeError(ReasonCode.clientIdentifierNotValid, `client identifiers that begin with ${reservedIdPrefix} are reserved`);
+  // Nobody takes over the link of a peer that speaks AMQP or the subscription of one that speaks HTTP, or sees what they are owed.
+  const reserved = reservedIdPrefixes.find((prefix) => clientId.startsWith(prefix));
+  if (reserved !== undefined) {
+    return new DecodeError(ReasonCode.clientIdentifierNotValid, `client identifiers that begin with ${reserved} are reserved`);
   }
   // [MQTT-3.1.3-5]: no shorter than 23 bytes by checkMqttOptions. 3.1's own limit of 23 is not enforced, as nobody does.
   if (clientId.length * 3 > options.maxClientIdBytes && Buffer.byteLength(clientId) > options.maxClientIdBytes) {
