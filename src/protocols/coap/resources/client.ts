@@ -223,7 +223,8 @@ export class Client implements Consumer {
   leave(response: CoapResponse | undefined): void {
     const session = this.#forgetSession(response);
     session?.detach(false);
-    if (this.#isEntering && !this.#isGone && session !== undefined) this.#refuse(response ?? this.house.answers.failure(Outcome.unavailable));
+    if (this.#isEntering && !this.#isGone && session !== undefined)
+      this.#refuse(response ?? this.house.answers.failure(Outcome.unavailable));
   }
 
   #forgetSession(response: CoapResponse | undefined): Session | undefined {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { allowAll } from '../../../broker/testing/test-broker.ts';
-import type { AuthenticationResult, Credentials, Principal } from '../../../security/security.ts';
+import { type AuthenticationResult, type Credentials, isNodePrincipal, type Principal } from '../../../security/security.ts';
 import { textBytes } from '../codec/index.ts';
 import { TestHouse, type TestPeer } from './testing/house.ts';
 
@@ -10,9 +10,12 @@ const byIdentity = {
   ...allowAll,
   authenticate: ({ pskIdentity }: Credentials, answer: (result: AuthenticationResult) => void) =>
     answer({ ok: true, principal: device(pskIdentity ?? 'nobody') }),
-  allows: (who: Principal, action: string, topic: string) =>
-    !(action === 'subscribe' && topic.startsWith('$coap') && who.id.startsWith('d')),
+  allows: (who: Principal, action: string, topic: string) => isNodePrincipal(who) || action === 'connect' || mayDo(who.id, topic),
 };
+
+function mayDo(id: string, topic: string): boolean {
+  return id === 'app' || topic.startsWith(`dev/${id}/`) || (id === 'viewer' && topic.startsWith('$coap/rd/'));
+}
 
 function device(id: string): Principal {
   return { tenant: 'main', id, kind: 'device', roles: [] };
@@ -42,7 +45,9 @@ test('a device registers its own name, and others look it up', async () => {
   assert.match(app.ask('get', '/rd-lookup/ep?rt=light').payload, /^<\/rd\/d1>/);
   assert.equal(app.ask('fetch', '/rd-lookup/ep', { payload: 'ep=d1' }).payload.startsWith('</rd/d1>'), true);
   assert.equal(t.peer({ pskIdentity: 'd3' }).ask('get', '/rd-lookup/ep').payload, '', 'who may not see it does not');
-  assert.match(pump.ask('get', '/rd-lookup/ep').payload, /^<\/rd\/d1>/, 'who registered it does');
+  for (const pskIdentity of ['d1', 'viewer']) {
+    assert.match(t.peer({ pskIdentity }).ask('get', '/rd-lookup/ep').payload, /^<\/rd\/d1>/, pskIdentity);
+  }
 });
 
 test('updates, removal, pages', async () => {

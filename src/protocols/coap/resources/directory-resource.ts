@@ -1,6 +1,6 @@
 // The resource directory over CoAP (RFC 9176): `/rd` to register, `/.well-known/rd` for simple registration, `/rd-lookup/ep` and
-// `/rd-lookup/res` to look up. A device registers its own name: that of its principal. Who may see a registration is who may subscribe
-// to `$coap/rd/<name>`, and whoever registered it.
+// `/rd-lookup/res` to look up. A device registers its own name: that of its principal. Who may see a registration: whoever
+// registered it, may command the device, or may subscribe to `$coap/rd/<name>`.
 
 import { Outcome } from '../../../broker/port.ts';
 import { Code, FormatNumber, OptionNumber, pathSegments, textBytes, textValue, uintOption } from '../codec/index.ts';
@@ -209,8 +209,13 @@ export class DirectoryResource {
     answerLinks(house, reply, found.slice(page.start, page.end), options);
   }
 
-  #maySee({ principal }: Client, { owner, key }: Registration): boolean {
-    return owner === principal!.id || this.#house.security.allows(principal!, 'subscribe', `$coap/rd/${key}`);
+  /** Who registered it; who may ask the device itself for its links, by a command; who may subscribe to what is kept of it. */
+  #maySee({ principal }: Client, { owner, key, ep }: Registration): boolean {
+    const { security, options } = this.#house;
+    if (owner === principal!.id) return true;
+    const command = options.commandTopic === '' ? undefined : `${options.commandTopic.replaceAll('{ep}', ep)}/get/.well-known/core`;
+    if (command !== undefined && security.allows(principal!, 'publish', command)) return true;
+    return security.allows(principal!, 'subscribe', `$coap/rd/${key}`);
   }
 }
 
