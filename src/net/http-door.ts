@@ -115,7 +115,8 @@ class HttpConnection implements HttpPeer, ExchangeHome {
   readonly #socket: Socket;
   readonly #session: ServerHttp2Session | undefined;
   readonly #visit: HttpVisit;
-  readonly #open = new Set<NodeExchange>();
+  /** Mostly one, or none. */
+  readonly #open: NodeExchange[] = [];
   #requests = 0;
   /** Since when there is nothing to answer. */
   #idleMs: number;
@@ -158,7 +159,7 @@ class HttpConnection implements HttpPeer, ExchangeHome {
   #begin(exchange: NodeExchange): void {
     this.#counters.reads++;
     this.#partialMs = Infinity;
-    this.#open.add(exchange);
+    this.#open.push(exchange);
     if (++this.#requests >= this.#limits.maxRequestsPerConnection) this.#close();
     try {
       this.#visit.request(exchange);
@@ -169,9 +170,9 @@ class HttpConnection implements HttpPeer, ExchangeHome {
   }
 
   finished(exchange: NodeExchange): void {
-    this.#open.delete(exchange);
+    this.#open.splice(this.#open.indexOf(exchange), 1);
     this.#counters.writes++;
-    if (this.#open.size > 0) return;
+    if (this.#open.length > 0) return;
     this.#idleMs = this.loop.clock.monotonicMs();
     this.#quietBytes = this.#socket.bytesRead;
     // HTTP/1.1: the answer has said so, and the server ends it.
@@ -189,7 +190,7 @@ class HttpConnection implements HttpPeer, ExchangeHome {
     this.#visit.shutDown();
     this.#close();
     this.#closingMs = this.loop.clock.monotonicMs();
-    if (this.#session === undefined && this.#open.size === 0) this.#socket.end();
+    if (this.#session === undefined && this.#open.length === 0) this.#socket.end();
   }
 
   abort(): void {
@@ -208,7 +209,7 @@ class HttpConnection implements HttpPeer, ExchangeHome {
   look(nowMs: number, closeTimeoutMs: number): void {
     this.#count();
     const { headersTimeoutMs, requestTimeoutMs, idleTimeoutMs } = this.#limits;
-    if (this.isClosing && this.#open.size === 0) {
+    if (this.isClosing && this.#open.length === 0) {
       if (this.#closingMs === Infinity) this.#closingMs = nowMs;
       if (nowMs - this.#closingMs < closeTimeoutMs) return;
       this.#counters.closeTimeouts++;
@@ -217,7 +218,7 @@ class HttpConnection implements HttpPeer, ExchangeHome {
     for (const { isReading, isAnswered, startedMs } of this.#open) {
       if (isReading && nowMs - startedMs >= requestTimeoutMs) return isAnswered ? this.abort() : this.#late();
     }
-    if (this.#open.size > 0) return;
+    if (this.#open.length > 0) return;
     if (this.#session === undefined && this.#socket.bytesRead !== this.#quietBytes) {
       if (this.#partialMs === Infinity) this.#partialMs = nowMs;
       if (nowMs - this.#partialMs >= headersTimeoutMs) this.#late();

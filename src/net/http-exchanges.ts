@@ -113,8 +113,17 @@ export abstract class NodeExchange implements HttpExchange {
 
 const nothing = new Uint8Array(0);
 
-/** A declaration of a type that a browser must not second-guess. */
-const always = { 'X-Content-Type-Options': 'nosniff' };
+/** Names and values in turn, which Node writes as they are. With what says that a browser must not second-guess a type. */
+function flatHeaders(headers: AnswerHeaders, length: number | undefined): string[] {
+  const flat = ['X-Content-Type-Options', 'nosniff'];
+  for (const name in headers) {
+    const value = headers[name]!;
+    if (typeof value === 'string') flat.push(name, value);
+    else for (const each of value) flat.push(name, each);
+  }
+  if (length !== undefined) flat.push('Content-Length', String(length));
+  return flat;
+}
 
 /** Statuses without content (RFC 9110 §6.4.1). */
 function hasNoContent(status: number): boolean {
@@ -144,7 +153,21 @@ export class Http1Exchange extends NodeExchange {
     return this.source.rawHeaders;
   }
 
+  /** Not by Node's `headers`, which reads all of them into an object. */
   header(name: string): string | undefined {
+    const { rawHeaders } = this.source;
+    let found: string | undefined;
+    for (let i = 0; i < rawHeaders.length; i += 2) {
+      const each = rawHeaders[i]!;
+      if (each.length !== name.length || each.toLowerCase() !== name) continue;
+      if (found !== undefined) return this.#joined(name);
+      found = rawHeaders[i + 1];
+    }
+    return found;
+  }
+
+  /** Which of several count depends on the name. */
+  #joined(name: string): string | undefined {
     const value = this.source.headers[name];
     return typeof value === 'object' ? value.join(', ') : value;
   }
@@ -154,8 +177,7 @@ export class Http1Exchange extends NodeExchange {
     const { sink } = this;
     if (this.home.isClosing) sink.shouldKeepAlive = false;
     const bytes = bytesOf(body);
-    if (hasNoContent(status)) sink.writeHead(status, { ...always, ...headers });
-    else sink.writeHead(status, { ...always, ...headers, 'Content-Length': bytes.length });
+    sink.writeHead(status, flatHeaders(headers, hasNoContent(status) ? undefined : bytes.length));
     // Node leaves the body of an answer to HEAD away.
     if (bytes.length > 0) sink.end(bytes);
     else sink.end();
@@ -164,7 +186,7 @@ export class Http1Exchange extends NodeExchange {
   stream(status: number, headers: AnswerHeaders): AnswerStream {
     const { sink } = this;
     if (this.begin()) {
-      sink.writeHead(status, { ...always, ...headers });
+      sink.writeHead(status, flatHeaders(headers, undefined));
       sink.flushHeaders();
     }
     return new NodeAnswerStream(this.home.loop, sink, () => sink.destroy());
