@@ -3,7 +3,8 @@
 //   --target mosquitto       against Debian's mosquitto instead (proves the checks)
 //   --target HOST:PORT       against a broker that already runs (plain TCP, anonymous)
 //   --amqp HOST:PORT         where that broker speaks AMQP 1.0; its MQTT is then not looked at
-//   --suites DIR             also the public suites checked out there (paho.mqtt.testing, testmqtt, est, californium 3.14.0)
+//   --suites DIR             also the public suites checked out there (paho.mqtt.testing, testmqtt, est, californium 3.14.0);
+//                            clients of DTLS that must be built are kept there, too
 //   --only TEXT              only checks whose name contains it
 //   --port-offset N          first of our ports is 1883 + N (default 21000)
 
@@ -11,8 +12,10 @@ import { parseArgs } from 'node:util';
 
 import { amqpChecks } from './amqp/amqp-checks.ts';
 import { Checks } from './checks.ts';
+import { coapChecks } from './coap/coap-checks.ts';
 import { plugtestChecks } from './coap/plugtests.ts';
 import { compiledClientChecks } from './compiled-clients.ts';
+import { dtlsChecks } from './dtls/dtls-checks.ts';
 import { estChecks } from './est.ts';
 import { startHeliograph } from './heliograph-target.ts';
 import { mosquittoChecks } from './mosquitto-clients.ts';
@@ -69,7 +72,11 @@ async function main(): Promise<number> {
   // The suites mostly wait, each on a broker of its own, so they run beside the rest.
   const suites =
     values.target === undefined
-      ? Promise.all([suiteChecks(checks, values.suites, portOffset), plugtestChecks(checks, values.suites)])
+      ? Promise.all([
+          suiteChecks(checks, values.suites, portOffset),
+          plugtestChecks(checks, values.suites),
+          dtlsChecks(checks, values.suites),
+        ])
       : Promise.resolve();
   try {
     if (target.amqp !== undefined) await amqpChecks(checks, { ...target, amqp: target.amqp });
@@ -84,6 +91,7 @@ async function main(): Promise<number> {
     // After the checks that crash the broker.
     await compiledClientChecks(checks, target);
     if (values.target === undefined) await revocationChecks(checks, portOffset + 400);
+    if (values.target === undefined) await coapChecks(checks, portOffset + 600);
     await suites;
   } finally {
     await target.stop();
