@@ -12,6 +12,7 @@ const required = [
   { test: ['which', 'coap-client-openssl', 'coap-client-gnutls', 'coap-client-notls', 'coap-server-notls'], debian: 'libcoap3-bin' },
   { test: ['openssl', 'version'], debian: 'openssl' },
   { test: ['curl', '--version'], debian: 'curl' },
+  { test: ['gnutls-cli', '--version'], debian: 'gnutls-bin' },
 ] as const;
 
 async function works(command: readonly string[]): Promise<boolean> {

@@ -10,15 +10,15 @@ export type EchoServer = {
   readonly endpoint: DtlsEndpoint;
   /** All effects but datagrams and data, in their order. */
   readonly seen: DtlsEffect[];
-  reconfigure(settings: DtlsSettings): void;
   close(): Promise<void>;
 };
 
 export type EchoAnswers = {
   readonly keyOf?: (identity: string) => Uint8Array | undefined;
   readonly admit?: (chain: readonly Uint8Array[]) => Admission;
-  /** Sees each datagram before it is taken; false: it is lost. */
+  /** Asked for each datagram that comes, and that is to go; false: it is lost. */
   readonly lets?: () => boolean;
+  readonly sends?: () => boolean;
 };
 
 export async function startEchoServer(settings: DtlsSettings, answers: EchoAnswers, port = 0): Promise<EchoServer> {
@@ -28,8 +28,9 @@ export async function startEchoServer(settings: DtlsSettings, answers: EchoAnswe
   let timer: NodeJS.Timeout | undefined;
   const carryOut = (effects: readonly DtlsEffect[]): void => {
     for (const effect of effects) {
-      if (effect.kind === 'datagram') socket.send(effect.bytes, effect.to.port, effect.to.address);
-      else if (effect.kind === 'data') carryOut(endpoint.send(effect.session, effect.bytes, performance.now()));
+      if (effect.kind === 'datagram') {
+        if (answers.sends?.() !== false) socket.send(effect.bytes, effect.to.port, effect.to.address);
+      } else if (effect.kind === 'data') carryOut(endpoint.send(effect.session, effect.bytes, performance.now()));
       else {
         if (seen.length < 10_000) seen.push(effect);
         answer(effect);
@@ -71,7 +72,6 @@ export async function startEchoServer(settings: DtlsSettings, answers: EchoAnswe
     port: socket.address().port,
     endpoint,
     seen,
-    reconfigure: (next) => endpoint.reconfigure(next),
     close: () =>
       new Promise((resolve) => {
         clearTimeout(timer);
