@@ -133,7 +133,7 @@ export class Client implements Consumer {
     if (!house.security.allows(principal, 'connect', principal.id)) return this.#refuse(house.answers.failure(Outcome.notAuthorized));
     this.principal = principal;
     this.#watchExpiry(expiresAtMs ?? Infinity);
-    house.broker.attach(this.attachRequest(`$coap/${principal.id}/${house.nextNumber()}`, house.options.receiveMaximum), this);
+    house.broker.attach(this.attachRequest(`$coap/peer/${principal.id}/${house.nextNumber()}`, house.options.receiveMaximum), this);
   }
 
   /** A session of this client, or a part of one. */

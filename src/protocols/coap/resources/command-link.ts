@@ -72,7 +72,7 @@ export class CommandLink implements Consumer {
     this.#isOpening = true;
     broker.attach(
       {
-        ...client.attachRequest(`$coap-command/${key}`, 1),
+        ...client.attachRequest(`$coap/command/${key}`, 1),
         cleanStart: false,
         sessionExpiryMs: options.commandKeepSec * 1000,
         queuesAtMostOnce: true,

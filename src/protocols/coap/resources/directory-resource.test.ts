@@ -102,5 +102,8 @@ test('what is no registration', async () => {
   assert.equal(pump.ask('get', '/rd').code, '4.05');
   assert.equal(register(pump, '', '</a>').code, '2.01');
   assert.equal(register(t.peer({ pskIdentity: 'd2' }), '', '</a>').code, '4.29');
+  const many = await TestHouse.open({ security: byIdentity, options: { maxRegistrations: 100 } });
+  const codes = Array.from({ length: 9 }, (_, i) => register(many.peer({ pskIdentity: 'd1' }), `?d=s${i}`).code);
+  assert.deepEqual([codes.filter((code) => code === '2.01').length, codes.at(-1)], [8, '4.29']);
   assert.match(pump.ask('get', '/.well-known/core?rt=core.rd*').payload, /^<\/rd>;rt="core.rd";ct=40,<\/rd-lookup\/ep>/);
 });

@@ -33,6 +33,9 @@ const tooLong = problem(Code.requestEntityTooLarge, 'the registration is larger 
 const notYours = problem(Code.forbidden, 'register under your own name: ep is the id of your principal, or left out');
 const badPage = problem(Code.badRequest, 'page and count are whole numbers, count at least 1');
 
+/** In which one device may be registered under its name: so that it cannot have the directory for itself. */
+const maxSectors = 8;
+
 /** What simple registration fetches (RFC 9176 §5.1). */
 const wellKnownCore: OutgoingRequest = {
   code: Code.get,
@@ -120,7 +123,8 @@ export class DirectoryResource {
     if (kind !== 'anonymous' && terms.ep !== id) return notYours;
     const before = directory.get(registrationKey(terms.ep, terms.sector));
     if (before !== undefined && before.owner !== id) return notYours;
-    if (before === undefined && directory.size >= options.maxRegistrations) return answers.failure(Outcome.quotaExceeded);
+    const isFull = directory.size >= options.maxRegistrations || (kind !== 'anonymous' && directory.ownedBy(id) >= maxSectors);
+    if (before === undefined && isFull) return answers.failure(Outcome.quotaExceeded);
     return terms;
   }
 

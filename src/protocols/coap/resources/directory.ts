@@ -18,6 +18,8 @@ export class Directory {
   readonly #house: House;
   readonly #keeper: Keeper;
   readonly #byKey = new Map<string, Entry>();
+  /** How many each principal has. */
+  readonly #owners = new Map<string, number>();
 
   constructor(house: House, keeper: Keeper) {
     this.#house = house;
@@ -30,6 +32,10 @@ export class Directory {
 
   get(key: string): Registration | undefined {
     return this.#byKey.get(key)?.registration;
+  }
+
+  ownedBy(owner: string): number {
+    return this.#owners.get(owner) ?? 0;
   }
 
   *all(): Iterable<Registration> {
@@ -62,6 +68,7 @@ export class Directory {
     if (entry === undefined) {
       entry = { registration, timer: undefined, commands: undefined };
       this.#byKey.set(registration.key, entry);
+      this.#owners.set(registration.owner, this.ownedBy(registration.owner) + 1);
       this.#house.counters.registrations++;
     }
     entry.registration = registration;
@@ -90,7 +97,11 @@ export class Directory {
   #forget(entry: Entry): void {
     this.#house.timers.cancel(entry.timer);
     entry.commands?.end();
-    this.#byKey.delete(entry.registration.key);
+    const { key, owner } = entry.registration;
+    this.#byKey.delete(key);
+    const left = this.ownedBy(owner) - 1;
+    if (left > 0) this.#owners.set(owner, left);
+    else this.#owners.delete(owner);
     this.#house.counters.registrations--;
   }
 

@@ -41,7 +41,7 @@ export class Keeper implements Consumer {
     this.#house.broker.attach(
       {
         principal: nodePrincipal(this.#tenant, '$coap'),
-        clientId: '$coap-keeper',
+        clientId: '$coap/keeper',
         protocol: 'CoAP',
         remoteAddress: '',
         listener: '',

@@ -68,7 +68,8 @@ export class Observation {
   start(first: Representation | undefined, etag: Uint8Array | undefined): void {
     this.#isStarted = true;
     this.#isBusy = true;
-    const response = first === undefined ? this.#empty() : this.#responseOf(first, etag);
+    const isShown = first !== undefined && isAcceptable(this.#accept, first.format);
+    const response = isShown ? this.#responseOf(first, etag) : this.#empty();
     this.#reply.notify(response, this.guarantee === 1, this.#done);
   }
 

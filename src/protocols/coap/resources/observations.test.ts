@@ -26,7 +26,7 @@ test('each confirmable notification waits for the one before it', async () => {
   assert.deepEqual(payloads(), ['', '1']);
   for (let i = 0; i < 7; i++) seen.acknowledge();
   assert.deepEqual(payloads(), ['', '1', '2', '3', '4', '5', '6', '7']);
-  const session = [...t.test.broker.spaces.get('main')!.sessions.values()].find(({ clientId }) => clientId.startsWith('$coap/'))!;
+  const session = [...t.test.broker.spaces.get('main')!.sessions.values()].find(({ clientId }) => clientId.startsWith('$coap/peer/'))!;
   assert.equal(session.inbox.ledger.queued, 0);
   assert.equal(session.deliveries.unsettled, 0);
   assertBooks(t.test);
@@ -110,7 +110,7 @@ test('an observation ends by a reset, a lost notification, a cancel, or the same
   assert.deepEqual([first.notifications.length, second.notifications.length], [1, 2]);
   second.gone();
   assert.equal(t.house.counters.observations, 0);
-  const session = [...t.test.broker.spaces.get('main')!.sessions.values()].find(({ clientId }) => clientId.startsWith('$coap/'))!;
+  const session = [...t.test.broker.spaces.get('main')!.sessions.values()].find(({ clientId }) => clientId.startsWith('$coap/peer/'))!;
   assert.equal(session.subscriptions.size, 0);
   assert.equal(session.deliveries.unsettled, 0);
   assertBooks(t.test);
@@ -160,7 +160,7 @@ test('over reliable transports nothing waits, and everything is settled', async 
   const seen = t.peer({ isReliable: true }).ask('get', '/t/a', { observe: 0 });
   for (let i = 0; i < 20; i++) mqtt.publish('a', `${i}`, 1);
   assert.equal(seen.notifications.length, 21);
-  const session = [...t.test.broker.spaces.get('main')!.sessions.values()].find(({ clientId }) => clientId.startsWith('$coap/'))!;
+  const session = [...t.test.broker.spaces.get('main')!.sessions.values()].find(({ clientId }) => clientId.startsWith('$coap/peer/'))!;
   assert.equal(session.deliveries.unsettled, 0);
 });
 
@@ -188,9 +188,38 @@ test('what an observer may not see any more ends with 4.03, and it all with 4.01
   assert.match(seen.words!, /^4\.03/);
   allowed = true;
   const again = peer.ask('get', '/t/a', { observe: 0, token: '2' });
-  const session = [...t.test.broker.spaces.get('main')!.sessions.values()].find(({ clientId }) => clientId.startsWith('$coap/'))!;
+  const session = [...t.test.broker.spaces.get('main')!.sessions.values()].find(({ clientId }) => clientId.startsWith('$coap/peer/'))!;
   session.expel('administrative');
   t.settle();
   assert.match(again.words!, /^4\.01/);
   assert.equal(peer.closed, true);
+});
+
+test('who does not acknowledge costs its own messages, up to the limits of its inbox', async () => {
+  const limits = { transientInbox: { maxMessages: 10, maxBytes: 1_000_000, onFull: 'drop-oldest' } } as const;
+  const t = await TestHouse.open({ broker: { limits } });
+  const mqtt = t.test.connect('mqtt');
+  const seen = t.peer().ask('get', '/t/a', { observe: 0 });
+  for (let i = 0; i < 100; i++) mqtt.publish('a', `${i}`, 1);
+  // Four of the ten are with the peer.
+  for (let i = 0; i < 10; i++) seen.acknowledge();
+  const payloads = seen.heard().map((words) => words.split(' ').at(-1));
+  assert.deepEqual(payloads.slice(1), ['0', '1', '2', '3', ...Array.from({ length: 6 }, (_, i) => `${94 + i}`)]);
+  assertBooks(t.test);
+});
+
+test('a first value in another format is not shown to who accepts one', async () => {
+  const t = await TestHouse.open();
+  const peer = t.peer();
+  peer.ask('put', '/t/a', { payload: 'x', format: 0 });
+  assert.deepEqual(peer.ask('get', '/t/a', { observe: 0, accept: 50 }).heard(), ['CON 2.05 Observe Max-Age=0']);
+});
+
+test('observers are told that the node goes down', async () => {
+  const t = await TestHouse.open();
+  const seen = t.peer().ask('get', '/t/a', { observe: 0 });
+  t.house.close();
+  t.settle();
+  assert.match(seen.words!, /^5\.03 Max-Age=5/);
+  assert.equal(t.test.broker.spaces.get('main')!.sessions.size, 0);
 });

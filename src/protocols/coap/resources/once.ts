@@ -61,7 +61,7 @@ class OncePublisher implements Consumer {
   constructor(house: House, client: Client, isAnonymous: boolean) {
     this.#house = house;
     this.#publishes = new PendingAnswers(house);
-    const clientId = isAnonymous ? `$coap-once/${client.session!.clientId}` : `$coap-once/${client.principal!.id}`;
+    const clientId = isAnonymous ? `${client.session!.clientId}/once` : `$coap/once/${client.principal!.id}`;
     house.broker.attach(
       {
         ...client.attachRequest(clientId, 1),

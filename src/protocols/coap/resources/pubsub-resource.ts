@@ -30,6 +30,9 @@ import type { Tenant } from './tenants.ts';
 import { KnownTopic } from './topic-addresses.ts';
 import type { TopicResource } from './topic-resource.ts';
 
+/** So that one device cannot have all of its tenant's. */
+const maxTopicsPerOwner = 100;
+
 const badMap = problem(
   Code.badRequest,
   'not a map of topic properties: topic-name (0) and resource-type (2) are texts, the others as the draft says',
@@ -116,7 +119,8 @@ export class PubsubResource {
     const refused = this.#mayConfigure(session, name);
     if (refused !== undefined) return house.answer(reply, refused);
     if (pubsub.named(name) !== undefined) return house.answer(reply, nameTaken);
-    if (pubsub.size >= house.options.maxPubsubTopics) return house.answer(reply, house.answers.failure(Outcome.quotaExceeded));
+    if (pubsub.size >= house.options.maxPubsubTopics || pubsub.ownedBy(client.principal!.id) >= maxTopicsPerOwner)
+      return house.answer(reply, house.answers.failure(Outcome.quotaExceeded));
     const topic: PubsubTopic = { id: house.randomName(), owner: client.principal!.id, configuration, observers: new Set() };
     pubsub.put(topic, (outcome) => {
       if (outcome > Outcome.noSubscribers) {
@@ -205,10 +209,13 @@ export class PubsubResource {
     const isFull = observers.size >= maxSubscribers || client.observations.size >= house.options.maxObservationsPerPeer;
     // RFC 7641 §4.1: the value, without Observe.
     if (isFull) return this.#topics.read(session, name, request, reply, asked);
+    let isGone = false;
+    reply.onGone = () => (isGone = true);
     session.lastValue(name, (outcome, message) => {
       if (outcome !== Outcome.accepted) return house.answer(reply, house.answers.failure(outcome));
       if (message === undefined) return house.answer(reply, noData);
       house.later(() => {
+        if (isGone) return;
         if (client.session !== session) return house.answer(reply, house.answers.failure(Outcome.unavailable));
         const guarantee = request.confirmable ? 1 : 0;
         const observation = client.observations.add(session, name, guarantee, request, reply, accept, {

@@ -34,6 +34,12 @@ export class PubsubTopics {
     return this.#byName.get(name);
   }
 
+  ownedBy(owner: string): number {
+    let sum = 0;
+    for (const topic of this.#byId.values()) if (topic.owner === owner) sum++;
+    return sum;
+  }
+
   all(): Iterable<PubsubTopic> {
     return this.#byId.values();
   }

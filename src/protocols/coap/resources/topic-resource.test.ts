@@ -127,3 +127,22 @@ test('who may not is told so', async () => {
   assert.equal(peer.ask('get', '/t/yours').code, '4.03');
   assert.equal(peer.ask('get', '/t/yours', { observe: 0 }).code, '4.03');
 });
+
+test('a store that can take nothing', async () => {
+  const t = await TestHouse.open();
+  t.test.connect('mqtt', { cleanStart: false, sessionExpiryMs: Infinity }).subscribe('a', 1);
+  const peer = t.peer();
+  peer.ask('post', '/t/x');
+  t.test.stall(0);
+  for (const [method, path] of [
+    ['post', '/t/a'],
+    ['put', '/t/b'],
+    ['post', '/t/a?mid=k'],
+    ['post', '/q/jobs'],
+    ['post', '/rd'],
+  ] as const) {
+    assert.match(peer.ask(method, path, { payload: path === '/rd' ? '</a>' : 'x' }).words!, /^5\.03 Max-Age=5/, path);
+  }
+  t.test.resume(0);
+  assert.equal(peer.ask('post', '/t/a', { payload: 'x' }).code, '2.04');
+});
