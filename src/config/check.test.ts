@@ -157,6 +157,7 @@ test('a file changes only what it names, also within a default listener', () => 
   assert.deepEqual(config.listeners['second'], {
     kind: 'tls',
     enabled: true,
+    devOnly: false,
     host: '127.0.0.1',
     port: 9998,
     allowPlaintext: false,

@@ -11,7 +11,7 @@ test('a change says from, to and whether it can be made live', () => {
     'h.yaml',
     'log: {level: debug}\nlisteners: {mqtt: {port: 1884}, more: {kind: tls, port: 1}}\ntls: {clientCaFile: ca.pem}\n',
   );
-  const more = { kind: 'tls', enabled: true, host: '127.0.0.1', port: 1, allowPlaintext: false, psk: false };
+  const more = { kind: 'tls', enabled: true, devOnly: false, host: '127.0.0.1', port: 1, allowPlaintext: false, psk: false };
   assert.deepEqual(differences(defaultConfig(), to), [
     { path: 'listeners.mqtt.port', from: 1883, to: 1884, live: false },
     { path: 'listeners.more', from: undefined, to: more, live: false },

@@ -85,18 +85,11 @@ export const webSocketPaths: readonly string[] = [...protocolKinds.flatMap(({ we
 
 export const webSocketPathsInWords = inWords(webSocketPaths);
 
-const ofProtocols = protocolKinds.flatMap(({ listeners }) => Object.entries(listeners));
-
-/** Names of those that --dev opens. */
-export const devListeners: readonly string[] = ofProtocols.flatMap(([name, { onlyInDev }]) => (onlyInDev ? [name] : []));
-
-type DefaultListener = { readonly kind: string; readonly host: string; readonly port: number; readonly enabled?: false };
+type DefaultListener = { readonly kind: string; readonly host: string; readonly port: number; readonly devOnly?: true };
 
 /** Those that are there without a configuration. */
 export const defaultListeners: Readonly<Record<string, DefaultListener>> = {
-  ...Object.fromEntries(
-    ofProtocols.map(([name, { onlyInDev, ...listener }]) => [name, onlyInDev ? { ...listener, enabled: false } : listener]),
-  ),
+  ...Object.assign({}, ...protocolKinds.map(({ listeners }) => listeners)),
   ws: { kind: 'ws', host: '127.0.0.1', port: 8083 },
   wss: { kind: 'wss', host: '::', port: 8084 },
   admin: { kind: 'http', host: '127.0.0.1', port: 8080 },

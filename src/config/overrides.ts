@@ -1,7 +1,6 @@
 // What the command line changes in a configuration.
 
 import { UserError } from '../base/user-error.ts';
-import { devListeners } from './listener-kinds.ts';
 import type { logLevels } from './sections/log.ts';
 import { wrongUsageExitCode } from './problem.ts';
 import type { Config } from './schema.ts';
@@ -34,7 +33,6 @@ export function withOverrides(config: Config, overrides: Overrides): Config {
   if (overrides.logLevel !== undefined) changed.log.level = overrides.logLevel;
   for (const [name, listener] of Object.entries(changed.listeners)) {
     if (overrides.dev === true && !isLoopback(listener.host)) listener.host = '127.0.0.1';
-    if (overrides.dev === true && devListeners.includes(name)) listener.enabled = true;
     // Port 0 stays: the system chooses.
     if (listener.port !== 0) listener.port = shiftedPort(listener.port, overrides.portOffset ?? 0);
     if (listener.port < 0 || listener.port > highestPort) {

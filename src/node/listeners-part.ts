@@ -96,7 +96,7 @@ export class ListenersPart implements Part {
 
   /** Undefined: it is not open, or somebody else opens it. */
   #listener(name: string, settings: ListenerConfig): OpenableListener | undefined {
-    if (!settings.enabled) return undefined;
+    if (!settings.enabled || (settings.devOnly && !this.#rooms.dev)) return undefined;
     const { wire, owner } = listenerKinds[settings.kind];
     if (owner === 'management' || owner === 'pki') return undefined;
     if (owner === 'enrolment') return this.#stream(name, settings, 'tls', [this.#rooms.est]);

@@ -35,8 +35,8 @@ export type DefaultListener<Kind extends string> = {
   readonly kind: Kind;
   readonly host: string;
   readonly port: number;
-  /** Closed unless the node is started with --dev, or the configuration says `enabled`. */
-  readonly onlyInDev?: true;
+  /** Closed unless the node is started with --dev, or the configuration says otherwise. */
+  readonly devOnly?: true;
 };
 
 /** Settings of other rooms that protocols have to respect, as the configuration names them. */

@@ -17,6 +17,7 @@ const listener = section(
   {
     kind: choice(listenerKindNames, {}, `${listenerKindNames.map((name) => `${name}: ${listenerKinds[name].description}`).join('; ')}.`),
     enabled: flag({ default: true }, 'false: this listener is not opened.'),
+    devOnly: flag({ default: false }, 'true: it is opened only when the node is started with --dev.'),
     host: text({ default: '127.0.0.1', maxLength: 255 }, 'Address to listen on. "::" is every interface, IPv4 and IPv6.'),
     port: count({ min: 0, max: 65_535 }, 'Port to listen on. 0: the system chooses one, shown at start.'),
     allowPlaintext: flag(

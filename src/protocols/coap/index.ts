@@ -23,8 +23,8 @@ export const coapKind = protocolKind({
   },
   // One number each for datagrams and for streams: two sockets (RFC 7252 §6.1, RFC 8323 §8.1).
   listeners: {
-    coap: { kind: 'coap', host: '127.0.0.1', port: 5683, onlyInDev: true },
-    'coap-tcp': { kind: 'coap-tcp', host: '127.0.0.1', port: 5683, onlyInDev: true },
+    coap: { kind: 'coap', host: '127.0.0.1', port: 5683, devOnly: true },
+    'coap-tcp': { kind: 'coap-tcp', host: '127.0.0.1', port: 5683, devOnly: true },
     coaps: { kind: 'coaps', host: '::', port: 5684 },
     'coaps-tcp': { kind: 'coaps-tcp', host: '::', port: 5684 },
   },

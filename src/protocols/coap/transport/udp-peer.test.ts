@@ -12,10 +12,10 @@ import {
   uintOption,
   type UdpMessage,
 } from '../codec/index.ts';
-import type { CoapResponse, NotificationResult, OutgoingRequest, RequestFailure } from '../exchange.ts';
+import type { CoapResponse, NotificationResult } from '../exchange.ts';
 import { response, UdpWorld, type UdpWorldOptions } from './testing/udp-world.ts';
 
-const { confirmable: CON, nonConfirmable: NON, acknowledgement: ACK } = MessageType;
+const { confirmable: CON, nonConfirmable: NON } = MessageType;
 
 function shape({ type, messageId, code }: UdpMessage): string {
   return `${['CON', 'NON', 'ACK', 'RST'][type]} ${messageId} ${code >>> 5}.${String(code & 31).padStart(2, '0')}`;
@@ -321,84 +321,6 @@ suite('observations', () => {
   });
 });
 
-suite('requests to a peer', () => {
-  const get: OutgoingRequest = { code: Code.get, options: [], payload: noBytes, confirmable: true };
-  type Result = CoapResponse | RequestFailure;
-
-  function ask(world: UdpWorld, request: OutgoingRequest = get): { results: Result[]; cancel: () => void } {
-    const results: Result[] = [];
-    return { results, cancel: world.peer.request(request, (result) => results.push(result)) };
-  }
-
-  test('are answered on the acknowledgement, or behind it, or instead of it', () => {
-    for (const way of ['piggybacked', 'separate', 'early', 'non'] as const) {
-      const world = new UdpWorld();
-      const { results } = ask(world);
-      const { token, messageId } = world.take();
-      const content = [Code.content, token, [], textBytes('v')] as const;
-      if (way === 'separate') world.ack(messageId).takeNothing();
-      if (way === 'piggybacked') world.receive(encodeUdp(ACK, messageId, ...content)).takeNothing();
-      else if (way === 'non') world.receive(encodeUdp(NON, 99, ...content)).takeNothing();
-      else {
-        world.receive(encodeUdp(CON, 99, ...content));
-        assert.equal(shape(world.take()), 'ACK 99 0.00');
-      }
-      assert.deepEqual(results, [{ code: Code.content, options: [], payload: textBytes('v') }]);
-      world.pass(300_000).takeNothing();
-      assert.ok(world.peer.isIdle);
-    }
-  });
-
-  test('fail when nobody acknowledges, nobody answers, the peer rejects, is gone, or too many wait', () => {
-    const world = new UdpWorld();
-    const [a, b] = [ask(world), ask(world, { ...get, confirmable: false })];
-    world.pass(200_000);
-    assert.deepEqual([a.results, b.results], [[{ failure: 'timeout' }], [{ failure: 'timeout' }]]);
-    world.sent.length = 0;
-    const c = ask(world);
-    world.reset(world.take().messageId);
-    assert.deepEqual(c.results, [{ failure: 'reset' }]);
-    const all = Array.from({ length: 5 }, () => ask(world));
-    assert.deepEqual(all[4]!.results, [{ failure: 'full' }]);
-    world.peer.onClosed();
-    assert.deepEqual(all[0]!.results, [{ failure: 'gone' }]);
-    assert.deepEqual(ask(world).results, [{ failure: 'gone' }]);
-  });
-
-  test('a response that nobody waits for is rejected', () => {
-    const world = new UdpWorld().receive(encodeUdp(CON, 5, Code.content, textBytes('?'), [], noBytes));
-    assert.equal(shape(world.take()), 'RST 5 0.00');
-  });
-
-  test('an acknowledgement with a response must fit by token', () => {
-    const world = new UdpWorld();
-    const { results } = ask(world);
-    const { messageId } = world.take();
-    world.receive(encodeUdp(ACK, messageId, Code.content, textBytes('other'), [], noBytes)).takeNothing();
-    assert.deepEqual(results, []);
-  });
-
-  test('an observation hands on what is newer, until it is cancelled', () => {
-    const world = new UdpWorld();
-    const { results, cancel } = ask(world, { ...get, options: [uintOption(6, 0)] });
-    const { token, messageId } = world.take();
-    const notify = (type: MessageType, id: number, sequence: number): UdpWorld =>
-      world.receive(encodeUdp(type, id, Code.content, token, [uintOption(6, sequence)], textBytes(String(sequence))));
-    notify(ACK, messageId, 5);
-    notify(NON, 10, 7);
-    notify(NON, 11, 6);
-    notify(NON, 12, 7);
-    assert.deepEqual(
-      results.map((result) => 'payload' in result && Buffer.from(result.payload).toString()),
-      ['5', '7'],
-    );
-    cancel();
-    notify(NON, 13, 8);
-    assert.equal(shape(world.take()), 'RST 13 0.00');
-    assert.equal(results.length, 2);
-  });
-});
-
 suite('requests to a group (RFC 7252 §8)', () => {
   test('are not answered unless that is configured', () => {
     const world = answering().request(NON, 1, { isMulticast: true });
@@ -421,79 +343,6 @@ suite('requests to a group (RFC 7252 §8)', () => {
       .receive(Uint8Array.of(0x5f, 1, 0, 9), true)
       .pass(5000)
       .takeNothing();
-  });
-});
-
-suite('an address that is not proven (RFC 9175 §2.4)', () => {
-  const large = response(Code.content, 'x'.repeat(500));
-
-  test('gets a challenge instead of a large answer, and the answer when it returns the Echo', () => {
-    const world = answering(large, { isProven: false }).request(CON, 1);
-    const challenge = world.take();
-    assert.equal(shape(challenge), 'ACK 1 4.01');
-    const echo = challenge.options.find(({ number }) => number === OptionNumber.echo)!;
-    assert.ok(world.sentBytes <= 3 * world.receivedBytes);
-    assert.equal(world.peer.isProven, false);
-    world.request(CON, 2, { options: [{ ...echo, value: Uint8Array.from(echo.value, (byte) => byte ^ 1) }] });
-    assert.equal(shape(world.take()), 'ACK 2 4.01');
-    world.request(CON, 3, { options: [echo] });
-    assert.equal(shape(world.take()), 'ACK 3 2.05');
-    assert.ok(world.peer.isProven);
-  });
-
-  test('the smallest request can be challenged, and an old Echo proves nothing', () => {
-    const world = answering(large, { isProven: false }).receive(encodeUdp(NON, 1, Code.get, noBytes, [], noBytes));
-    const challenge = world.take();
-    assert.equal(challenge.code, Code.unauthorized);
-    world.pass(60_001).request(CON, 2, { options: challenge.options });
-    assert.equal(shape(world.take()), 'ACK 2 4.01');
-  });
-
-  test('what was done is not done again for want of room: the answer goes without its payload', () => {
-    const world = answering(response(Code.changed, 'x'.repeat(500)), { isProven: false }).request(CON, 1, { code: Code.post });
-    const answer = world.take();
-    assert.equal(shape(answer), 'ACK 1 2.04');
-    assert.equal(answer.payload.length, 0);
-  });
-
-  test('repetitions do not get around it', () => {
-    const world = answering(response(Code.content, 'x'.repeat(20)), { isProven: false }).request(CON, 1);
-    for (let i = 0; i < 50; i++) world.request(CON, 1);
-    assert.ok(world.sentBytes <= 3 * world.receivedBytes);
-    const other = new UdpWorld({ isProven: false, piggybackMs: 0 }).request(CON, 1);
-    other.last.reply.send(response(Code.content, 'x'.repeat(10)));
-    other.pass(300_000);
-    assert.ok(other.sentBytes <= 3 * other.receivedBytes);
-  });
-
-  test('is proven by acknowledgements that fit, but not by guessing', () => {
-    const observe = [uintOption(OptionNumber.observe, 0)];
-    const world = new UdpWorld({ isProven: false, maxAmplification: 10 }).request(CON, 1, { options: observe });
-    const { reply } = world.last;
-    reply.notify(response(Code.content, '1', observe), false, () => {});
-    world.take();
-    for (let i = 0; i < 2; i++) {
-      reply.notify(response(Code.content, '2', observe), false, () => {});
-      const notification = world.take();
-      assert.equal(notification.type, CON);
-      world.ack(notification.messageId);
-    }
-    assert.ok(world.peer.isProven);
-    const guessed = new UdpWorld({ isProven: false, maxAmplification: 10 }).request(CON, 1, { options: observe });
-    for (let id = 0; id < 17; id++) guessed.ack(id);
-    guessed.last.reply.notify(response(Code.content, '1', observe), false, () => {});
-    guessed.take();
-    for (let i = 0; i < 3; i++) {
-      guessed.last.reply.notify(response(Code.content, '2', observe), false, () => {});
-      guessed.ack(guessed.take().messageId);
-    }
-    assert.equal(guessed.peer.isProven, false);
-  });
-
-  test('loopback is proven', () => {
-    for (const address of ['127.0.0.1', '::1', '::ffff:127.0.0.1']) {
-      assert.equal(answering(large, { isProven: false, address }).peer.isProven, true);
-    }
   });
 });
 
