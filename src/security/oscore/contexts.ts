@@ -12,6 +12,7 @@ import { SecurityContext, type ContextSettings } from './context.ts';
 import type { ContextInput } from './derivation.ts';
 import { kidHandle, openOscore, oscoreFacts, oscoreHandle } from './oscore-credential.ts';
 import type { OscoreContext, OscoreContexts, OscoreFault } from './oscore.ts';
+import { Rederivations, type Base } from './rederivation.ts';
 import type { SequenceStore } from './sequence-store.ts';
 
 export type ContextsSettings = ContextSettings & {
@@ -45,6 +46,8 @@ type Held = {
   readonly context: SecurityContext;
   /** The credential's: when it changes, the context is another one. */
   readonly secret: string;
+  /** Where the device may ask for fresh keys. */
+  readonly base: Base | undefined;
   expiresAtMs: number | undefined;
 };
 
@@ -61,6 +64,7 @@ export class NodeOscoreContexts implements OscoreContexts, MetricSource {
   readonly #finished = new FinalizationRegistry<string>((fingerprint) => {
     if (this.#putAway.get(fingerprint)?.deref() === undefined) this.#putAway.delete(fingerprint);
   });
+  readonly #rederivations: Rederivations;
   #tokens: number;
   #tokensAtMs: number;
   readonly #faults: Record<OscoreFault, number> = { 'unknown-context': 0, replay: 0, 'decryption-failed': 0, malformed: 0 };
@@ -70,6 +74,7 @@ export class NodeOscoreContexts implements OscoreContexts, MetricSource {
   constructor(settings: ContextsSettings, services: ContextsServices) {
     this.#settings = settings;
     this.#services = services;
+    this.#rederivations = new Rederivations(settings, services.clock, services.random);
     this.#tokens = settings.lookUpsPerSecond;
     this.#tokensAtMs = services.clock.monotonicMs();
   }
@@ -78,21 +83,44 @@ export class NodeOscoreContexts implements OscoreContexts, MetricSource {
     const kidHex = hexOf(kid);
     const exact = oscoreHandle(kidHex, kidContext && hexOf(kidContext));
     const held = this.#inUse(this.#byHandle.get(exact));
-    if (held !== undefined) return answer([held.context]);
+    if (held !== undefined) return answer(this.#withDerived(held));
+    const derived = kidContext && this.#rederivations.known(kidHex, kidContext);
+    if (derived !== undefined) return answer([derived]);
     if (!this.#take()) return answer('unavailable');
     // RFC 8613 §6.1: where kid alone tells enough, kid context need not be sent, whatever the id context is.
-    const asked = this.#services.lookUps.credentialsByHandle(kidContext === undefined ? kidHandle(kidHex) : exact);
-    this.#whenFound(asked, answer);
+    if (kidContext === undefined) return this.#ask(kidHandle(kidHex), (found) => answer(this.#contextsOf(found)));
+    this.#ask(exact, (found) => {
+      if (found === 'unavailable' || found.length > 0) return answer(this.#contextsOf(found));
+      this.#ask(kidHandle(kidHex), (others) => answer(this.#askingContexts(others, kidContext)));
+    });
+  }
+
+  #contextsOf(found: readonly Held[] | 'unavailable'): Found {
+    return found === 'unavailable' ? found : found.flatMap((held) => this.#withDerived(held));
+  }
+
+  /** Who has derived fresh keys uses them; kid context need not be sent then either. */
+  #withDerived({ key, context }: Held): readonly OscoreContext[] {
+    const derived = this.#rederivations.current(key);
+    return derived === undefined ? [context] : [derived, context];
+  }
+
+  #askingContexts(found: readonly Held[] | 'unavailable', kidContext: Uint8Array): Found {
+    if (found === 'unavailable') return found;
+    return found.flatMap(({ key, base }) => (base && this.#rederivations.find(key, base, kidContext)) ?? []);
   }
 
   named({ tenant, contextId }: OscoreContextName, answer: (found: OscoreContext | undefined) => void): void {
     const held = this.#inUse(this.#held.get(keyOf(tenant, contextId)));
-    if (held !== undefined) return answer(held.context);
+    if (held !== undefined) return answer(this.#withDerived(held)[0]);
     const asked = this.#services.lookUps.get('credential', tenant, contextId);
-    this.#whenFound(
-      whenKnown(asked, (found) => (found.ok ? { ok: true as const, value: found.value === undefined ? [] : [found.value] } : found)),
-      (found) => answer(found === 'unavailable' ? undefined : found[0]),
+    const listed = whenKnown(asked, (found) =>
+      found.ok ? { ok: true as const, value: found.value === undefined ? [] : [found.value] } : found,
     );
+    this.#whenFound(listed, (found) => {
+      const [first] = found === 'unavailable' ? [] : found;
+      answer(first && this.#withDerived(first)[0]);
+    });
   }
 
   refused(fault: OscoreFault, from: { readonly listener: string; readonly remoteAddress: string }): void {
@@ -100,8 +128,12 @@ export class NodeOscoreContexts implements OscoreContexts, MetricSource {
     this.#services.refused(fault, from);
   }
 
-  #whenFound(asked: NowOrLater<Result<readonly Entry<'credential'>[]>>, answer: (found: Found) => void): void {
-    const loaded = (found: Result<readonly Entry<'credential'>[]>): Found => {
+  #ask(handle: string, answer: (found: readonly Held[] | 'unavailable') => void): void {
+    this.#whenFound(this.#services.lookUps.credentialsByHandle(handle), answer);
+  }
+
+  #whenFound(asked: NowOrLater<Result<readonly Entry<'credential'>[]>>, answer: (found: readonly Held[] | 'unavailable') => void): void {
+    const loaded = (found: Result<readonly Entry<'credential'>[]>): readonly Held[] | 'unavailable' => {
       if (!found.ok) return 'unavailable';
       return found.value.flatMap((entry) => this.#load(entry) ?? []);
     };
@@ -112,20 +144,23 @@ export class NodeOscoreContexts implements OscoreContexts, MetricSource {
     );
   }
 
-  #load(entry: Entry<'credential'>): SecurityContext | undefined {
+  #load(entry: Entry<'credential'>): Held | undefined {
     const { tenant, id, secret, handle, expiresAtMs, owner } = entry;
     if (entry.type !== 'oscore' || handle === undefined) return undefined;
     const key = keyOf(tenant, id);
     const known = this.#inUse(this.#held.get(key));
-    if (known !== undefined && known.secret === secret) return known.context;
+    if (known !== undefined && known.secret === secret) return known;
     if (expiresAtMs !== undefined && expiresAtMs <= this.#services.clock.wallMs()) return undefined;
     const input = openOscore(entry, this.#services.box);
     if (input === undefined) return undefined;
-    const windowSize = oscoreFacts(entry)!.windowSize;
-    const context = this.#theOnly({ tenant, principal: owner.id, contextId: id }, input, windowSize);
+    const { windowSize, rederivation } = oscoreFacts(entry)!;
+    const name = { tenant, principal: owner.id, contextId: id };
+    const context = this.#theOnly(name, input, windowSize);
     if (context === undefined) return undefined;
-    this.#hold({ key, handle, context, secret, expiresAtMs });
-    return context;
+    const base = rederivation ? { name, input, windowSize } : undefined;
+    const held = { key, handle, context, secret, base, expiresAtMs };
+    this.#hold(held);
+    return held;
   }
 
   /** The one object with these keys; undefined: they are in use under another name, which the registry's rules exclude. */
@@ -170,6 +205,7 @@ export class NodeOscoreContexts implements OscoreContexts, MetricSource {
 
   #retire(held: Held): void {
     this.#drop(held);
+    this.#rederivations.forget(held.key);
     held.context.retire().catch(() => {});
   }
 

@@ -54,6 +54,11 @@ export type Acceptance =
   | { readonly kind: 'replay' }
   /** Whether it is new cannot be known: the peer must repeat it with this Echo value (RFC 8613 appendix B.1.2). */
   | { readonly kind: 'challenge'; readonly echo: Uint8Array }
+  /**
+   * The device wants fresh keys (appendix B.2): it is answered 4.01, sealed with `context` under a nonce of its own, and told
+   * `kidContext`.
+   */
+  | { readonly kind: 'rederive'; readonly context: OscoreContext; readonly kidContext: Uint8Array }
   /** What must be written down cannot be now. */
   | { readonly kind: 'unavailable' };
 

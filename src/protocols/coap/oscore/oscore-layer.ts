@@ -6,7 +6,14 @@
 // Nothing moves, in memory or on disk, before a request has been opened. Answers in clear are errors, which the transport does not send
 // to who asked a group.
 
-import type { OpenedRequest, OscoreBinding, OscoreContext, OscoreContexts, OscoreFault } from '../../../security/oscore/oscore.ts';
+import type {
+  OpenedRequest,
+  OscoreBinding,
+  OscoreContext,
+  OscoreContexts,
+  OscoreFault,
+  SealedResponse,
+} from '../../../security/oscore/oscore.ts';
 import { isRequest } from '../codec/codes.ts';
 import { ascending } from '../codec/message-body.ts';
 import { Code, type CoapOption } from '../codec/message.ts';
@@ -86,7 +93,16 @@ export class OscoreLayer implements RequestHandler {
         case 'unavailable':
           return reply.send(comeLater);
         case 'challenge':
-          return challenge(request, reply, context, opened.binding, acceptance.echo);
+          return sendUnauthorized(
+            request,
+            reply,
+            context,
+            opened.binding,
+            [{ number: OptionNumber.echo, value: acceptance.echo }],
+            undefined,
+          );
+        case 'rederive':
+          return sendUnauthorized(request, reply, acceptance.context, opened.binding, [], acceptance.kidContext);
         case 'fresh':
           break;
       }
@@ -122,23 +138,30 @@ export class OscoreLayer implements RequestHandler {
   }
 }
 
-/** RFC 8613 appendix B.1.2: with a nonce of its own, for an answer under the request's may have gone out before the crash. */
-function challenge(request: CoapRequest, reply: Reply, context: OscoreContext, binding: OscoreBinding, echo: Uint8Array): void {
-  const plaintext = writePlaintext(Code.unauthorized, [{ number: OptionNumber.echo, value: echo }], noBytes);
-  context.sealResponse(binding, plaintext, true, (sealed) => {
-    if (sealed === undefined) return reply.send(comeLater);
-    reply.send(sealedResponse(request, sealed.piv, sealed.ciphertext, undefined));
+/**
+ * RFC 8613 appendix B.1.2, B.2: with a nonce of its own, for an answer under the request's may have gone out before a crash, or the
+ * keys are others than the request's.
+ */
+function sendUnauthorized(
+  request: CoapRequest,
+  reply: Reply,
+  context: OscoreContext,
+  binding: OscoreBinding,
+  options: readonly CoapOption[],
+  kidContext: Uint8Array | undefined,
+): void {
+  context.sealResponse(binding, writePlaintext(Code.unauthorized, options, noBytes), true, (sealed) => {
+    reply.send(sealed === undefined ? comeLater : sealedResponse(request, { ...sealed, kidContext }, undefined));
   });
 }
 
 /** RFC 8613 §4.2: a proxy learns nothing but whether it may be an observation. */
 function sealedResponse(
   { message }: CoapRequest,
-  piv: Uint8Array | undefined,
-  ciphertext: Uint8Array,
+  { piv, ciphertext, kidContext }: SealedResponse & { readonly kidContext?: Uint8Array | undefined },
   observe: CoapOption | undefined,
 ): CoapResponse {
-  const option = { number: OptionNumber.oscore, value: oscoreOptionValue({ piv, kid: undefined, kidContext: undefined }) };
+  const option = { number: OptionNumber.oscore, value: oscoreOptionValue({ piv, kid: undefined, kidContext }) };
   return {
     code: message.code === Code.fetch ? Code.content : Code.changed,
     options: observe === undefined ? [option] : [observe, option],
@@ -221,7 +244,7 @@ class OscoreReply implements Reply {
     // RFC 8613 §4.1.3.5.2: the number is outside, inside it is only told that it is a notification.
     const inner = outerObserve === undefined ? options : options.map(emptiedObserve);
     this.#context.sealResponse(this.#binding, writePlaintext(code, ascending(inner), payload), ownNonce, (sealed) =>
-      then(sealed && sealedResponse(this.#request, sealed.piv, sealed.ciphertext, outerObserve)),
+      then(sealed && sealedResponse(this.#request, sealed, outerObserve)),
     );
   }
 }
