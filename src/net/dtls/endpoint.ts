@@ -74,7 +74,7 @@ export type CloseReason =
   /** It sent a fatal alert. */
   | 'alert'
   | 'idle'
-  /** The same device began anew, or another without Connection ID came by its address. */
+  /** The same device began anew, or too often; or another without Connection ID came by its address. */
   | 'replaced'
   /** It has sent as many records as one key allows. */
   | 'exhausted';

@@ -16,8 +16,13 @@ const coordinateBytes = { secp256r1: 32, secp384r1: 48 } as const;
 /** SubjectPublicKeyInfo of X25519 up to its 32 bytes (RFC 8410). */
 const x25519Prefix = Buffer.from('302a300506032b656e032100', 'hex');
 
+/** @throws HandshakeEnd when the system does not have the group (FIPS) */
 export function newEphemeralKey(group: GroupName): EphemeralKey {
-  return group === 'x25519' ? newX25519() : newEcdh(group);
+  try {
+    return group === 'x25519' ? newX25519() : newEcdh(group);
+  } catch {
+    return fail('internal-error', 'parameters');
+  }
 }
 
 function newEcdh(group: 'secp256r1' | 'secp384r1'): EphemeralKey {

@@ -213,6 +213,20 @@ test('no more sessions than may be', () => {
   assert.equal(stand.endpoint.counters.dropped.full, 1);
 });
 
+test('one identity has no more sessions than it may: the oldest is closed; so it is with hosts without identity', () => {
+  for (const options of [{ suites: ['PSK-AES128-CCM8'], cid: Buffer.of(1) }, { suites: ['ECDHE-ECDSA-AES128-CCM'] }] as const) {
+    const stand = new DtlsStand({ limits: { sessionsPerPeer: 2 } });
+    const clients = [1, 2, 3].map((port) => stand.connect(options, { address: '192.0.2.1', port }));
+    assert.deepEqual(stand.of('closed'), [{ kind: 'closed', session: 1, reason: 'replaced' }]);
+    stand.exchange(clients[0]!, { address: '192.0.2.1', port: 1 });
+    assert.equal(clients[0]!.state, 'closed', 'and is told');
+    stand.take(stand.endpoint.close(2, stand.now));
+    assert.equal(stand.connect(options, { address: '192.0.2.1', port: 4 }).state, 'open');
+    assert.equal(stand.of('closed').length, 2);
+    assert.equal(stand.endpoint.counters.sessions, 2);
+  }
+});
+
 test('a handshake keeps no more bytes than it may', () => {
   const stand = new DtlsStand({ limits: { handshakeBytes: 4000 } });
   const client = stand.client({ isManual: true, suites: ['ECDHE-ECDSA-AES128-CCM'] });

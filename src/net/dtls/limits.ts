@@ -18,6 +18,8 @@ export type DtlsLimits = {
   readonly retransmitMaxMs: number;
   /** Open sessions; handshakes beyond are dropped. */
   readonly sessions: number;
+  /** Of them with one identity, or from one host without identity; the oldest is closed. One device may begin anew from many addresses. */
+  readonly sessionsPerPeer: number;
   /** Milliseconds after which a session that is known by its address ends when nothing comes. */
   readonly idleMs: number;
   /** The same with a Connection ID: the peer may sleep for long and come back from elsewhere. */
@@ -40,6 +42,7 @@ export const defaultDtlsLimits: DtlsLimits = {
   retransmitMs: 1000,
   retransmitMaxMs: 16_000,
   sessions: 100_000,
+  sessionsPerPeer: 1000,
   idleMs: 3_600_000,
   idleWithCidMs: 86_400_000,
   mtu: 1152,

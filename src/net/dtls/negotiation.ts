@@ -22,8 +22,8 @@ export type Agreed = {
 
 /** What must hold of every hello, of one that resumes, too. @throws HandshakeEnd */
 export function checkHello(hello: ClientHello, settings: ResolvedSettings): void {
-  // Versions of DTLS count downwards.
-  if (hello.version > dtls12) fail('protocol-version', 'parameters');
+  // Versions of DTLS count downwards, and all begin with 254.
+  if (hello.version > dtls12 || hello.version >>> 8 !== dtls12 >>> 8) fail('protocol-version', 'parameters');
   if (settings.requireExtendedMasterSecret && !hello.hasExtendedMasterSecret) fail('handshake-failure', 'parameters');
 }
 

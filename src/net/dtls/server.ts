@@ -27,6 +27,7 @@ import { readHelloStart, writeHelloVerifyRequest, type HelloStart } from './hell
 import { cidBytes, contentTypes, dtls10, maxPlaintext, plainRecord, RecordCursor } from './record.ts';
 import { ResumptionCache } from './resumption-cache.ts';
 import { isSameIdentity, Session } from './session.ts';
+import { SessionGroups } from './session-groups.ts';
 import { resolved, type ResolvedSettings } from './settings.ts';
 
 /** `random`: for tests; the system's when absent. */
@@ -49,6 +50,7 @@ class DtlsServer implements DtlsEndpoint {
   readonly #sessions = new Map<SessionId, Session>();
   readonly #live = new Map<string, Session>();
   readonly #byCid = new Map<number, Handshake | Session>();
+  readonly #groups = new SessionGroups();
   #settings: ResolvedSettings;
   #parts: HandshakeParts;
   #lastHandshake = 0;
@@ -269,6 +271,8 @@ class DtlsServer implements DtlsEndpoint {
     if (before !== undefined && (before.cid === undefined || isSameIdentity(before.identity, session.identity))) {
       this.#end(before, 'replaced', out);
     }
+    const excess = this.#groups.add(session, this.#settings.limits.sessionsPerPeer);
+    if (excess !== undefined) this.#sayGoodbye(excess, 'replaced', out);
     this.#sessions.set(session.id, session);
     this.#live.set(session.peerKey, session);
     if (session.cid !== undefined) this.#byCid.set(session.cid, session);
@@ -368,6 +372,7 @@ class DtlsServer implements DtlsEndpoint {
   #end(session: Session, reason: CloseReason, out: DtlsEffect[]): void {
     this.#deadlines.set(session, Infinity);
     this.#sessions.delete(session.id);
+    this.#groups.remove(session);
     if (this.#live.get(session.peerKey) === session) this.#live.delete(session.peerKey);
     if (session.cid !== undefined) this.#byCid.delete(session.cid);
     this.counters.sessions = this.#sessions.size;

@@ -12,6 +12,8 @@ export class Session implements Timed {
   heapIndex = -1;
   readonly id: SessionId;
   peer: PeerAddress;
+  /** Where it began. */
+  readonly firstHost: string;
   /** By which it is found without a Connection ID. */
   peerKey: string;
   /** Ours; undefined: it is known by its address. */
@@ -33,6 +35,7 @@ export class Session implements Timed {
     const { identity, sealer, opener, window, lastFlight, plain, maxBytes, sessionKey } = handshake.outcome;
     this.id = id;
     this.peer = handshake.peer;
+    this.firstHost = handshake.peer.address;
     this.peerKey = handshake.peerKey;
     this.cid = handshake.cid;
     this.identity = identity;
