@@ -83,6 +83,21 @@ suite('an address that is not proven (RFC 9175 §2.4)', () => {
     assert.equal(guessed.peer.isProven, false);
   });
 
+  test('a session of DTLS whose address has moved is sent little until it is sure again', () => {
+    const world = answering(large).request(CON, 1);
+    assert.equal(world.take().code, Code.content);
+    world.isProven = false;
+    world.request(CON, 2);
+    const challenge = world.take();
+    assert.equal(challenge.code, Code.unauthorized);
+    world.isProven = true;
+    world.request(CON, 3, { options: challenge.options });
+    assert.equal(world.take().code, Code.content);
+    world.isProven = false;
+    world.request(CON, 4, { options: challenge.options });
+    assert.equal(world.take().code, Code.unauthorized);
+  });
+
   test('loopback is proven', () => {
     for (const address of ['127.0.0.1', '::1', '::ffff:127.0.0.1']) {
       assert.equal(answering(large, { isProven: false, address }).peer.isProven, true);

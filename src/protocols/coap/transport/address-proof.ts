@@ -3,6 +3,7 @@
 
 import type { Clock } from '../../../base/clock.ts';
 import type { Random } from '../../../base/random.ts';
+import type { DatagramPath } from '../../datagram.ts';
 import type { TransportOptions } from '../transport-options.ts';
 import { sameBytes } from '../codec/index.ts';
 
@@ -19,6 +20,8 @@ export class AddressProof {
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #options: TransportOptions;
+  readonly #path: DatagramPath;
+  /** Found out here. A session of DTLS knows by itself, and knows not when its address has moved. */
   #proven: boolean;
   #receivedBytes = 0;
   #sentBytes = 0;
@@ -27,28 +30,33 @@ export class AddressProof {
   #acknowledgements = 0;
   #guesses = 0;
 
-  constructor(clock: Clock, random: Random, options: TransportOptions, proven: boolean) {
+  constructor(clock: Clock, random: Random, options: TransportOptions, path: DatagramPath) {
     this.#clock = clock;
     this.#random = random;
     this.#options = options;
-    this.#proven = proven || options.maxAmplification === 0;
+    this.#path = path;
+    this.#proven = isLoopback(path.facts.remoteAddress) || options.maxAmplification === 0;
   }
 
   get isProven(): boolean {
-    return this.#proven;
+    return this.#proven || this.#path.isProven;
   }
 
   received(bytes: number): void {
-    this.#receivedBytes += bytes;
+    if (this.isProven) {
+      // From a move of the address on it is counted anew.
+      this.#receivedBytes = 0;
+      this.#sentBytes = 0;
+    } else this.#receivedBytes += bytes;
   }
 
   /** Whether so many bytes may be sent now. What is sent must be told by `sent`. */
   allows(bytes: number): boolean {
-    return this.#proven || this.#sentBytes + bytes <= this.#receivedBytes * this.#options.maxAmplification;
+    return this.isProven || this.#sentBytes + bytes <= this.#receivedBytes * this.#options.maxAmplification;
   }
 
   sent(bytes: number): void {
-    this.#sentBytes += bytes;
+    if (!this.isProven) this.#sentBytes += bytes;
   }
 
   /** The value that the peer is to send back. */
@@ -64,7 +72,7 @@ export class AddressProof {
 
   /** The peer sent an Echo option back. True: that proves its address now. */
   echoed(value: Uint8Array): boolean {
-    if (this.#proven || this.#echo === undefined || this.#clock.monotonicMs() > this.#echoUntilMs) return false;
+    if (!this.#mayProve || this.#echo === undefined || this.#clock.monotonicMs() > this.#echoUntilMs) return false;
     if (!sameBytes(value, this.#echo)) return false;
     this.#proven = true;
     return true;
@@ -72,7 +80,7 @@ export class AddressProof {
 
   /** An acknowledgement came for a message of ours, or for none. True: that proves the address now. */
   acknowledged(fits: boolean): boolean {
-    if (this.#proven) return false;
+    if (!this.#mayProve) return false;
     if (!fits) {
       this.#guesses++;
       return false;
@@ -83,8 +91,17 @@ export class AddressProof {
 
   /** An answer came to a request of ours: it has a token that nobody can guess. True: that proves the address now. */
   answered(): boolean {
-    if (this.#proven) return false;
+    if (!this.#mayProve) return false;
     this.#proven = true;
     return true;
   }
+
+  get #mayProve(): boolean {
+    return !this.#proven && !this.#path.facts.secure;
+  }
+}
+
+/** Nothing from outside arrives with such an address as its sender. */
+function isLoopback(address: string): boolean {
+  return address.startsWith('127.') || address === '::1' || address.startsWith('::ffff:127.');
 }

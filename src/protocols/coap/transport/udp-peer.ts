@@ -64,7 +64,7 @@ export class UdpPeer implements DatagramPeer, CoapPeer {
     this.#transport = transport;
     this.#path = path;
     const { clock, random, options } = transport;
-    this.#proof = new AddressProof(clock, random, options, path.isProven || isLoopback(path.facts.remoteAddress));
+    this.#proof = new AddressProof(clock, random, options, path);
     this.#received = transport.received.ofPeer();
     this.#nextMessageId = random.below(0x1_0000);
     this.#answers = new UdpAnswers(transport, this, this.#received, this.#proof);
@@ -409,9 +409,4 @@ function withoutIgnored(message: UdpMessage): UdpMessage {
     if (isIgnored(options, i)) return { ...message, options: options.filter((_, index) => !isIgnored(options, index)) };
   }
   return message;
-}
-
-/** Nothing from outside arrives with such an address as its sender. */
-function isLoopback(address: string): boolean {
-  return address.startsWith('127.') || address === '::1' || address.startsWith('::ffff:127.');
 }

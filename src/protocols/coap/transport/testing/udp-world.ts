@@ -44,11 +44,14 @@ export class UdpWorld {
   receivedBytes = 0;
   deadlineMs = Infinity;
   isClosed = false;
+  /** What the path says; a session of DTLS whose address moved is not sure any more. */
+  isProven: boolean;
   /** Called with each request; by default it is only kept. */
   onRequest: (asked: Asked) => void = () => {};
 
   constructor({ address = '192.0.2.7', isProven = true, trace = noTrace, ...options }: UdpWorldOptions = {}) {
     const { clock, counters } = this;
+    this.isProven = isProven;
     this.transport = new Transport({
       clock,
       random: new SeededRandom(7),
@@ -63,10 +66,13 @@ export class UdpWorld {
   /** Another peer of the same server; its path is that of the first. */
   open(address: string, isProven: boolean, port = 40_000): UdpPeer {
     const facts = { listener: 'coap', remoteAddress: address, remotePort: port, secure: isProven, peerCertificate: undefined };
+    const isStill = (): boolean => this.isProven;
     const path: DatagramPath = {
       facts,
       maxBytes: 1152,
-      isProven,
+      get isProven() {
+        return isProven && isStill();
+      },
       send: (bytes) => {
         this.sent.push(bytes);
         this.sentBytes += bytes.length;
