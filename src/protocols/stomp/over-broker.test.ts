@@ -427,3 +427,16 @@ describe('a message', () => {
     assert.equal(house.test.broker.sessionCount, 0);
   });
 });
+
+test('a message that is to be delivered later waits until then', async () => {
+  const house = await House.open();
+  const reader = house.client();
+  subscribe(reader, '1', '/queue/q');
+  const at = house.test.clock.wallMs() + 5000;
+  house.client().say('SEND', { destination: '/queue/q', 'deliver-at': `${at}`, receipt: 'r' }, 'later');
+  assert.deepEqual(bodies(reader), []);
+  house.test.advance(5001);
+  assert.deepEqual(bodies(reader), ['later']);
+  house.client().say('SEND', { destination: '/queue/q', 'deliver-at': '1' }, 'past');
+  assert.deepEqual(bodies(reader), ['past']);
+});

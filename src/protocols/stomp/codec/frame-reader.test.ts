@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { Output } from '../../../base/output.ts';
 import { escape, unescape } from './escaping.ts';
-import { encodeFrame, Frame, FrameReader, headText, StompFault, type Version, versions, writeBeat, writeFrame } from './index.ts';
+import { encodeFrame, type Frame, FrameReader, headText, StompFault, type Version, versions, writeBeat, writeFrame } from './index.ts';
 
 const limits = { maxHeadBytes: 200, maxHeaders: 10, maxBodyBytes: 100 };
 
