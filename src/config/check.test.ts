@@ -181,6 +181,12 @@ test('plaintext off loopback is possible when it is asked for', () => {
   assert.equal(config.listeners['mqtt']?.host, '::');
 });
 
+test('a listener that hears only what OSCORE protects may be anywhere', () => {
+  const listener = (methods: string): string => `listeners: {radio: {kind: coap, host: "::", port: 5683, authentication: [${methods}]}}`;
+  assert.deepEqual(mistakes(listener('oscore')), []);
+  assert.match(mistakes(listener('oscore, anonymous'))[0]!, /listeners\.radio\.host/);
+});
+
 test('every setting has a description, and every number its bounds', () => {
   const lacking: string[] = [];
   walk(schemaTree, '', (path, node) => {

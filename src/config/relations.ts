@@ -26,13 +26,18 @@ export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
 }
 
+/** Who is heard there has sealed what it says, and nobody else is. */
+function wantsOscore({ authentication }: ListenerConfig): boolean {
+  return authentication !== undefined && authentication.every((method) => method === 'oscore');
+}
+
 function* listenerViolations(config: Config): Generator<Violation> {
   const taken = new Map<string, string>();
   for (const [name, listener] of Object.entries(config.listeners)) {
     if (!listener.enabled) continue;
     const path = `listeners.${name}`;
     const plaintext = isPlaintext(listener.kind);
-    if (plaintext && !isLoopback(listener.host) && !listener.allowPlaintext) {
+    if (plaintext && !isLoopback(listener.host) && !listener.allowPlaintext && !wantsOscore(listener)) {
       yield {
         path: `${path}.host`,
         what: `a listener of kind ${listener.kind} on ${listener.host} lets passwords and messages be read on the way`,

@@ -22,7 +22,7 @@ const listener = section(
     port: count({ min: 0, max: 65_535 }, 'Port to listen on. 0: the system chooses one, shown at start.'),
     allowPlaintext: flag(
       { default: false },
-      'Allows a listener without TLS on an address other than loopback: passwords and messages can then be read on the way.',
+      'Allows a listener without TLS on an address other than loopback: passwords and messages can then be read on the way. Not needed where authentication is oscore alone.',
     ),
     paths: optional(
       list(
