@@ -235,6 +235,11 @@ export class TestReply implements Reply {
     }
   }
 
+  /** Something is to be acknowledged. */
+  get isOwed(): boolean {
+    return this.#confirm !== undefined || this.notifications.some(({ isDone }) => !isDone);
+  }
+
   /** The peer's answer to the oldest confirmable that has none. */
   acknowledge(result: NotificationResult = 'acknowledged'): void {
     const confirm = this.#confirm;
