@@ -2,7 +2,7 @@
 
 export * from './codes.ts';
 export * from './content-formats.ts';
-export { maxOptions, maxTokenBytes } from './message-body.ts';
+export { maxTokenBytes } from './message-body.ts';
 export * from './message.ts';
 export * from './option-values.ts';
 export * from './options.ts';

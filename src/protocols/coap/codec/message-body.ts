@@ -10,7 +10,7 @@ const highestOptionNumber = 65_535;
  * Most options of one message. A byte may be an option, and an option is an object: without a bound a large message over TCP would
  * be a hundred times as large in memory.
  */
-export const maxOptions = 1024;
+const maxOptions = 1024;
 /** RFC 8974 §2.1: what a token length of 14 with its two bytes can say. */
 export const maxTokenBytes = 65_804;
 

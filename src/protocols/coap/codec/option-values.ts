@@ -44,10 +44,6 @@ export function textOption(number: number, text: string): CoapOption {
   return { number, value: encoder.encode(text) };
 }
 
-export function opaqueOption(number: number, value: Uint8Array): CoapOption {
-  return { number, value };
-}
-
 export function emptyOption(number: number): CoapOption {
   return { number, value: noBytes };
 }

@@ -2,7 +2,6 @@
 
 export const CsmOption = { maxMessageSize: 2, blockWiseTransfer: 4, extendedTokenLength: 6 } as const;
 export const PingOption = { custody: 2 } as const;
-export const ReleaseOption = { alternativeAddress: 2, holdOff: 4 } as const;
 export const AbortOption = { badCsmOption: 2 } as const;
 
 /** What a peer takes before it has said so (RFC 8323 §5.3.1). */
