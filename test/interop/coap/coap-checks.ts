@@ -3,6 +3,7 @@
 import { acrossChecks } from './across.ts';
 import { aiocoapChecks } from './aiocoap.ts';
 import { coapJsChecks } from './coapjs.ts';
+import { californiumChecks } from './californium.ts';
 import { startCoapTarget } from './coap-target.ts';
 import { libcoapChecks } from './libcoap.ts';
 
@@ -15,6 +16,7 @@ export async function coapChecks(checks: Checks, portOffset: number): Promise<vo
     await coapJsChecks(checks, target);
     await acrossChecks(checks, target);
     await aiocoapChecks(checks, target);
+    await californiumChecks(checks, target);
   } finally {
     await target.stop();
   }

@@ -28,6 +28,8 @@ class CoapJs {
     return new Promise((resolve, reject) => {
       const request = coap.request({ ...this.#target.coap, method: method!, pathname, agent: false, ...more });
       request.on('error', reject);
+      // It cuts what it sends only when it is told to.
+      if (payload.length > 1024) request.setOption('Block1', Buffer.of(6));
       request.on('response', (response: IncomingMessage) => resolve({ code: response.code, payload: response.payload }));
       request.end(payload);
     });
