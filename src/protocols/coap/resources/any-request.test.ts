@@ -87,7 +87,7 @@ const anyRequest = fc.record({
   token: fc.uint8Array({ minLength: 1, maxLength: 1 }),
   peer: fc.nat(2),
   confirmable: fc.boolean(),
-  then: fc.constantFrom('', '', '', 'acknowledged', 'lost', 'gone', 'time', 'peer'),
+  after: fc.constantFrom('', '', '', 'acknowledged', 'lost', 'gone', 'time', 'peer'),
 });
 
 /** GETs on queues wait as long as they ask for. */
@@ -101,7 +101,7 @@ test('any dialogue', async () => {
       const t = await TestHouse.open({ options: { maxObservationsPerPeer: 4, maxRegistrations: 4, maxPubsubTopics: 4 } });
       let peers = [t.peer(), t.peer({ isReliable: true }), t.peer({ isProven: false })];
       const replies: { readonly reply: TestReply; readonly path: readonly string[] }[] = [];
-      for (const { method, path, query, options: more, payload: body, token, peer: index, confirmable, then } of requests) {
+      for (const { method, path, query, options: more, payload: body, token, peer: index, confirmable, after } of requests) {
         const peer = peers[index]!;
         const all: CoapOption[] = [
           ...more,
@@ -113,16 +113,16 @@ test('any dialogue', async () => {
         t.house.handle({ message, peer, confirmable: confirmable || peer.isReliable, isMulticast: false }, reply);
         t.settle();
         replies.push({ reply, path: path.length > 0 ? path : [''] });
-        if (then === 'acknowledged' || then === 'lost') for (const { reply: one } of replies) if (one.isOwed) one.acknowledge(then);
-        for (const { answer } of then === 'acknowledged' || then === 'lost' ? peer.asked.splice(0) : []) {
-          answer(then === 'lost' ? { failure: 'timeout' } : { code: Code.content, options: [], payload: Buffer.from('</b>') });
+        if (after === 'acknowledged' || after === 'lost') for (const { reply: one } of replies) if (one.isOwed) one.acknowledge(after);
+        for (const { answer } of after === 'acknowledged' || after === 'lost' ? peer.asked.splice(0) : []) {
+          answer(after === 'lost' ? { failure: 'timeout' } : { code: Code.content, options: [], payload: Buffer.from('</b>') });
         }
-        if (then === 'gone') reply.gone();
-        if (then === 'time') t.test.advance(5000);
-        if (then === 'peer') {
+        if (after === 'gone') reply.gone();
+        if (after === 'time') t.test.advance(5000);
+        if (after === 'peer') {
           peer.gone();
           peers = peers.with(index, t.peer(peer.is));
-        } else if (then === '') {
+        } else if (after === '') {
           assert.ok(
             reply.response !== undefined || reply.notifications.length > 0 || mayWait(path),
             `${method} /${path.join('/')} is not answered`,

@@ -42,6 +42,17 @@ export class Discovery {
     if (code !== Code.get) return request.isMulticast ? reply.send(noAnswer) : house.answer(reply, notAllowed);
     const query = queryOf(options);
     if (query === undefined) return request.isMulticast ? reply.send(noAnswer) : house.answer(reply, badQuery);
+    // Topics of the pub/sub draft are told to who asks for them: there may be many (draft-ietf-core-coap-pubsub-21 §2.3).
+    if (client !== undefined && /^core\.ps\.(conf|data)$/.test(query.get('rt') ?? '')) {
+      return house.pubsubLinks(client, (links) =>
+        answerLinks(
+          house,
+          reply,
+          links.filter((one) => matchesQuery(one, query)),
+          options,
+        ),
+      );
+    }
     const found = this.#links.filter((one) => matchesQuery(one, query));
     // RFC 7252 §8.2.1, RFC 6690 §4.1: a group is not told that there is nothing.
     if (request.isMulticast && found.length === 0) return reply.send(noAnswer);

@@ -16,6 +16,7 @@ import { Client } from './client.ts';
 import { Counters } from './counters.ts';
 import { Discovery } from './discovery.ts';
 import { DirectoryResource } from './directory-resource.ts';
+import type { Link } from './links.ts';
 import { OncePublishers } from './once.ts';
 import type { ResourceOptions } from './options.ts';
 import type { Mount, ResourceParts } from './parts.ts';
@@ -168,6 +169,13 @@ export class House implements RequestHandler, MetricSource {
       if (isDirectory) this.#directory.handle(client, tenant, request, reply, this.#asked);
       else this.#pubsub.handle(client, session, tenant, request, reply, this.#asked);
     });
+  }
+
+  /** What the client may see of the pub/sub draft's topics; none when they cannot be read just now. */
+  pubsubLinks(client: Client, answer: (links: readonly Link[]) => void): void {
+    if (this.options.maxPubsubTopics === 0) return answer([]);
+    const tenant = this.#tenants.of(client);
+    tenant.keeper.whenLoaded((isLoaded) => answer(isLoaded ? this.#pubsub.linksFor(client, tenant) : []));
   }
 
   /** A name that nobody can guess. */

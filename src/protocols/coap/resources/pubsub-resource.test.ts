@@ -91,6 +91,7 @@ test('collections are listed and filtered', async () => {
       [4, 'temperature'],
     ]),
   );
+  assert.equal(peer.ask('get', '/.well-known/core?rt=core.ps.conf&href=/ps/*').payload.split(',').length, 2);
   assert.match(peer.ask('get', '/.well-known/core?rt=core.ps.coll').payload, /^<\/ps>;rt="core.ps core.ps.coll"/);
 });
 

@@ -230,6 +230,11 @@ export class PubsubResource {
 
   // --- Who may
 
+  /** Topics and their data, as far as the client may see them. */
+  linksFor(client: Client, { pubsub }: Tenant): Link[] {
+    return [...pubsub.all()].filter((topic) => this.#maySee(client, topic)).flatMap((topic) => bothLinks(topic));
+  }
+
   #maySee({ principal }: Client, { configuration: { name }, owner }: PubsubTopic): boolean {
     const { security } = this.#house;
     return owner === principal!.id || security.allows(principal!, 'subscribe', name) || security.allows(principal!, 'publish', name);
