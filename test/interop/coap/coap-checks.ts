@@ -5,7 +5,9 @@ import { aiocoapChecks } from './aiocoap.ts';
 import { coapJsChecks } from './coapjs.ts';
 import { californiumChecks } from './californium.ts';
 import { startCoapTarget } from './coap-target.ts';
+import { estCoapChecks } from './est-coap.ts';
 import { libcoapChecks } from './libcoap.ts';
+import { oscoreLibcoapChecks } from './oscore-libcoap.ts';
 
 import type { Checks } from '../checks.ts';
 
@@ -13,6 +15,8 @@ export async function coapChecks(checks: Checks, portOffset: number): Promise<vo
   const target = await startCoapTarget(portOffset);
   try {
     await libcoapChecks(checks, target);
+    await oscoreLibcoapChecks(checks, target);
+    await estCoapChecks(checks, target);
     await coapJsChecks(checks, target);
     await acrossChecks(checks, target);
     await aiocoapChecks(checks, target);

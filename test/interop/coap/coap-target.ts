@@ -12,8 +12,8 @@ import type { Endpoint, Target } from '../target.ts';
 /** In clear only strangers come here, who may do what applications may. */
 const configuration = `
 listeners:
-  coap: {enabled: true}
-  coap-tcp: {enabled: true}
+  coap: {devOnly: false}
+  coap-tcp: {devOnly: false}
   coaps: {psk: true}
   coaps-tcp: {psk: true}
 security:
