@@ -69,6 +69,8 @@ export class Listener {
   readonly #connect: (wire: Wire) => Connection;
   /** By WebSocket subprotocol. */
   readonly #connects = new Map<string, (wire: Wire) => Connection>();
+  /** Subprotocols whose clients may send text messages. */
+  readonly #takeText = new Set<string>();
   readonly #home: WireHome;
   #server: Server | undefined;
   #address: BoundAddress | undefined;
@@ -102,7 +104,10 @@ export class Listener {
       const protocols = [protocol!, ...(endpoint.otherProtocols ?? [])];
       for (const each of protocols) {
         const connect = (wire: Wire): Connection => each.connect(wire);
-        for (const subprotocol of each.webSocketProtocols) this.#connects.set(subprotocol, connect);
+        for (const subprotocol of each.webSocketProtocols) {
+          this.#connects.set(subprotocol, connect);
+          if (each.takesText === true) this.#takeText.add(subprotocol);
+        }
       }
       this.#webSocket = new WebSocketDoor(endpoint.webSocket ?? defaultWebSocketSettings, [...this.#connects.keys()], {
         opened: (webSocket, socket) => this.#webSocketOpened(webSocket, socket),
@@ -351,7 +356,10 @@ export class Listener {
     this.#handshakes.succeeded(peerOf(socket));
     // The door lets in only those that it has agreed on a subprotocol with.
     const connect = this.#connects.get(webSocket.protocol) ?? this.#connect;
-    this.#open(new WebSocketWire(this.#loop, this.#home, this.#factsOf(socket), webSocket), connect);
+    this.#open(
+      new WebSocketWire(this.#loop, this.#home, this.#factsOf(socket), webSocket, this.#takeText.has(webSocket.protocol)),
+      connect,
+    );
   }
 
   #factsOf(socket: Socket): WireFacts {

@@ -17,12 +17,12 @@ export class WebSocketWire extends OpenWire {
   #ends: number[] = [];
   readonly #onSent = (error?: Error | null): void => this.#sent(error);
 
-  constructor(loop: NetLoop, home: WireHome, facts: WireFacts, socket: WebSocket) {
+  constructor(loop: NetLoop, home: WireHome, facts: WireFacts, socket: WebSocket, takesText = false) {
     super(loop, home, facts);
     this.#socket = socket;
     socket.on('message', (data, isBinary) => {
       // With the default binaryType a message is one Buffer.
-      if (isBinary) this.received(data as Buffer);
+      if (isBinary || takesText) this.received(data as Buffer);
       else this.#refuseText();
     });
     // `ws` answers a broken frame with its close code; what is left is to see it out.

@@ -57,5 +57,7 @@ export interface Protocol {
   readonly name: string;
   /** WebSocket subprotocols by which a client asks for it (`mqtt`). */
   readonly webSocketProtocols: readonly string[];
+  /** Over WebSocket its clients may send text messages, too; their bytes are taken as those of binary ones. Absent: they end the connection. */
+  readonly takesText?: true;
   connect(wire: Wire): Connection;
 }

@@ -29,6 +29,7 @@ export const stompKind = protocolKind({
     const stream: Protocol = {
       name: 'stomp',
       // As registered with IANA.
+      takesText: true,
       webSocketProtocols: ['v12.stomp', 'v11.stomp', 'v10.stomp'],
       connect: (wire: Wire) => new StompConnection(server, wire),
     };

@@ -86,7 +86,6 @@ export class StompPeer {
       heartbeatIncoming: beatMs,
       heartbeatOutgoing: beatMs,
       reconnectDelay: 0,
-      forceBinaryWSFrames: true,
     });
     const peer = new StompPeer(client);
     context.after(() => client.deactivate({ force: true }));
