@@ -214,8 +214,9 @@ export class Http2Exchange extends NodeExchange {
     this.source = this.sink = stream;
     stream.on('error', () => {});
     // `close` comes only when all that was received is read.
-    stream.on('aborted', () => this.over(false));
-    stream.on('close', () => this.over(stream.writableFinished && stream.rstCode === constants.NGHTTP2_NO_ERROR));
+    const over = (): void => this.over(stream.writableEnded && stream.rstCode === constants.NGHTTP2_NO_ERROR);
+    stream.on('aborted', over);
+    stream.on('close', over);
   }
 
   header(name: string): string | undefined {

@@ -16,7 +16,9 @@ import { coapChecks } from './coap/coap-checks.ts';
 import { plugtestChecks } from './coap/plugtests.ts';
 import { compiledClientChecks } from './compiled-clients.ts';
 import { dtlsChecks } from './dtls/dtls-checks.ts';
+import { shiftedPort } from '../../src/config/overrides.ts';
 import { estChecks } from './est.ts';
+import { httpCurlChecks } from './http-curl.ts';
 import { startHeliograph } from './heliograph-target.ts';
 import { mosquittoChecks } from './mosquitto-clients.ts';
 import { stompChecks } from './stomp/stomp-checks.ts';
@@ -88,6 +90,7 @@ async function main(): Promise<number> {
     await mqttJsChecks(checks, target);
     await pahoPythonChecks(checks, target);
     await estChecks(checks, target, values.suites);
+    if (values.target === undefined) await httpCurlChecks(checks, target, shiftedPort(8443, portOffset));
     // After the checks that crash the broker.
     await compiledClientChecks(checks, target);
     if (values.target === undefined) await revocationChecks(checks, portOffset + 400);
