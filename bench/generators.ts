@@ -18,6 +18,7 @@ const programs = {
   handshakes: { source: 'handshakes.c', flags: ['-lssl', '-lcrypto'], needs: ' and the headers of OpenSSL (Debian: libssl-dev)' },
   amqpload: { source: 'amqpload.c', flags: [], needs: '' },
   sessions: { source: 'sessions.c', flags: [], needs: '' },
+  coapload: { source: 'coapload.c', flags: ['-lssl', '-lcrypto'], needs: ' and the headers of OpenSSL (Debian: libssl-dev)' },
 } as const;
 export type Program = keyof typeof programs;
 
