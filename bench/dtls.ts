@@ -19,19 +19,20 @@ const handshakes = Number(values.handshakes);
 const pskKey = createSecretKey(devicePsk.key);
 
 class Bench {
-  readonly endpoint: DtlsEndpoint = createDtlsEndpoint(standSettings, secureRandom);
+  readonly endpoint: DtlsEndpoint = createDtlsEndpoint({ ...standSettings, limits: { sessionsPerPeer: 1_000_000 } }, secureRandom);
   serverMs = 0;
   lastSession = 0;
   #client: TestClient | undefined;
 
+  /** With `isManual` only up to the server's flight. */
   connect(options: Partial<TestClientOptions>, from: PeerAddress): TestClient {
-    const client = new TestClient({ random: secureRandom, psk: devicePsk, ...options });
+    const client = new TestClient({ random: secureRandom, psk: { ...devicePsk, identity: from.address }, ...options });
     this.#client = client;
     client.start(0);
     for (let out = client.takeOut(); out.length > 0; out = client.takeOut()) {
       for (const datagram of out) this.#take(this.#timed(() => this.endpoint.receive(datagram, from, 0)));
     }
-    if (!client.isOpen) throw new Error(`the handshake ended in ${client.state}`);
+    if (!client.isOpen && options.isManual !== true) throw new Error(`the handshake ended in ${client.state}`);
     return client;
   }
 
@@ -120,7 +121,8 @@ function memoryOf(name: string, options: Partial<TestClientOptions>): void {
   console.log(
     `idle        ${name.padEnd(42)} ${per(after.managed - before.managed)} heap and external, ${per(after.rss - before.rss)} resident`,
   );
-  if (bench.endpoint.counters.sessions !== sessions + 1) throw new Error('sessions were lost');
+  const { counters } = bench.endpoint;
+  if (counters.sessions + counters.handshakesPending !== sessions + 1) throw new Error('sessions were lost');
 }
 
 // What the first thousands of handshakes leave behind in the process is not of their sessions.
@@ -128,6 +130,7 @@ const warm = new Bench();
 for (let i = 0; i < sessions; i++) warm.connect(mutual, addressOf(i & 255));
 for (const [name, options] of kinds) memoryOf(name, options);
 memoryOf('PSK, CCM_8, Connection ID', { suites: ['PSK-AES128-CCM8'], cid: Buffer.from('beef', 'hex') });
+memoryOf('half-open, ECDHE_ECDSA', { ...mutual, isManual: true });
 for (const [name, options] of kinds) handshakeCost(name, () => options);
 resumptionCost();
 recordCost('CCM_8', { suites: ['PSK-AES128-CCM8'] });

@@ -3,6 +3,9 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync, X509Certificate } from 'node:crypto';
 import { test } from 'node:test';
+import { UserError } from '../../base/user-error.ts';
+import { TestSigner } from '../../security/pki/testing/made-certificates.ts';
+import type { DtlsSigner } from './endpoint.ts';
 import { privateKeySigner } from './private-key-signer.ts';
 import { suiteNames, type SuiteName } from './suites.ts';
 import { authority, clientAddress, deviceCertificate, deviceProof, DtlsStand, serverCertificate } from './testing/dtls-stand.ts';
@@ -51,6 +54,52 @@ test('mutual certificates: the chain is asked about after the client has proved 
   const { identity } = stand.last('opened');
   assert.deepEqual(identity, { kind: 'certificate', fingerprint: deviceCertificate.fingerprint, subject: 'device 7' });
   assertTalk(stand, client);
+});
+
+for (const algorithm of ['ed25519', 'ecdsa-p384'] as const) {
+  test(`keys of ${algorithm} on both sides`, () => {
+    const [own, device] = [authority.issue('own', {}, new TestSigner(algorithm)), authority.issue('device', {}, new TestSigner(algorithm))];
+    const stand = new DtlsStand({
+      credentials: [{ chain: [own.der], signer: privateKeySigner(own.signer.key) }],
+      clientCertificate: 'require',
+    });
+    assertTalk(stand, stand.connect({ proof: { chain: [device.der], key: device.signer.key } }));
+    assert.equal(stand.last('opened').identity.kind, 'certificate');
+  });
+}
+
+test('where no certificate is wanted, none is asked for', () => {
+  const stand = new DtlsStand({ clientCertificate: 'none' });
+  const client = stand.connect({ proof: deviceProof });
+  assert.ok(!client.wantsCertificate);
+  assert.deepEqual(stand.last('opened').identity, { kind: 'none' });
+  assertTalk(stand, client);
+});
+
+test('names of authorities are told as long as they are few', () => {
+  const name = Buffer.alloc(300, 7);
+  const stand = new DtlsStand({ clientAuthorities: [name, name, name, name] });
+  const client = stand.connect({ proof: deviceProof });
+  const list = client.messages.get(13)!;
+  assert.equal(Buffer.from(list).indexOf(name), list.length - 3 * 302 + 2);
+  assertTalk(stand, client);
+});
+
+test('a signer that fails ends the handshake with internal_error', () => {
+  const signer: DtlsSigner = {
+    ...privateKeySigner(serverCertificate.signer.key),
+    sign: () => {
+      throw new Error('the token is gone');
+    },
+  };
+  const stand = new DtlsStand({ credentials: [{ chain: [serverCertificate.der], signer }] });
+  assert.equal(stand.connect({ suites: ['ECDHE-ECDSA-AES128-CCM'] }).alerts[0]?.code, 80);
+});
+
+test('keys that DTLS cannot use are refused in words', () => {
+  const x25519 = generateKeyPairSync('x25519').privateKey;
+  const p521 = generateKeyPairSync('ec', { namedCurve: 'secp521r1' }).privateKey;
+  for (const key of [x25519, p521]) assert.throws(() => privateKeySigner(key), UserError);
 });
 
 test('a client without certificate is refused where one is required, and comes in where one is only asked for', () => {
