@@ -304,8 +304,12 @@ static void again(Dev *dev, bool good) {
   if (good) SSL_shutdown(dev->ssl);
   SSL_free(dev->ssl);
   close(dev->fd);
-  if (!stopped) open_socket(dev);
-  else dev->gone = true;
+  if (stopped) {
+    dev->gone = true;
+    return;
+  }
+  open_socket(dev);
+  SSL_do_handshake(dev->ssl);
 }
 
 static void shake_hands(Dev *dev) {
