@@ -187,6 +187,16 @@ test('a listener that hears only what OSCORE protects may be anywhere', () => {
   assert.match(mistakes(listener('oscore, anonymous'))[0]!, /listeners\.radio\.host/);
 });
 
+test('groups are joined on one interface, by what is on UDP, and have to be groups', () => {
+  const listener = (kind: string, host: string, groups: string): string =>
+    `listeners: {radio: {kind: ${kind}, host: "${host}", port: 5690, allowPlaintext: true, multicastGroups: [${groups}]}}`;
+  assert.deepEqual(mistakes(listener('coap', '192.0.2.1', '224.0.1.187')), []);
+  assert.match(mistakes(listener('coap', '::', '"ff05::fd"'))[0]!, /listeners\.radio\.host: .*cannot be on every interface/);
+  assert.match(mistakes(listener('coap', '192.0.2.1', '192.0.2.9'))[0]!, /192\.0\.2\.9 is no group that 192\.0\.2\.1 can join/);
+  assert.match(mistakes(listener('coap', '192.0.2.1', '"ff05::fd"'))[0]!, /is no group that/);
+  assert.match(mistakes(listener('tcp', '192.0.2.1', '224.0.1.187'))[0]!, /a listener of kind tcp has no groups/);
+});
+
 test('every setting has a description, and every number its bounds', () => {
   const lacking: string[] = [];
   walk(schemaTree, '', (path, node) => {
