@@ -20,24 +20,18 @@ import { CoapServer } from '../../../../src/protocols/coap/index.ts';
 import { coapOptions, coapSettings } from '../../../../src/protocols/coap/settings.ts';
 import { OscoreLayer } from '../../../../src/protocols/coap/oscore/oscore-layer.ts';
 import { noTrace } from '../../../../src/protocols/trace.ts';
-import { aeadAlgorithms, hkdfAlgorithms } from '../../../../src/security/oscore/algorithms.ts';
-import { SecurityContext } from '../../../../src/security/oscore/context.ts';
-import { defaultContextsSettings } from '../../../../src/security/oscore/contexts.ts';
-import { MemorySequenceStore } from '../../../../src/security/oscore/sequence-store.ts';
 import { describeCertificate } from '../../../../src/security/peer-certificate.ts';
 import { generousDatagramLimits } from '../../../harness/net/datagrams.ts';
 import { generousLimits } from '../../../harness/net/stand.ts';
+import { checkerContext } from './checker-context.ts';
 import { PlugtestResources } from './resources.ts';
 
-import type { Clock } from '../../../../src/base/clock.ts';
 import type { SettingsOf } from '../../../../src/config/fields.ts';
 import type { SchemaNode } from '../../../../src/config/schema-node.ts';
 import type { DtlsListenerSettings } from '../../../../src/net/dtls-settings.ts';
-import type { OscoreContext, OscoreContexts } from '../../../../src/security/oscore/oscore.ts';
 
-/** Those of the test descriptions, and what Californium's own server has. */
+/** As the test descriptions have them. */
 export const psk = { identity: 'password', key: 'sesame' } as const;
-const oscore = { masterSecret: '0102030405060708090a0b0c0d0e0f10', masterSalt: '9e7ca92223786340', idContext: '37cbf3210017a2d3' } as const;
 
 export type PlugtestServer = {
   readonly ports: { readonly udp: number; readonly tcp: number; readonly dtls: number };
@@ -60,41 +54,12 @@ const dtlsSettings: DtlsListenerSettings = {
   limits: defaultDtlsLimits,
 };
 
-/** The checker is the only one who comes. */
-class OneContext implements OscoreContexts {
-  readonly #context: SecurityContext;
-
-  constructor(clock: Clock) {
-    const input = {
-      algorithm: aeadAlgorithms[0]!,
-      hkdf: hkdfAlgorithms[0]!,
-      masterSecret: Buffer.from(oscore.masterSecret, 'hex'),
-      masterSalt: Buffer.from(oscore.masterSalt, 'hex'),
-      senderId: Uint8Array.of(2),
-      recipientId: Uint8Array.of(1),
-      idContext: Buffer.from(oscore.idContext, 'hex'),
-    };
-    const name = { tenant: 'main', principal: 'checker', contextId: 'plugtest' };
-    const services = { store: new MemorySequenceStore(), clock, random: secureRandom };
-    this.#context = new SecurityContext(name, input, 32, defaultContextsSettings, services);
-  }
-
-  find(_kid: Uint8Array, _kidContext: Uint8Array | undefined, answer: (found: readonly OscoreContext[]) => void): void {
-    answer([this.#context]);
-  }
-
-  named(_name: unknown, answer: (found: undefined) => void): void {
-    answer(undefined);
-  }
-
-  refused(): void {}
-}
-
 export async function startPlugtestServer(): Promise<PlugtestServer> {
   const clock = new SystemClock();
   const config = defaultConfig();
   const { outputHighWaterBytes: highWaterBytes, outputLowWaterBytes: lowWaterBytes } = config.net;
   const loop = new NetLoop({ clock, log: silentLog, highWaterBytes, lowWaterBytes });
+  const checker = await checkerContext(clock);
   const resources = new PlugtestResources(changesEveryMs);
   const settings = defaultsOf(coapSettings as unknown as SchemaNode) as SettingsOf<typeof coapSettings>;
   const server = new CoapServer({
@@ -105,7 +70,7 @@ export async function startPlugtestServer(): Promise<PlugtestServer> {
     // Californium knows neither Echo (RFC 9175) nor CSM (RFC 8323 §5.3).
     options: { ...coapOptions(settings, config), maxAmplification: 0, requireCsm: false },
     resources,
-    oscore: (next) => new OscoreLayer(new OneContext(clock), next),
+    oscore: (next) => new OscoreLayer(checker.contexts, next),
   });
   const host = '127.0.0.1';
   const udp = new UdpListener({ name: 'udp', protocol: server.datagram, host, port: 0, limits: generousDatagramLimits }, loop);
@@ -122,6 +87,7 @@ export async function startPlugtestServer(): Promise<PlugtestServer> {
       resources.stop();
       await Promise.all(listeners.map((listener) => listener.drain(0)));
       loop.stop();
+      await checker.close();
     },
   };
 }
