@@ -35,8 +35,8 @@ export const maxMasterSecretBytes = 64;
 export const maxMasterSaltBytes = 64;
 /** The most that fits into the option beside the rest, and RFC 8613 appendix B.2 asks for up to 24. */
 export const maxIdContextBytes = 32;
-export const minWindow = 1;
-export const maxWindow = 1024;
+const minWindow = 1;
+const maxWindow = 1024;
 /** RFC 8613 §7.4. */
 export const defaultWindow = 32;
 export const defaultAlgorithm: AeadAlgorithm = aeadAlgorithms[0]!;
@@ -66,6 +66,9 @@ export function oscoreFault(facts: OscoreFacts, secrets: OscoreSecrets): { reado
   if (facts.senderId === facts.recipientId) return { field: 'senderId', what: 'must be another one than recipientId' };
   if ((facts.idContext ?? '').length > 2 * maxIdContextBytes)
     return { field: 'idContext', what: `has more than ${maxIdContextBytes} bytes` };
+  if (facts.windowSize < minWindow || facts.windowSize > maxWindow) {
+    return { field: 'windowSize', what: `must be ${minWindow} to ${maxWindow}` };
+  }
   const { masterSecret, masterSalt } = secrets;
   if (masterSecret.length < minMasterSecretBytes || masterSecret.length > maxMasterSecretBytes) {
     return { field: 'masterSecret', what: `must have ${minMasterSecretBytes} to ${maxMasterSecretBytes} bytes` };

@@ -437,6 +437,19 @@ test('a node that lost its window asks for an Echo, and the device repeats', asy
   assert.equal(way.sent.length, 3);
 });
 
+test('who takes a request back takes back the one that is under way, also after an Echo', async () => {
+  const given = input();
+  const store = new InstantStore();
+  await store.put(contextOf(given).fingerprint, { sentBelow: 7, acceptedBelow: 100 });
+  let gone = 0;
+  const { way, device } = pair((_request, reply) => (reply.onGone = () => gone++), given, store);
+  const results: unknown[] = [];
+  const cancel = device.request({ ...get, confirmable: true }, (result) => results.push(result));
+  assert.equal(way.sent.length, 2);
+  cancel();
+  assert.deepEqual([gone, results], [1, []]);
+});
+
 test('a device that is asked under a context answers under it, or the request has failed', () => {
   for (const bend of [
     (): CoapResponse => ({ code: Code.unauthorized, options: [], payload: Buffer.from('Security context not found') }),

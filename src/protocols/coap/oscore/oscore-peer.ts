@@ -119,8 +119,11 @@ class SealedExchange {
         payload: ciphertext,
         confirmable,
       };
-      this.#cancel = this.#under.request(sent, (result) => this.#answered(context, binding, result));
-      if (this.#isOver) this.#cancel();
+      const tries = this.#tries;
+      const cancel = this.#under.request(sent, (result) => this.#answered(context, binding, result));
+      // The answer may be there already, and have led to the next try.
+      if (this.#tries === tries) this.#cancel = cancel;
+      if (this.#isOver) this.#cancel?.();
     });
   }
 
