@@ -38,6 +38,8 @@ export type AdminSources = {
   readonly notReady: () => readonly string[];
   readonly status: () => Status;
   readonly traces: TraceHub;
+  /** Answers what is below /v1/: the messaging API, with --dev. */
+  readonly messages?: (request: IncomingMessage, response: ServerResponse, listener: string, secure: boolean) => void;
   /** Accepted as bearer token; undefined: none is. */
   readonly token: string | undefined;
   /** Whose API token a bearer token is; absent: there are none. */
@@ -214,6 +216,9 @@ class HttpAdmin implements AdminServer {
 
   #handle(request: IncomingMessage, response: ServerResponse, listener: string, secure: boolean): void {
     this.#sources.clock.refresh?.();
+    if (this.#sources.messages !== undefined && request.url?.startsWith('/v1/') === true) {
+      return this.#sources.messages(request, response, listener, secure);
+    }
     // Both ends report here when a peer goes away in the middle; there is nobody left to tell.
     request.on('error', () => {});
     response.on('error', () => {});

@@ -61,6 +61,13 @@ export class HttpDoor {
     this.#http1.emit('connection', socket);
   }
 
+  /** A request on a connection of somebody else's server, which sees to its time-outs. */
+  serve(request: IncomingMessage, response: ServerResponse, facts: WireFacts): void {
+    this.#loop.enterTurn();
+    const connection = this.#connections.get(request.socket) ?? this.#opened(request.socket, facts, undefined, true);
+    connection.request(request, response);
+  }
+
   /** Says to all that the node goes down: what can be answered still is. */
   shutDown(): void {
     this.#loop.enterTurn();
@@ -71,8 +78,8 @@ export class HttpDoor {
     for (const connection of this.#connections.values()) connection.abort();
   }
 
-  #opened(socket: Socket, facts: WireFacts, session: ServerHttp2Session | undefined): HttpConnection {
-    const connection = new HttpConnection(this.#loop, this.#handler, this.#counters, socket, facts, session);
+  #opened(socket: Socket, facts: WireFacts, session: ServerHttp2Session | undefined, isGuest = false): HttpConnection {
+    const connection = new HttpConnection(this.#loop, this.#handler, this.#counters, socket, facts, session, isGuest);
     this.#connections.set(socket, connection);
     socket.on('error', () => {});
     socket.once('close', () => {
@@ -115,6 +122,7 @@ class HttpConnection implements HttpPeer, ExchangeHome {
   readonly #socket: Socket;
   readonly #session: ServerHttp2Session | undefined;
   readonly #visit: HttpVisit;
+  readonly #isGuest: boolean;
   /** Mostly one, or none. */
   readonly #open: NodeExchange[] = [];
   #requests = 0;
@@ -134,7 +142,9 @@ class HttpConnection implements HttpPeer, ExchangeHome {
     socket: Socket,
     facts: WireFacts,
     session: ServerHttp2Session | undefined,
+    isGuest: boolean,
   ) {
+    this.#isGuest = isGuest;
     this.loop = loop;
     this.facts = facts;
     this.#limits = handler.limits;
@@ -208,6 +218,7 @@ class HttpConnection implements HttpPeer, ExchangeHome {
 
   look(nowMs: number, closeTimeoutMs: number): void {
     this.#count();
+    if (this.#isGuest) return;
     const { headersTimeoutMs, requestTimeoutMs, idleTimeoutMs } = this.#limits;
     if (this.isClosing && this.#open.length === 0) {
       if (this.#closingMs === Infinity) this.#closingMs = nowMs;

@@ -7,6 +7,8 @@ import type { Config, ListenerConfig } from '../config.ts';
 import { listenerKinds } from '../config/listener-kinds.ts';
 import { isLoopback } from '../config/relations.ts';
 import { hostAndPort, plainAddress } from '../net/address.ts';
+import { NetCounters } from '../net/counters.ts';
+import { HttpDoor } from '../net/http-door.ts';
 import { failureOf, faultOf, serverContexts } from '../net/tls.ts';
 import { describeCertificate } from '../security/peer-certificate.ts';
 import { apiServicesOf } from './api-services.ts';
@@ -24,6 +26,7 @@ export class AdminPart implements Part {
   readonly #open: OpenListener[] = [];
   #config: Config;
   #server: AdminServer | undefined;
+  #door: HttpDoor | undefined;
 
   constructor(rooms: Rooms, listeners: ListenersPart) {
     this.#rooms = rooms;
@@ -52,6 +55,7 @@ export class AdminPart implements Part {
       status,
       notReady: () => notReady(this.#rooms),
       traces,
+      ...this.#messages(),
       token,
       tokenOwner: (text) => tokenOwner(text, { registry: this.#rooms.lookUps, clock }),
       api: async (options) => {
@@ -76,7 +80,24 @@ export class AdminPart implements Part {
     }
   }
 
+  /** With --dev the messaging API is here, too: one address for everything that a page in the making needs. */
+  #messages(): Pick<Parameters<typeof createAdminServer>[0], 'messages'> {
+    const { config, dev, loop, protocols } = this.#rooms;
+    const requests = protocols.get('http')?.requests;
+    if (!dev || requests === undefined) return {};
+    const door = new HttpDoor(requests, loop, new NetCounters('admin'), config.net.closeTimeoutMs);
+    this.#door = door;
+    return {
+      messages(request, response, listener, secure) {
+        const { remoteAddress = '', remotePort = 0 } = request.socket;
+        const facts = { listener, remoteAddress: plainAddress(remoteAddress), remotePort, secure, peerCertificate: undefined };
+        door.serve(request, response, facts);
+      },
+    };
+  }
+
   async stop(): Promise<void> {
+    this.#door?.shutDown();
     await withdrawLocalAccess(resolve(this.#rooms.config.node.dataDir));
     await this.#server?.close();
   }

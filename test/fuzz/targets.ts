@@ -19,6 +19,7 @@ const loaders: Readonly<Record<string, () => Promise<{ readonly target: Target }
   'est-body': () => import('./targets/est-body.ts'),
   'policy-document': () => import('./targets/policy-document.ts'),
   oscore: () => import('./targets/oscore.ts'),
+  'http-requests': () => import('./targets/http-requests.ts'),
   selector: () => import('./targets/selector.ts'),
   'dtls-record': () => import('./targets/dtls-record.ts'),
   'dtls-handshake': () => import('./targets/dtls-handshake.ts'),

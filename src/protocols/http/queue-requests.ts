@@ -124,12 +124,13 @@ function askedOf({ query, server, exchange }: Request, body: Uint8Array): Asked 
     reason = query.get('reason') ?? undefined,
   } = given;
   const lease = given['lease'] ?? query.get('lease');
+  if (lease !== null && !isText(lease)) return badRequest('lease is a span such as 30s');
   if (!Array.isArray(deliveries) || deliveries.length === 0 || deliveries.length > maxLeases || !deliveries.every(isText)) {
     return badRequest(`name 1 to ${maxLeases} deliveries: ?delivery=…, or {"deliveries": […]} as application/json`);
   }
   if (typeof failed !== 'boolean') return badRequest('failed is true or false');
   if (reason !== undefined && (!isText(reason) || reason.length > 1000)) return badRequest('reason is a text of at most 1000 characters');
-  const renewMs = spanOf(lease === null ? null : String(lease), leaseMs, maxLeaseMs);
+  const renewMs = spanOf(lease, leaseMs, maxLeaseMs);
   if (renewMs === undefined || renewMs === 0) return badRequest('lease is a span such as 30s');
   return { deliveries, failed, reason, leaseMs: renewMs };
 }

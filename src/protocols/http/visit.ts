@@ -10,7 +10,7 @@ import { openEventStream } from './event-stream.ts';
 import { answerLastValue } from './last-value.ts';
 import { Member } from './member.ts';
 import { isLocalOrAddress, judgeOrigin, preflightHeaders } from './origins.ts';
-import { answerProblem, notFound, badRequest, problemOf, type Problem } from './problem.ts';
+import { badRequest, notFound, problemOf, type Problem } from './problem.ts';
 import { publishTo } from './publishing.ts';
 import { answerQueueVerb } from './queue-requests.ts';
 import { noHeaders, Request } from './request.ts';

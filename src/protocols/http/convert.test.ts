@@ -1,0 +1,116 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import type { Attributes, MessageId, Property } from '../../message/attributes.ts';
+import { Message } from '../../message/message.ts';
+import { toMqtt, toNeutral } from '../mqtt/convert.ts';
+import { headersOf, readHeaders } from './convert.ts';
+import { readItem, valueOfMessage } from './message-value.ts';
+
+const nowMs = 1_700_000_000_000;
+const text = fc.string({ minLength: 1, maxLength: 20, unit: 'grapheme' });
+const id: fc.Arbitrary<MessageId> = fc.oneof(
+  text.map((value) => ({ type: 'string' as const, value })),
+  fc.uint8Array({ maxLength: 20 }).map((value) => ({ type: 'binary' as const, value: new Uint8Array(value) })),
+);
+const property: fc.Arbitrary<Property> = fc.record({ key: text, value: id as fc.Arbitrary<Property['value']> });
+const attributes: fc.Arbitrary<Attributes> = fc.record(
+  {
+    contentType: fc.constantFrom('text/plain', 'application/json; x=1'),
+    contentEncoding: fc.constantFrom('gzip', 'br'),
+    payloadFormat: fc.constant('utf8' as const),
+    correlation: id,
+    messageId: id,
+    replyTo: fc.record({
+      kind: fc.constantFrom('topic' as const, 'queue' as const),
+      name: text.filter((name) => !name.startsWith('$queue/')),
+    }),
+    subject: text,
+    groupId: text,
+    groupSequence: fc.nat(),
+    deliverAtMs: fc.nat(1000).map((seconds) => nowMs + seconds * 1000),
+    properties: fc.array(property, { minLength: 1, maxLength: 5 }),
+  },
+  { requiredKeys: [] },
+);
+
+function messageWith(given: Attributes, priority: number): Message {
+  const payload = new TextEncoder().encode('payload');
+  return new Message('a/b', new TextEncoder().encode('a/b'), payload, 0, payload.length, 1, false, priority, nowMs + 60_000, 0, '', given);
+}
+
+function rawOf(headers: Record<string, string | readonly string[]>): string[] {
+  return Object.entries(headers).flatMap(([name, value]) =>
+    (typeof value === 'string' ? [value] : value).flatMap((each) => [name.toLowerCase(), each]),
+  );
+}
+
+/** Differently named properties may change places; see lostFromHttp. */
+function sorted(properties: readonly Property[] | undefined): Property[] | undefined {
+  return properties?.toSorted((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
+}
+
+const plain = (value: unknown): unknown => (value === undefined ? undefined : JSON.parse(JSON.stringify(value)));
+
+describe('fields of messages and HTTP', () => {
+  it('come back from headers, as lower case as HTTP/2 makes them', () => {
+    fc.assert(
+      fc.property(attributes, fc.nat(9), (given, priority) => {
+        const raw = rawOf(headersOf(messageWith(given, priority)));
+        for (let i = 1; i < raw.length; i += 2) assert.match(raw[i]!, /^[ -~]*$/);
+        const told = readHeaders(raw, nowMs);
+        assert.ok(typeof told !== 'string', JSON.stringify(told));
+        assert.equal(told.priority, priority);
+        assert.equal(told.expiresAtMs, nowMs + 60_000);
+        const { contentType, ...back } = told.attributes ?? {};
+        const { contentType: sent, ...rest } = given;
+        // A body without a type is declared to be bytes, or text.
+        if (sent !== undefined) assert.equal(contentType, sent);
+        assert.deepEqual(plain({ ...back, properties: sorted(back.properties) }), plain({ ...rest, properties: sorted(rest.properties) }));
+      }),
+    );
+  });
+
+  it('come back from JSON, and from CBOR', () => {
+    fc.assert(
+      fc.property(attributes, fc.constantFrom('json' as const, 'cbor' as const), (given, form) => {
+        const value = valueOfMessage(messageWith(given, 4), form);
+        const item = readItem(form === 'json' ? plain(value) : value, nowMs);
+        assert.ok(typeof item !== 'string', JSON.stringify(item));
+        assert.deepEqual(plain(item.attributes ?? {}), plain(given));
+        assert.equal(item.expiresAtMs, nowMs + 60_000);
+      }),
+    );
+  });
+
+  it('go through MQTT 5 with no more loss than both declare', () => {
+    fc.assert(
+      fc.property(attributes, (given) => {
+        const { subject: _s, groupId: _g, groupSequence: _q, deliverAtMs: _d, ...kept } = given;
+        const overMqtt = toNeutral(toMqtt(kept, 4)).attributes;
+        const raw = rawOf(headersOf(messageWith(overMqtt ?? {}, 4)));
+        const told = readHeaders(raw, nowMs);
+        assert.ok(typeof told !== 'string', JSON.stringify(told));
+        assert.deepEqual(plain(told.attributes?.replyTo), plain(kept.replyTo?.name.match(/[+#]/) ? overMqtt?.replyTo : kept.replyTo));
+        assert.equal(told.attributes?.contentEncoding, kept.contentEncoding);
+        assert.equal(told.attributes?.payloadFormat, kept.payloadFormat);
+      }),
+    );
+  });
+
+  it('what cannot be read is refused by name', () => {
+    const faults: [string, string][] = [
+      ['Qos', '7'],
+      ['Priority', '10'],
+      ['Expires', 'soon'],
+      ['Correlation-Id', '%zz'],
+      ['Property-%zz', 'x'],
+      ['Payload-Format', 'text'],
+      ['Group-Sequence', '-1'],
+      ['Idempotency-Key', ''],
+    ];
+    for (const [name, value] of faults) assert.equal(typeof readHeaders([name, value], nowMs), 'string', name);
+    // What browsers send (RFC 9218) is theirs.
+    assert.equal((readHeaders(['Priority', 'u=1, i'], nowMs) as { priority: number }).priority, 4);
+  });
+});
