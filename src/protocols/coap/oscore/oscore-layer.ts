@@ -139,8 +139,8 @@ export class OscoreLayer implements RequestHandler {
 }
 
 /**
- * RFC 8613 appendix B.1.2, B.2: with a nonce of its own, for an answer under the request's may have gone out before a crash, or the
- * keys are others than the request's.
+ * RFC 8613 appendix B.1.2: with a nonce of its own, for an answer under the request's may have gone out before a crash. Under keys that
+ * nobody had before (B.2) the request's can be used, and must be for Californium, which looks at no other there.
  */
 function sendUnauthorized(
   request: CoapRequest,
@@ -150,7 +150,8 @@ function sendUnauthorized(
   options: readonly CoapOption[],
   kidContext: Uint8Array | undefined,
 ): void {
-  context.sealResponse(binding, writePlaintext(Code.unauthorized, options, noBytes), true, (sealed) => {
+  const ownNonce = kidContext === undefined;
+  context.sealResponse(binding, writePlaintext(Code.unauthorized, options, noBytes), ownNonce, (sealed) => {
     reply.send(sealed === undefined ? comeLater : sealedResponse(request, { ...sealed, kidContext }, undefined));
   });
 }
