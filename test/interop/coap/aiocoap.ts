@@ -29,12 +29,10 @@ export async function aiocoapChecks(checks: Checks, target: CoapTarget): Promise
       checks.skip('aiocoap', `${release} could not be had: ${made.output.slice(-200)}`);
       return;
     }
-    const { coap, coaps, ws, caFile, oscore } = target;
+    const { coap, ws, oscore } = target;
     const facts = {
       port: coap.port,
-      securePort: coaps.port,
       wsPort: ws.port,
-      caFile,
       oscore,
       unique: `i${process.pid}py`,
       only: checks.only,

@@ -11,11 +11,11 @@ only = facts.get("only") or ""
 prefix = "aiocoap: "
 
 import aiocoap  # noqa: E402
+import aiocoap.resource  # noqa: E402
 from aiocoap import Code, Message  # noqa: E402
 
 udp = f"coap://127.0.0.1:{facts['port']}"
 tcp = f"coap+tcp://127.0.0.1:{facts['port']}"
-tls = f"coaps+tcp://localhost:{facts['securePort']}"
 ws = f"coap+ws://127.0.0.1:{facts['wsPort']}"
 
 
@@ -116,8 +116,34 @@ async def run(name, body, base, transports=None, prepare=None):
             await context.shutdown()
 
 
-def trust(context, _folder):
-    context.client_credentials.load_from_dict({f"{tls}/*": {"tls": {"certfile": facts["caFile"]}}})
+class Firmware(aiocoap.resource.Resource):
+    def __init__(self):
+        super().__init__()
+        self.put = asyncio.Queue()
+
+    async def render_put(self, request):
+        self.put.put_nowait(request.payload)
+        return Message(code=Code.CHANGED)
+
+
+async def commands(context, base, unique):
+    """A device that is a server: it registers, and gets what others publish for it, in blocks where it is large."""
+    endpoint = unique.replace("/", "-")
+    site = aiocoap.resource.Site()
+    firmware = Firmware()
+    site.add_resource(["firmware"], firmware)
+    device = await aiocoap.Context.create_server_context(site, bind=("127.0.0.1", None))
+    try:
+        uri = f"{base}/rd?ep={endpoint}&lt=300"
+        expect(await ask(device, Code.POST, uri, b"</firmware>", content_format=40), Code.CREATED)
+        for size in (10, 200 * 1024):
+            payload = os.urandom(size)
+            expect(await ask(context, Code.POST, f"{base}/t/dev/{endpoint}/command/put/firmware", payload), Code.CHANGED)
+            got = await asyncio.wait_for(firmware.put.get(), 20)
+            if got != payload:
+                raise AssertionError(f"{len(got)} bytes came instead of {size}")
+    finally:
+        await device.shutdown()
 
 
 async def main():
@@ -132,6 +158,7 @@ async def main():
     await run("observes over WebSocket", observes, ws)
     await run("1 MiB up and down over WebSocket", carries, ws)
     await run("OSCORE", secured, udp, prepare=oscore)
+    await run("gets commands, small and large", commands, udp)
     print("@end", flush=True)
 
 
