@@ -37,6 +37,8 @@ export const coapOptions: CoapOptions & ResourceOptions = {
   maxTransferBytes: 1024 * 1024,
   transferTimeoutMs: 120_000,
   maxWaitingRequests: 16,
+  maxWaitingPeerBytes: 64 * 1024,
+  maxWaitingBytes: 1024 * 1024,
   sessionIdleSec: 300,
   retryAfterSec: 5,
   maxObservationsPerPeer: 8,

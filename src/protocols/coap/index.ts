@@ -33,6 +33,7 @@ export const coapKind = protocolKind({
   ordered: [
     ['net.outputHighWaterBytes', 'coap.maxOutputBytes', 'a peer must be told to wait before it is not read any more'],
     ['coap.maxRememberedPeerBytes', 'coap.maxRememberedBytes', 'no peer could use more'],
+    ['coap.maxWaitingPeerBytes', 'coap.maxWaitingBytes', 'no peer could use more'],
     ...blockOrder('coap'),
   ],
   powersOfTwo: ['blockBytes', 'topicCacheEntries'],

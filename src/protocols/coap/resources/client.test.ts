@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { allowAll, anyone } from '../../../broker/testing/test-broker.ts';
 import type { AuthenticationResult, Credentials } from '../../../security/security.ts';
-import { TestHouse } from './testing/house.ts';
+import { TestHouse, type TestPeer, type TestReply } from './testing/house.ts';
 
 /** Answers when it is told to. */
 class SlowSecurity {
@@ -42,6 +42,26 @@ test('who a peer is, is asked once, with the facts; requests wait meanwhile, not
   );
   peer.ask('post', '/t/x');
   assert.equal(slow.asked.length, 0);
+});
+
+test('what waits is bounded in bytes, too: of one peer and of all; a single request may be larger than one peer may have', async () => {
+  const slow = new SlowSecurity();
+  const t = await TestHouse.open({ security: slow.security });
+  const ask = (peer: TestPeer, bytes: number): TestReply => peer.askNow('post', '/t/a', { payload: 'x'.repeat(bytes) });
+  const [large, small, other] = [t.peer(), t.peer(), t.peer()];
+  assert.equal(ask(large, 5000).code, undefined);
+  assert.equal(ask(large, 1).code, '5.03');
+  assert.equal(ask(small, 1000).code, undefined);
+  const given = ask(small, 1000);
+  assert.equal(ask(other, 3000).code, '5.03');
+  given.gone();
+  assert.equal(ask(other, 1000).code, undefined);
+  assert.equal(t.house.counters.requestsNotWaited, 2);
+  assert.ok(t.house.counters.waitingBytes > 7000);
+  slow.answer({ ok: true, principal: anyone });
+  for (const peer of [small, other]) peer.gone();
+  t.settle();
+  assert.equal(t.house.counters.waitingBytes, 0);
 });
 
 test('requests are answered in their order, those that waited first', async () => {

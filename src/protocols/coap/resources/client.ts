@@ -15,6 +15,7 @@ import { PendingAnswers } from './pending-answers.ts';
 import { QueueReaders } from './queue-readers.ts';
 import { Settlements } from './settlements.ts';
 import { TopicAddresses } from './topic-addresses.ts';
+import { waitingBytes, WaitingRoom } from './waiting-room.ts';
 
 type Waiting = { readonly request: CoapRequest; readonly reply: Reply };
 
@@ -43,7 +44,7 @@ export class Client implements Consumer {
   /** Where its commands come from, if it is registered. */
   commands: Set<CommandLink> | undefined = undefined;
   #queues: QueueReaders | undefined = undefined;
-  #waiting: Waiting[] = [];
+  readonly #waiting: WaitingRoom<Waiting>;
   #isEntering = false;
   /** It is attached, and what waits is about to be answered. */
   #arrived: Session | undefined = undefined;
@@ -58,6 +59,7 @@ export class Client implements Consumer {
     this.house = house;
     this.peer = peer;
     this.#oscore = oscore;
+    this.#waiting = new WaitingRoom(house);
     this.observations = new Observations(this);
     this.publishes = new PendingAnswers(house);
     this.#settlements = new Settlements((task) => house.later(task));
@@ -91,15 +93,9 @@ export class Client implements Consumer {
       if (house.clock.monotonicMs() < this.#refusedUntilMs) return house.refused(request, reply, this.#refusal);
       this.#refusal = undefined;
     }
-    if (this.#waiting.length >= house.options.maxWaitingRequests) {
-      house.counters.requestsNotWaited++;
-      return house.answer(reply, house.answers.tooManyWaiting);
-    }
     const waiting = { request, reply };
-    this.#waiting.push(waiting);
-    reply.onGone = () => {
-      this.#waiting = this.#waiting.filter((one) => one !== waiting);
-    };
+    if (!this.#waiting.enter(waiting, waitingBytes(request.message))) return house.answer(reply, house.answers.tooManyWaiting);
+    reply.onGone = () => this.#waiting.leave(waiting);
     if (this.#isEntering) return;
     this.#isEntering = true;
     const { facts } = this.peer;
@@ -114,6 +110,7 @@ export class Client implements Consumer {
         password: undefined,
         certificate: facts.peerCertificate,
         ...(facts.pskIdentity !== undefined && { pskIdentity: facts.pskIdentity }),
+        ...(facts.pskKeyHash !== undefined && { pskKeyHash: facts.pskKeyHash }),
         ...(facts.rawPublicKey !== undefined && { rawPublicKey: facts.rawPublicKey }),
         ...(this.#oscore !== undefined && { oscoreContext: this.#oscore }),
       },
@@ -170,9 +167,7 @@ export class Client implements Consumer {
     this.session = this.#settlements.session = session;
     this.isUsed = true;
     this.house.counters.sessions++;
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const { request, reply } of waiting) {
+    for (const { request, reply } of this.#waiting.empty()) {
       reply.onGone = undefined;
       this.house.route(this, request, reply);
     }
@@ -184,9 +179,7 @@ export class Client implements Consumer {
     this.#isEntering = false;
     this.#refusal = response;
     this.#refusedUntilMs = house.clock.monotonicMs() + refusalMs;
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const { request, reply } of waiting) {
+    for (const { request, reply } of this.#waiting.empty()) {
       reply.onGone = undefined;
       house.refused(request, reply, response);
     }
@@ -214,7 +207,7 @@ export class Client implements Consumer {
   /** The peer is gone. */
   gone(): void {
     this.#isGone = true;
-    this.#waiting = [];
+    this.#waiting.empty();
     for (const link of this.commands ?? []) link.unbind(this);
     this.leave(undefined);
   }

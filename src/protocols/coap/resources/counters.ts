@@ -13,6 +13,8 @@ export class Counters {
   authenticationsRefused = 0;
   /** Requests that waited for who the peer is, and for which there was no room. */
   requestsNotWaited = 0;
+  /** Memory of requests that wait for it. */
+  waitingBytes = 0;
   observations = 0;
   observationsEnded = { cancelled: 0, lost: 0, rejected: 0, revoked: 0 };
   notificationsConfirmable = 0;
@@ -40,6 +42,7 @@ export class Counters {
     yield gauge('sessions', 'CoAP identities with a session.', this.sessions);
     yield counter('authentications_refused', 'Peers that did not prove who they are.', this.authenticationsRefused);
     yield counter('requests_not_waited', 'Requests that had to wait and found no room.', this.requestsNotWaited);
+    yield gauge('waiting_bytes', 'Memory of requests that wait until it is known who asks.', this.waitingBytes);
     yield gauge('observations', 'Observations that are open.', this.observations);
     for (const [cause, value] of Object.entries(this.observationsEnded))
       yield counter('observations_ended', 'Observations that ended.', value, { cause });

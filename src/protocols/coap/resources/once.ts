@@ -8,6 +8,7 @@ import type { CoapResponse, Reply } from '../exchange.ts';
 import type { Client } from './client.ts';
 import type { House } from './house.ts';
 import { PendingAnswers } from './pending-answers.ts';
+import { waitingBytes, WaitingRoom } from './waiting-room.ts';
 
 type Asked = { readonly message: Message; readonly key: string; readonly reply: Reply; readonly success: CoapResponse };
 
@@ -53,7 +54,7 @@ class OncePublisher implements Consumer {
   /** Key → when it may be forgotten, on the monotonic clock, the oldest first. */
   readonly #keys = new Map<string, number>();
   #session: Session | undefined = undefined;
-  #waiting: Asked[] = [];
+  readonly #waiting: WaitingRoom<Asked>;
   #isReady = false;
   #held = false;
   ended = false;
@@ -61,6 +62,7 @@ class OncePublisher implements Consumer {
   constructor(house: House, client: Client, isAnonymous: boolean) {
     this.#house = house;
     this.#publishes = new PendingAnswers(house);
+    this.#waiting = new WaitingRoom(house);
     const clientId = isAnonymous ? `${client.session!.clientId}/once` : `$coap/once/${client.principal!.id}`;
     house.broker.attach(
       {
@@ -76,8 +78,8 @@ class OncePublisher implements Consumer {
   publish(asked: Asked): void {
     const house = this.#house;
     if (this.#session !== undefined && this.#isReady) return this.#publish(this.#session, asked);
-    if (this.#waiting.length >= house.options.maxWaitingRequests) return house.answer(asked.reply, house.answers.tooManyWaiting);
-    this.#waiting.push(asked);
+    const bytes = waitingBytes({ options: [], payload: asked.message.payload() });
+    if (!this.#waiting.enter(asked, bytes)) house.answer(asked.reply, house.answers.tooManyWaiting);
   }
 
   #publish(session: Session, { message, key, reply, success }: Asked): void {
@@ -107,7 +109,7 @@ class OncePublisher implements Consumer {
       this.#keys.delete(key);
       this.#session?.release(0, tagOf(key));
     }
-    if (this.#publishes.size === 0 && this.#waiting.length === 0 && this.#session !== undefined) this.end();
+    if (this.#publishes.size === 0 && this.#waiting.size === 0 && this.#session !== undefined) this.end();
   }
 
   end(): void {
@@ -120,8 +122,7 @@ class OncePublisher implements Consumer {
   #fail(outcome: Outcome): void {
     const house = this.#house;
     this.#publishes.endAll(house.answers.failure(outcome));
-    for (const { reply } of this.#waiting) house.answer(reply, house.answers.failure(outcome));
-    this.#waiting = [];
+    for (const { reply } of this.#waiting.empty()) house.answer(reply, house.answers.failure(outcome));
   }
 
   attached(outcome: Outcome, session: Session | undefined): void {
@@ -136,9 +137,7 @@ class OncePublisher implements Consumer {
     // What waited goes first.
     this.#house.later(() => {
       this.#isReady = true;
-      const waiting = this.#waiting;
-      this.#waiting = [];
-      for (const asked of waiting) this.publish(asked);
+      for (const asked of this.#waiting.empty()) this.publish(asked);
     });
   }
 

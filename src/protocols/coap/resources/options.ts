@@ -3,6 +3,9 @@
 export type ResourceOptions = {
   /** Most requests of one peer that wait until it is known who it is. */
   readonly maxWaitingRequests: number;
+  /** Most bytes of those: of one peer, unless it is a single request, and of all. */
+  readonly maxWaitingPeerBytes: number;
+  readonly maxWaitingBytes: number;
   /** A peer that asks for nothing and observes nothing loses its session after that; its next request makes a new one. */
   readonly sessionIdleSec: number;
   /** Told with 4.29 and 5.03: when to try again. */

@@ -3,13 +3,19 @@
 import { bytes, count, seconds, text } from '../../../config/fields.ts';
 
 const KiB = 1024;
+const MiB = 1024 * KiB;
 const day = 86_400;
 
 export const resourceFields = {
   maxWaitingRequests: count(
-    { default: 16, min: 1, max: 1000 },
+    { default: 128, min: 1, max: 10_000 },
     'Most requests of one CoAP peer that wait until it is known who it is; more are answered 5.03.',
   ),
+  maxWaitingPeerBytes: bytes(
+    { default: 256 * KiB, min: KiB, max: 1024 * MiB },
+    'Most memory for those requests of one peer. A single one may be larger.',
+  ),
+  maxWaitingBytes: bytes({ default: 64 * MiB, min: KiB, max: 65_536 * MiB }, 'Most memory for the waiting requests of all peers.'),
   sessionIdleSec: seconds(
     { default: 300, min: 1, max: 31_536_000 },
     'A peer that asks for nothing and observes nothing loses its session after that; its next request makes a new one.',

@@ -21,6 +21,8 @@ import type { Mount } from '../parts.ts';
 
 export const testResourceOptions: ResourceOptions = {
   maxWaitingRequests: 4,
+  maxWaitingPeerBytes: 4096,
+  maxWaitingBytes: 8192,
   sessionIdleSec: 300,
   retryAfterSec: 5,
   maxObservationsPerPeer: 8,
