@@ -8,10 +8,10 @@ import { textOption, uintOption, uintValue } from '../codec/option-values.ts';
 import { hasOption, OptionNumber, optionValue } from '../codec/options.ts';
 import { udpLength } from '../codec/udp.ts';
 import { blockBytes, blockOption } from './block-option.ts';
-import { BlockWorld, blockOf, body, FakePeer } from './block-world.ts';
+import { BlockWorld, blockOf, body, FakePeer } from './testing/block-world.ts';
 
 import type { CoapResponse, NotificationResult } from '../exchange.ts';
-import type { FakeReply } from './block-world.ts';
+import type { FakeReply } from './testing/block-world.ts';
 
 const path = textOption(OptionNumber.uriPath, 'large');
 const { block1, block2, etag, observe, size2 } = OptionNumber;

@@ -7,7 +7,7 @@ import { Code } from '../codec/message.ts';
 import { noBytes, textOption, uintOption, uintValue } from '../codec/option-values.ts';
 import { hasOption, OptionNumber, optionValue } from '../codec/options.ts';
 import { blockOption } from './block-option.ts';
-import { BlockWorld, blockOf, body, FakePeer } from './block-world.ts';
+import { BlockWorld, blockOf, body, FakePeer } from './testing/block-world.ts';
 
 import type { CoapResponse, OutgoingRequest, RequestFailure } from '../exchange.ts';
 import type { BlockOptions } from './block-settings.ts';

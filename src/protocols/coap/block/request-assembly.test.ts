@@ -7,9 +7,9 @@ import { Code } from '../codec/message.ts';
 import { textOption, uintOption, uintValue } from '../codec/option-values.ts';
 import { OptionNumber, optionValue } from '../codec/options.ts';
 import { blockBytes, blockOption } from './block-option.ts';
-import { BlockWorld, blockOf, body, FakePeer } from './block-world.ts';
+import { BlockWorld, blockOf, body, FakePeer } from './testing/block-world.ts';
 
-import type { FakeReply } from './block-world.ts';
+import type { FakeReply } from './testing/block-world.ts';
 
 const path = textOption(OptionNumber.uriPath, 'status');
 const format = uintOption(OptionNumber.contentFormat, 0);

@@ -1,14 +1,14 @@
 // Two ends for the tests of this folder: a node that serves through BlockWise, and messages handed to it without a network.
 
-import { ManualClock } from '../../../base/clock.ts';
-import { Timers } from '../../../base/timers.ts';
-import { Code } from '../codec/message.ts';
-import { noBytes } from '../codec/option-values.ts';
-import { optionValue } from '../codec/options.ts';
-import { readBlock } from './block-option.ts';
-import { BlockWise } from './block-wise.ts';
+import { ManualClock } from '../../../../base/clock.ts';
+import { Timers } from '../../../../base/timers.ts';
+import { Code } from '../../codec/message.ts';
+import { noBytes } from '../../codec/option-values.ts';
+import { optionValue } from '../../codec/options.ts';
+import { readBlock } from '../block-option.ts';
+import { BlockWise } from '../block-wise.ts';
 
-import type { CoapOption } from '../codec/message.ts';
+import type { CoapOption } from '../../codec/message.ts';
 import type {
   CoapPeer,
   CoapRequest,
@@ -18,9 +18,9 @@ import type {
   Reply,
   RequestFailure,
   RequestHandler,
-} from '../exchange.ts';
-import type { Block } from './block-option.ts';
-import type { BlockOptions } from './block-settings.ts';
+} from '../../exchange.ts';
+import type { Block } from '../block-option.ts';
+import type { BlockOptions } from '../block-settings.ts';
 
 export const roomy: BlockOptions = {
   blockBytes: 1024,
