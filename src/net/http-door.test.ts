@@ -13,7 +13,6 @@ import {
   type HttpVisit,
   type HttpWireLimits,
 } from '../protocols/http-exchange.ts';
-import type { Listener } from './listener.ts';
 import { HttpDoor } from './http-door.ts';
 import { NetCounters } from './counters.ts';
 
