@@ -1,7 +1,7 @@
 // Who may come in by DTLS: by which key, by which certificate. The same is asked as for TLS (tls.ts), of certificates that TLS here
 // would have verified itself; and it is asked again when a session is resumed, because much may have changed since it began.
 
-import { createSecretKey, X509Certificate, type KeyObject } from 'node:crypto';
+import { createHash, createSecretKey, X509Certificate, type KeyObject } from 'node:crypto';
 import type { Clock } from '../base/clock.ts';
 import type { WireFacts } from '../protocols/protocol.ts';
 import type { CertificateFault, HandshakeGuard, HandshakeOrigin, HandshakeVerdict, PeerCertificate } from '../security/security.ts';
@@ -106,12 +106,12 @@ export class DtlsAdmission {
   }
 
   /** What a protocol is told of the peer. */
-  factsOf(identity: DtlsIdentity): Pick<WireFacts, 'peerCertificate' | 'pskIdentity' | 'rawPublicKey'> {
+  factsOf(identity: DtlsIdentity): Pick<WireFacts, 'peerCertificate' | 'pskIdentity' | 'pskKeyHash' | 'rawPublicKey'> {
     switch (identity.kind) {
       case 'certificate':
         return { peerCertificate: (identity.subject as CertificateSubject).described };
       case 'psk':
-        return { peerCertificate: undefined, pskIdentity: textOf(identity.identity)! };
+        return { peerCertificate: undefined, pskIdentity: textOf(identity.identity)!, pskKeyHash: hashOf(identity.subject as KeyObject) };
       case 'rawKey':
         return { peerCertificate: undefined, rawPublicKey: identity.fingerprint };
       case 'none':
@@ -142,6 +142,13 @@ function textOf(identity: Uint8Array): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+function hashOf(key: KeyObject): string {
+  const bytes = key.export();
+  const hash = createHash('sha256').update(bytes).digest('hex');
+  bytes.fill(0);
+  return hash;
 }
 
 export function after<T, U>(value: NowOrLater<T>, then: (value: T) => U): NowOrLater<U> {

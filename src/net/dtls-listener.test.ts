@@ -126,6 +126,7 @@ test('pre-shared keys may come late', async (t) => {
   const client = await opened(connect({ suites, psk }));
   await echo(client, 'hello');
   assert.equal(peers[0]!.path.facts.pskIdentity, 'main/device');
+  assert.equal(peers[0]!.path.facts.pskKeyHash, createHash('sha256').update(psk.key).digest('hex'));
   assert.equal(peers[0]!.path.facts.peerCertificate, undefined);
   const stranger = await connect({ suites, psk: { ...psk, identity: 'main/nobody' } });
   await until(() => listener.counters.failedHandshakes.psk === 1);

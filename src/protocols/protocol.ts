@@ -16,6 +16,8 @@ export type WireFacts = {
   readonly peerCertificate: PeerCertificate | undefined;
   /** Identity of the pre-shared key by which the TLS or DTLS handshake was done. */
   readonly pskIdentity?: string;
+  /** DTLS, whose sessions last for days: SHA-256 of that key, lower-case hex. It must still be the key of the identity. */
+  readonly pskKeyHash?: string;
   /** SHA-256 of the SubjectPublicKeyInfo that the peer has proved to hold the key of (RFC 7250), lower-case hex. */
   readonly rawPublicKey?: string;
 };

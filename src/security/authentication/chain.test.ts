@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { before, test, type TestContext } from 'node:test';
 import { inspect } from 'node:util';
@@ -177,6 +178,17 @@ test('a pre-shared key: what TLS is given, and whom it makes', async (t) => {
   for (const odd of ['', 'a/b/c', '#', 'x'.repeat(129), 'tick\ufffdet', 'a\0b']) assert.equal(security.pskKey(odd), undefined);
   assert.equal(await verdict(security, { ...nobody, pskIdentity: 'valve' }), 'ok device main/valve');
   assert.equal(await verdict(security, { ...nobody, pskIdentity: 'ghost' }), 'refused');
+  const hashOf = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+  const withKey = (bytes: Uint8Array): Credentials => ({ ...nobody, pskIdentity: 'valve', pskKeyHash: hashOf(bytes) });
+  assert.equal(await verdict(security, withKey(key)), 'ok device main/valve');
+  const newKey = random.bytes(32);
+  const secret = pskCredential(newKey, box, 'main', { kind: 'device', id: 'valve' });
+  good(await registry.update('credential', 'main', 'valve-psk', { secret }));
+  assert.equal(await verdict(security, withKey(key)), 'refused', 'a session that was opened with the key of before');
+  assert.equal(await verdict(security, withKey(newKey)), 'ok device main/valve');
+  good(
+    await registry.update('credential', 'main', 'valve-psk', { secret: pskCredential(key, box, 'main', { kind: 'device', id: 'valve' }) }),
+  );
   // A key that is sealed for somebody else does not open here.
   good(await registry.create('device', 'main', 'thief', {}));
   await credential('thief', 'psk', pskCredential(key, box, 'main', { kind: 'device', id: 'valve' }));

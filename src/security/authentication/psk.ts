@@ -4,6 +4,7 @@
 // TLS asks for the key and waits for nothing. The embedded registry answers at once. Where a server has to be asked, the first
 // handshake of a device that is not in the look-up cache fails, and fetches what the next one finds.
 
+import { createHash } from 'node:crypto';
 import type { MetricSource, Sample } from '../../base/metrics.ts';
 import { parseAccount } from '../../message/names.ts';
 import type { Owner } from '../../registry/entries.ts';
@@ -92,12 +93,19 @@ export class PskAuthenticator implements Authenticator, Pick<PskKeys, 'pskKey' |
     return owner && this.#box.unseal(Buffer.from(secrets[0]!.text, 'base64'), placeOf(tenant, owner));
   }
 
-  authenticate({ pskIdentity }: Credentials, answer: (verdict: Verdict) => void): void {
+  #isKeyOf(found: Account, tenant: string, hash: string): boolean {
+    const key = this.#open(found, tenant);
+    return key !== undefined && createHash('sha256').update(key).digest('hex') === hash;
+  }
+
+  authenticate({ pskIdentity, pskKeyHash }: Credentials, answer: (verdict: Verdict) => void): void {
     const named = pskIdentity === undefined ? undefined : parseAccount(pskIdentity);
     if (named === undefined) return answer({ kind: 'next' });
     const judge = (found: Account | undefined | 'unavailable'): Verdict => {
       if (found === 'unavailable') return { kind: 'overloaded' };
       if (found === undefined) return { kind: 'refused', reason: 'key-removed' };
+      // A session of DTLS outlives changes of its key; what was proved by the old one is worth nothing then.
+      if (pskKeyHash !== undefined && !this.#isKeyOf(found, named.tenant, pskKeyHash)) return { kind: 'refused', reason: 'key-changed' };
       const { text: secret, expiresAtMs } = found.secrets[0]!;
       return { kind: 'proved', identity: { ...found.identity, secret }, ...(expiresAtMs !== undefined && { expiresAtMs }) };
     };
