@@ -77,6 +77,8 @@ suite('the layers of CoAP', () => {
       [textOption(35, 'coap://x/'), Code.proxyingNotSupported],
       [textOption(39, 'coap'), Code.proxyingNotSupported],
       [textOption(11, '..'), Code.badRequest],
+      [uintOption(16, 0), Code.badRequest],
+      [uintOption(16, 256), Code.badRequest],
     ] as const) {
       get(peer, code, option);
       assert.equal(decodeUdp(sent.pop()!)!.code, code);

@@ -23,8 +23,6 @@ export function isBlockWise(number: number): boolean {
   return (
     number === OptionNumber.block1 ||
     number === OptionNumber.block2 ||
-    number === OptionNumber.qBlock1 ||
-    number === OptionNumber.qBlock2 ||
     number === OptionNumber.noResponse
   );
 }

@@ -58,7 +58,8 @@ const facts: readonly (OptionFacts | undefined)[] = table([
   [OptionNumber.contentFormat, 'Content-Format', 'uint', 0, 2],
   [OptionNumber.maxAge, 'Max-Age', 'uint', 0, 4],
   [OptionNumber.uriQuery, 'Uri-Query', 'string', 0, 255, 'repeatable'],
-  [OptionNumber.hopLimit, 'Hop-Limit', 'uint', 1, 1],
+  // RFC 8768 §3: of one byte; what else comes is not ignored, but refused (request-check.ts).
+  [OptionNumber.hopLimit, 'Hop-Limit', 'uint', 0, 255],
   [OptionNumber.accept, 'Accept', 'uint', 0, 2],
   [OptionNumber.qBlock1, 'Q-Block1', 'uint', 0, 3],
   [OptionNumber.locationQuery, 'Location-Query', 'string', 0, 255, 'repeatable'],

@@ -15,10 +15,8 @@ const understood: ReadonlySet<number> = new Set([
   OptionNumber.uriPath,
   OptionNumber.uriQuery,
   OptionNumber.accept,
-  OptionNumber.qBlock1,
   OptionNumber.block2,
   OptionNumber.block1,
-  OptionNumber.qBlock2,
 ]);
 
 export class Asked {

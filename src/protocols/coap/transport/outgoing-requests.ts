@@ -122,9 +122,9 @@ export class OutgoingRequests {
     state.answer({ failure: 'full' });
   }
 
-  /** Nobody wants the answer any more. */
-  forget(state: OutgoingRequestState): void {
-    this.#byToken.delete(state.key);
+  /** Nobody wants the answer any more. Returns whether there is an observation to end. */
+  forget(state: OutgoingRequestState): boolean {
+    return this.#byToken.delete(state.key) && state.isObserving;
   }
 
   nextDueMs(): number {

@@ -242,6 +242,11 @@ suite('requests to a peer', () => {
     for (const sequence of [5, 4]) world.send(Code.content, observed.token, [uintOption(6, sequence)], 'v');
     assert.equal(results.length, 3);
     cancel();
+    // RFC 8323 §7.4.
+    const { code, token: ended, options } = world.take();
+    assert.deepEqual([code, ended, options], [Code.get, observed.token, [uintOption(6, 1)]]);
+    cancel();
+    world.takeNothing();
     world.send(Code.content, observed.token, [uintOption(6, 6)], 'v');
     assert.equal(results.length, 3);
     ask();

@@ -8,9 +8,9 @@ import type { Connection, Wire, WireFacts } from '../../protocol.ts';
 import {
   AbortOption,
   badCriticalOption,
-  Code,
   type CoapMessage,
   type CoapOption,
+  Code,
   decodeWebSocketMessage,
   encodeWebSocketMessage,
   hasOption,
@@ -20,13 +20,16 @@ import {
   isSignal,
   noBytes,
   optionName,
+  OptionNumber,
   ownBytes,
   PingOption,
+  streamLength,
   StreamReader,
   type StreamSink,
-  streamLength,
   textBytes,
   uintOption,
+  withOption,
+  withoutOption,
   writeStream,
 } from '../codec/index.ts';
 import type { CoapPeer, CoapResponse, NotificationResult, OutgoingRequest, RequestFailure } from '../exchange.ts';
@@ -105,7 +108,12 @@ export class StreamPeer implements Connection, CoapPeer, StreamReplyHome, Stream
     this.#write(request.code, state.token, request.options, request.payload);
     this.#outgoing.await(state);
     this.#setDeadline();
-    return () => this.#outgoing.forget(state);
+    return () => {
+      // RFC 8323 §7.4: nothing rejects a notification here, so the peer is told. What is sealed cannot be said twice.
+      if (!this.#outgoing.forget(state) || hasOption(request.options, OptionNumber.oscore)) return;
+      const options = withOption(withoutOption(request.options, OptionNumber.observe), uintOption(OptionNumber.observe, 1));
+      this.#write(request.code, state.token, options, request.payload);
+    };
   }
 
   whenGone(task: () => void): void {

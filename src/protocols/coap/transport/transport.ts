@@ -3,7 +3,7 @@
 import type { Clock } from '../../../base/clock.ts';
 import type { Random } from '../../../base/random.ts';
 import type { Trace } from '../../trace.ts';
-import { optionFacts } from '../codec/index.ts';
+import { OptionNumber, optionFacts } from '../codec/index.ts';
 import type { Counters } from '../counters.ts';
 import type { RequestHandler } from '../exchange.ts';
 import type { TransportOptions } from '../transport-options.ts';
@@ -50,7 +50,10 @@ export class Transport {
   }
 }
 
-/** Critical options that some layer understands: those of the registry. Each layer looks at its own; what is wrong with them it says itself. */
+/** Of the registry, and not served here: blocks without acknowledgements (RFC 9177 §3.2: so a client finds out), EDHOC (RFC 9668). */
+const notServed: ReadonlySet<number> = new Set([OptionNumber.qBlock1, OptionNumber.qBlock2, OptionNumber.edhoc]);
+
+/** Critical options that some layer understands. Each layer looks at its own; what is wrong with them it says itself. */
 export function isUnderstood(number: number): boolean {
-  return optionFacts(number) !== undefined;
+  return optionFacts(number) !== undefined && !notServed.has(number);
 }
