@@ -32,7 +32,7 @@ import { requireTools } from './tools.ts';
 
 import type { Endpoint, Target } from './target.ts';
 
-const overallLimitMs = 480_000;
+const overallLimitMs = 600_000;
 
 async function startTarget(name: string | undefined, amqp: string | undefined, portOffset: number): Promise<Target> {
   if (name === 'mosquitto') return startMosquitto(1883 + portOffset);
