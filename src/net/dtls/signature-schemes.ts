@@ -34,12 +34,19 @@ export function schemeFor(keyType: DtlsSigner['keyType'], offered: readonly numb
 
 /** The least that RSA keys of clients must have, as in TLS. */
 const leastRsaBits = 2048;
+/** A stranger chooses the key that we compute with: long ones, and long exponents, are a hundred times as costly. */
+const mostRsaBits = 8192;
+const mostRsaExponent = 0xffff_ffffn;
 
-/** Of a client's key; false, too, when key and algorithm do not fit, or the key is too weak. */
+function isFitRsa({ asymmetricKeyDetails: { modulusLength = 0, publicExponent = 0n } = {} }: KeyObject): boolean {
+  return modulusLength >= leastRsaBits && modulusLength <= mostRsaBits && publicExponent <= mostRsaExponent;
+}
+
+/** Of a client's key; false, too, when key and algorithm do not fit, or the key is too weak or too costly. */
 export function isSignedBy(key: KeyObject, code: number, data: Uint8Array, signature: Uint8Array): boolean {
   const scheme = signatureSchemes.find((candidate) => candidate.code === code);
   if (scheme === undefined || key.asymmetricKeyType !== scheme.keyType) return false;
-  if (scheme.keyType === 'rsa' && (key.asymmetricKeyDetails?.modulusLength ?? 0) < leastRsaBits) return false;
+  if (scheme.keyType === 'rsa' && !isFitRsa(key)) return false;
   try {
     const options = scheme.isPss
       ? { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_DIGEST }

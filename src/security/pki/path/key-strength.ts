@@ -5,16 +5,17 @@ import type { KeyObject } from 'node:crypto';
 import { inside, oidOf, tags, context, type Element } from '../der/der-reader.ts';
 
 const minRsaBits = 2048;
-/** A stranger chooses the key that we compute with. */
+/** A stranger chooses the key that we compute with: a long exponent makes a signature a hundred times as costly to check. */
 const maxRsaBits = 8192;
+const maxRsaExponent = 0xffff_ffffn;
 
 const curves: ReadonlySet<string> = new Set(['prime256v1', 'secp384r1', 'secp521r1']);
 const plainTypes: ReadonlySet<string> = new Set(['ed25519', 'ed448', 'ml-dsa-44', 'ml-dsa-65', 'ml-dsa-87']);
 
 export function isStrongKey({ asymmetricKeyType, asymmetricKeyDetails = {} }: KeyObject): boolean {
   if (asymmetricKeyType === 'rsa' || asymmetricKeyType === 'rsa-pss') {
-    const { modulusLength = 0 } = asymmetricKeyDetails;
-    return modulusLength >= minRsaBits && modulusLength <= maxRsaBits;
+    const { modulusLength = 0, publicExponent = 0n } = asymmetricKeyDetails;
+    return modulusLength >= minRsaBits && modulusLength <= maxRsaBits && publicExponent <= maxRsaExponent;
   }
   if (asymmetricKeyType === 'ec') return curves.has(asymmetricKeyDetails.namedCurve ?? '');
   return asymmetricKeyType !== undefined && plainTypes.has(asymmetricKeyType);
