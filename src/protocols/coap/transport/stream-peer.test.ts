@@ -53,6 +53,18 @@ for (const isWebSocket of [false, true]) {
       assert.equal(world.asked.length, 0);
     });
 
+    test('a peer that never tells its own is served where that is allowed, and is sent no large messages', () => {
+      const world = new StreamWorld({ isWebSocket, requireCsm: false });
+      world.take();
+      world.get('a');
+      assert.equal(world.asked[0]!.request.peer.maxMessageBytes, 1152);
+      world.asked[0]!.reply.send(response(Code.content, 'one'));
+      assert.deepEqual(world.take().payload, textBytes('one'));
+      // It may do so later.
+      world.send(Code.csm, '', [uintOption(2, 5000)]).get('b');
+      assert.equal(world.asked[1]!.request.peer.maxMessageBytes, 5000);
+    });
+
     test('a message larger than was allowed ends the connection', () => {
       const world = open().send(Code.post, '', [], 'x'.repeat(4200));
       aborted(world, 'message too large');
