@@ -14,7 +14,7 @@ export type WhenFull = 'refuse' | 'dropOldest';
 
 export type HeldCounters = { expired: number; dropped: number; refused: number };
 
-/** An entry's own cost, beside the bytes it holds: stops peers from filling memory with empty ones. */
+/** An entry's own cost, beside its key and the bytes it holds: stops peers from filling memory with empty ones. */
 const entryBytes = 512;
 
 type Entry<T> = { readonly peer: CoapPeer; readonly key: string; readonly value: T; bytes: number; deadlineMs: number };
@@ -66,7 +66,7 @@ export class Held<T> {
   /** Replaces what was there. False, and nothing is kept: there is no room in all, or it is more than one peer may have. */
   put(peer: CoapPeer, key: string, value: T, bytes: number): boolean {
     this.delete(peer, key);
-    const cost = bytes + entryBytes;
+    const cost = bytes + entryBytes + key.length;
     const before = this.#shelves.get(peer);
     // Those of one peer are in the order of their last touch, too.
     while (before !== undefined && before.entries.size >= this.#limits.maxTransfersPerPeer) this.#dropOldestOf(before, undefined);
@@ -86,7 +86,7 @@ export class Held<T> {
     const shelf = this.#shelves.get(peer);
     const entry = shelf?.entries.get(key);
     if (shelf === undefined || entry === undefined) return false;
-    const more = bytes + entryBytes - entry.bytes;
+    const more = bytes + entryBytes + key.length - entry.bytes;
     shelf.entries.delete(key);
     shelf.entries.set(key, entry);
     this.#byAge.delete(entry);

@@ -248,3 +248,16 @@ test('no order of blocks, sizes and numbers makes it keep more than it may, or h
   });
   fc.assert(property, { numRuns: 150 });
 });
+
+test('long options are part of what a transfer costs', () => {
+  const world = new BlockWorld({
+    maxTransferBytesPerPeer: 100_000,
+    maxTransferBytes: 100_000,
+    maxBodyBytes: 4096,
+    maxTransfersPerPeer: 100,
+  });
+  const peer = new FakePeer({ isReliable: true });
+  const long = textOption(OptionNumber.uriPath, 'x'.repeat(30_000));
+  for (let i = 0; i < 20; i++) world.send(peer, Code.put, [long, blockOption(block1, { number: 0, more: true, szx: 0 }), tag(i)], body(16));
+  assert.equal(world.metric('block_requests'), 3);
+});

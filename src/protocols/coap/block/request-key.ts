@@ -20,11 +20,7 @@ export function answerKey(request: CoapRequest): string {
 }
 
 export function isBlockWise(number: number): boolean {
-  return (
-    number === OptionNumber.block1 ||
-    number === OptionNumber.block2 ||
-    number === OptionNumber.noResponse
-  );
+  return number === OptionNumber.block1 || number === OptionNumber.block2 || number === OptionNumber.noResponse;
 }
 
 function isOfFirstOnly(number: number): boolean {
