@@ -251,7 +251,7 @@ test('no order of blocks, sizes and numbers makes it keep more than it may, or h
 
 test('long options are part of what a transfer costs', () => {
   const world = new BlockWorld({
-    maxTransferBytesPerPeer: 100_000,
+    maxTransferPeerBytes: 100_000,
     maxTransferBytes: 100_000,
     maxBodyBytes: 4096,
     maxTransfersPerPeer: 100,
