@@ -13,7 +13,7 @@ import type { CoapResponse, OutgoingRequest, RequestFailure } from '../exchange.
 import type { Client } from './client.ts';
 import { attributesOf, formatOf } from './convert.ts';
 import type { House } from './house.ts';
-import { queueMode, type Registration } from './registration.ts';
+import { commandTopicOf, queueMode, type Registration } from './registration.ts';
 import { Settlements } from './settlements.ts';
 
 const methods: ReadonlyMap<string, number> = new Map([
@@ -63,16 +63,16 @@ export class CommandLink implements Consumer {
     this.heard();
   }
 
-  #open(client: Client, { ep, key }: Registration): void {
+  #open(client: Client, { ep, key, owner }: Registration): void {
     if (this.#session !== undefined || this.#isOpening) return;
     // A name with these would be several levels, or stand for others' (docs/mapping.md §2).
     if (/[/+#\0]/.test(ep)) return;
     const { options, broker } = this.#house;
-    this.#prefix = `${options.commandTopic.replaceAll('{ep}', ep)}/`;
+    this.#prefix = `${commandTopicOf(options.commandTopic, ep)}/`;
     this.#isOpening = true;
     broker.attach(
       {
-        ...client.attachRequest(`$coap/command/${key}`, 1),
+        ...client.attachRequest(`$coap/command/${owner}/${key}`, 1),
         cleanStart: false,
         sessionExpiryMs: options.commandKeepSec * 1000,
         queuesAtMostOnce: true,

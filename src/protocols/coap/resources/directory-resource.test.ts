@@ -107,3 +107,44 @@ test('what is no registration', async () => {
   assert.deepEqual([codes.filter((code) => code === '2.01').length, codes.at(-1)], [8, '4.29']);
   assert.match(pump.ask('get', '/.well-known/core?rt=core.rd*').payload, /^<\/rd>;rt="core.rd";ct=40,<\/rd-lookup\/ep>/);
 });
+
+test('a registration does not grow by updates, nor a look-up by what is asked', async () => {
+  const t = await TestHouse.open({ security: byIdentity });
+  const pump = t.peer({ pskIdentity: 'd1' });
+  const some = (from: number, count: number): string => Array.from({ length: count }, (_, i) => `a${from + i}=x`).join('&');
+  register(pump, `?${some(0, 10)}`);
+  assert.equal(pump.ask('post', `/rd/d1?${some(4, 12)}`).words, '2.04');
+  assert.match(pump.ask('post', `/rd/d1?${some(16, 1)}`).words!, /^4\.00 the query cannot be read/);
+  assert.equal(pump.ask('fetch', '/rd-lookup/ep', { payload: some(0, 16) }).code, '2.05');
+  assert.match(pump.ask('fetch', '/rd-lookup/ep', { payload: some(0, 17) }).words!, /^4\.00 more than 16/);
+});
+
+test('a name stands for itself in the topic of its commands, whatever is in it', async () => {
+  const t = await TestHouse.open({ security: byIdentity });
+  const odd = t.peer({ pskIdentity: "a$&b$'c" });
+  assert.equal(register(odd, '').code, '2.01');
+  t.peer({ pskIdentity: 'app' }).ask('post', "/t/dev/a$&b$'c/command/get/x", { con: true });
+  t.settle();
+  assert.equal(odd.asked.length, 1);
+});
+
+test('who has a name gets it, although somebody anonymous registered it before, and with it nothing that waits for that one', async () => {
+  const security = {
+    ...byIdentity,
+    authenticate: ({ pskIdentity }: Credentials, answer: (result: AuthenticationResult) => void): void =>
+      answer({ ok: true, principal: pskIdentity === undefined ? { ...device('anonymous'), kind: 'anonymous' } : device(pskIdentity) }),
+    allows: (who: Principal, action: string, topic: string) => who.id === 'anonymous' || byIdentity.allows(who, action, topic),
+  };
+  const t = await TestHouse.open({ security });
+  const stranger = t.peer();
+  assert.equal(register(stranger, '?ep=d1', '</stolen>').code, '2.01');
+  const pump = t.peer({ pskIdentity: 'd1' });
+  assert.equal(register(pump, '').code, '2.01');
+  assert.equal(stranger.ask('delete', '/rd/d1').code, '4.03');
+  assert.equal(register(stranger, '?ep=d1').code, '4.03');
+  const app = t.peer({ pskIdentity: 'app' });
+  assert.equal(app.ask('get', '/rd/d1').payload, links);
+  app.ask('post', '/t/dev/d1/command/get/x', { con: true });
+  t.settle();
+  assert.deepEqual([stranger.asked.length, pump.asked.length], [0, 1]);
+});

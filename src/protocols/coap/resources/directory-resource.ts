@@ -13,9 +13,11 @@ import type { House } from './house.ts';
 import { type Link, parseLinks } from './links.ts';
 import {
   addressOf,
+  commandTopicOf,
   endpointLink,
   endpointMeets,
   lifetimeOf,
+  maxAttributes,
   meetsAll,
   type Registration,
   registrationKey,
@@ -31,7 +33,11 @@ const badLinks = problem(Code.badRequest, 'the payload is not application/link-f
 const notLinks = problem(Code.unsupportedContentFormat, 'registrations are in application/link-format (40)');
 const tooLong = problem(Code.requestEntityTooLarge, 'the registration is larger than is taken here');
 const notYours = problem(Code.forbidden, 'register under your own name: ep is the id of your principal, or left out');
+const badFilters = problem(Code.badRequest, 'more than 16 arguments to choose by');
 const badPage = problem(Code.badRequest, 'page and count are whole numbers, count at least 1');
+
+/** Each is held against every registration. */
+const maxFilters = 16;
 
 /** In which one device may be registered under its name: so that it cannot have the directory for itself. */
 const maxSectors = 8;
@@ -122,7 +128,8 @@ export class DirectoryResource {
     if (terms === undefined) return badTerms;
     if (kind !== 'anonymous' && terms.ep !== id) return notYours;
     const before = directory.get(registrationKey(terms.ep, terms.sector));
-    if (before !== undefined && before.owner !== id) return notYours;
+    // Its own name is everybody's who has one: whoever is anonymous cannot keep it from him.
+    if (before !== undefined && before.owner !== id && kind === 'anonymous') return notYours;
     const isFull = directory.size >= options.maxRegistrations || (kind !== 'anonymous' && directory.ownedBy(id) >= maxSectors);
     if (before === undefined && isFull) return answers.failure(Outcome.quotaExceeded);
     return terms;
@@ -154,12 +161,15 @@ export class DirectoryResource {
     const { peer } = client;
     const lifetimeSec = lifetimeOf(terms, house.options.maxLifetimeSec, before.lifetimeSec);
     const names = new Set(terms.attributes.map(({ name }) => name));
+    const attributes = [...before.attributes.filter(({ name }) => !names.has(name)), ...terms.attributes];
+    // Else each update could bring more.
+    if (attributes.length > maxAttributes) return house.answer(reply, badTerms);
     const registration: Registration = {
       ...before,
       lifetimeSec,
       base: terms.base ?? before.base,
       heardAt: addressOf(peer.facts, peer.isReliable),
-      attributes: [...before.attributes.filter(({ name }) => !names.has(name)), ...terms.attributes],
+      attributes,
       expiresAtMs: house.clock.wallMs() + lifetimeSec * 1000,
     };
     tenant.directory.put(registration, client, (outcome) => house.answer(reply, this.#response(outcome, changed)));
@@ -203,6 +213,7 @@ export class DirectoryResource {
     const page = pageOf(query);
     if (page === undefined) return house.answer(reply, badPage);
     const filters = [...query].filter(([name]) => name !== 'page' && name !== 'count');
+    if (filters.length > maxFilters) return house.answer(reply, badFilters);
     const found: Link[] = [];
     const maySeeAll = house.security.allows(client.principal!, 'subscribe', '$coap/rd/#');
     for (const registration of tenant.directory.all()) {
@@ -217,7 +228,7 @@ export class DirectoryResource {
   #maySee({ principal }: Client, { owner, key, ep }: Registration): boolean {
     const { security, options } = this.#house;
     if (owner === principal!.id) return true;
-    const command = options.commandTopic === '' ? undefined : `${options.commandTopic.replaceAll('{ep}', ep)}/get/.well-known/core`;
+    const command = options.commandTopic === '' ? undefined : `${commandTopicOf(options.commandTopic, ep)}/get/.well-known/core`;
     if (command !== undefined && security.allows(principal!, 'publish', command)) return true;
     return security.allows(principal!, 'subscribe', `$coap/rd/${key}`);
   }

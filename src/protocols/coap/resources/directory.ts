@@ -51,6 +51,9 @@ export class Directory {
 
   /** `client`: who says so, and takes its commands from now on. `done`: accepted when it is durable. */
   put(registration: Registration, client: Client, done: (outcome: Outcome) => void): void {
+    const before = this.#byKey.get(registration.key);
+    // Somebody else's: what waits for him is not for the new one.
+    if (before !== undefined && before.registration.owner !== registration.owner) this.#forget(before);
     const entry = this.#set(registration);
     this.#bind(entry, client);
     this.#keeper.write('rd', registration.key, encodeRegistration(registration), registration.expiresAtMs, done);

@@ -6,7 +6,7 @@ import { attributeOf, type Link, type LinkAttribute, matchesOne, parseLinks, pat
 /** RFC 9176 §5: an endpoint name has up to 63 bytes, a lifetime of 90,000 s if none is given. */
 const maxNameBytes = 63;
 const defaultLifetimeSec = 90_000;
-const maxAttributes = 16;
+export const maxAttributes = 16;
 
 export type RegistrationTerms = {
   readonly ep: string;
@@ -60,6 +60,8 @@ export function registrationKey(ep: string, sector: string): string {
 }
 
 function encoded(name: string): string {
+  // RFC 7252 §5.10.7: `.` and `..` are no segments of a location.
+  if (name === '.' || name === '..') return name.replaceAll('.', '%2E');
   return encodeURIComponent(name).replaceAll('~', '%7E');
 }
 
@@ -71,6 +73,12 @@ export function lifetimeOf({ lifetimeSec }: RegistrationTerms, max: number, befo
 export function addressOf({ remoteAddress, remotePort, secure }: WireFacts, isReliable: boolean): string {
   const host = remoteAddress.includes(':') ? `[${remoteAddress}]` : remoteAddress;
   return `${secure ? 'coaps' : 'coap'}${isReliable ? '+tcp' : ''}://${host}:${remotePort}`;
+}
+
+/** The topic below which commands to a device are published. `template`: as it is configured. */
+export function commandTopicOf(template: string, ep: string): string {
+  // Not as text: `$&` in a name would stand for something else.
+  return template.replaceAll('{ep}', () => ep);
 }
 
 export function baseOf({ base, heardAt }: Registration): string {
