@@ -29,6 +29,7 @@ export function problemForNow(code: number, words: string, retryAfterSec: number
 
 export const notAllowed: CoapResponse = problem(Code.methodNotAllowed, 'this resource does not know this method');
 export const notFound: CoapResponse = problem(Code.notFound, 'nothing is here: GET /.well-known/core tells what there is');
+export const notAcceptable: CoapResponse = problem(Code.notAcceptable, 'it is in another format: ask without Accept');
 export const badTopic: CoapResponse = problem(
   Code.badRequest,
   'not a topic: well-formed UTF-8, not empty, not too long or deep, no slash within a segment, no wildcard but to observe',

@@ -8,7 +8,7 @@ import type { Random } from '../../../base/random.ts';
 import type { Timer } from '../../../base/timers.ts';
 import { type BrokerPort, Outcome } from '../../../broker/port.ts';
 import type { Security } from '../../../security/security.ts';
-import { Code, optionName, pathSegment, pathStart, textValue } from '../codec/index.ts';
+import { Code, type CoapOption, isSegment, optionName, pathSegment, pathStart, textBytes, textValue } from '../codec/index.ts';
 import type { CoapPeer, CoapRequest, CoapResponse, Reply, RequestHandler } from '../exchange.ts';
 import { Answers, noAnswer, notFound, problem } from './answers.ts';
 import { Asked } from './asked.ts';
@@ -25,7 +25,12 @@ import { QueueResource } from './queue-resource.ts';
 import { Tenants } from './tenants.ts';
 import { TopicResource } from './topic-resource.ts';
 
+const topicsSegment = textBytes('t');
+const pubsubSegment = textBytes('ps');
+const dataSegment = textBytes('data');
 const noProxy = problem(Code.proxyingNotSupported, 'this is no proxy');
+const noIfMatch = problem(Code.badOption, 'If-Match is for topics and their data');
+const noIfNoneMatch = problem(Code.badOption, 'If-None-Match is for topics and their data');
 const letterT = 0x74;
 
 /** The clients of one peer: what it is itself, and the OSCORE contexts it has spoken by. */
@@ -119,6 +124,11 @@ export class House implements RequestHandler, MetricSource {
 
   #handleOther(request: CoapRequest, reply: Reply, client: Client): void {
     const { options, code } = request.message;
+    const { hasIfMatch, ifNoneMatch } = this.#asked;
+    // RFC 7252 §5.10.8: only values have conditions.
+    if ((hasIfMatch || ifNoneMatch) && !hasValues(options)) {
+      return request.isMulticast ? reply.send(noAnswer) : this.answer(reply, hasIfMatch ? noIfMatch : noIfNoneMatch);
+    }
     if (this.#discovery.isAsked(options)) {
       // Whoever has no credentials yet must find out where to get them.
       if (request.isMulticast) return this.#discovery.handle(undefined, request, reply);
@@ -279,6 +289,11 @@ function isTopic({ message }: CoapRequest, path: number): boolean {
   if (path < 0) return false;
   const { value } = message.options[path]!;
   return value.length === 1 && value[0] === letterT;
+}
+
+/** `/t/…` and `/ps/data/…`. */
+function hasValues(options: readonly CoapOption[]): boolean {
+  return isSegment(options, 0, topicsSegment) || (isSegment(options, 0, pubsubSegment) && isSegment(options, 1, dataSegment));
 }
 
 function isBelow({ message }: CoapRequest, path: readonly string[]): boolean {

@@ -3,8 +3,9 @@
 // At most one notification is under way. What comes meanwhile waits: deliveries above at-most-once all of them (the broker bounds how
 // many: receiveMaximum), others up to a limit, the newest of each last value alone (RFC 7641 §4.5).
 
-import { Code, type CoapOption, noBytes, OptionNumber, uintBytes, uintOption } from '../codec/index.ts';
+import { Code, type CoapOption, hasOption, noBytes, OptionNumber, sameBytes, uintBytes, uintOption } from '../codec/index.ts';
 import type { CoapRequest, CoapResponse, NotificationResult, Reply } from '../exchange.ts';
+import { notAcceptable } from './answers.ts';
 import type { Client } from './client.ts';
 import { isAcceptable } from './convert.ts';
 import type { Delivery } from './observations.ts';
@@ -16,6 +17,10 @@ export type ValueTerms = {
   readonly cleared: CoapResponse;
   readonly confirmEverySec: number | undefined;
 };
+
+/** RFC 7641 §4.5: at least every 24 hours it is asked whether the observer is there. */
+const longestUnconfirmedMs = 86_400_000;
+const noTags: readonly Uint8Array[] = [];
 
 type Waiting = { readonly shown: Representation; readonly delivery: Delivery | undefined };
 
@@ -29,6 +34,10 @@ export class Observation {
   readonly #accept: number;
   /** It matches several topics: each notification says which. */
   readonly #tellsTopic: boolean;
+  /** It takes messages from a queue that others have, too. */
+  readonly #isShared: boolean;
+  /** Of values that the observer has already (RFC 7641 §3.3). */
+  readonly #tags: readonly Uint8Array[];
   readonly #value: ValueTerms | undefined;
   #waiting: Waiting[] = [];
   /** The first notification has gone out. */
@@ -44,6 +53,7 @@ export class Observation {
     filter: string,
     guarantee: 0 | 1,
     tellsTopic: boolean,
+    isShared: boolean,
     request: CoapRequest,
     reply: Reply,
     accept: number,
@@ -54,6 +64,10 @@ export class Observation {
     this.guarantee = guarantee;
     this.token = request.message.token;
     this.#tellsTopic = tellsTopic;
+    this.#isShared = isShared;
+    const { options } = request.message;
+    const hasTags = hasOption(options, OptionNumber.etag);
+    this.#tags = hasTags ? options.filter(({ number }) => number === OptionNumber.etag).map(({ value }) => value) : noTags;
     this.#reply = reply;
     this.#accept = accept;
     this.#value = value;
@@ -69,7 +83,8 @@ export class Observation {
     this.#isStarted = true;
     this.#isBusy = true;
     const isShown = first !== undefined && isAcceptable(this.#accept, first.format);
-    const response = isShown ? this.#responseOf(first, etag) : this.#empty();
+    const isKnown = etag !== undefined && this.#tags.some((tag) => sameBytes(tag, etag));
+    const response = !isShown ? this.#empty() : isKnown ? this.#valid(first, etag) : this.#responseOf(first, etag);
     this.#reply.notify(response, this.guarantee === 1, this.#done);
   }
 
@@ -82,8 +97,10 @@ export class Observation {
     }
     if (!isAcceptable(this.#accept, shown.format)) {
       counters.notificationsNotAcceptable++;
-      delivery?.settle();
-      return;
+      if (!this.#isShared && this.#value === undefined) return delivery?.settle();
+      // RFC 7641 §4.2. What nobody gets of a queue is others'.
+      this.client.observations.remove(this, notAcceptable);
+      return delivery?.drop();
     }
     if (this.#isStarted && !this.#isBusy) return this.#send(shown, delivery);
     if (delivery === undefined && !this.#makeRoom(shown, options.maxWaitingNotifications)) return;
@@ -136,7 +153,8 @@ export class Observation {
     const nowMs = house.clock.monotonicMs();
     const everySec = this.#value?.confirmEverySec ?? options.confirmEverySec;
     // RFC 7641 §4.5: from time to time it is asked whether the observer is still interested; before that it may be a forged address.
-    const confirmable = delivery !== undefined || !peer.isProven || nowMs - this.#confirmedAtMs >= everySec * 1000;
+    const confirmable =
+      delivery !== undefined || !peer.isProven || nowMs - this.#confirmedAtMs >= Math.min(everySec * 1000, longestUnconfirmedMs);
     if (confirmable) {
       this.#confirmedAtMs = nowMs;
       counters.notificationsConfirmable++;
@@ -174,6 +192,12 @@ export class Observation {
 
   #empty(): CoapResponse {
     return { code: Code.content, options: [this.#sequence(), uintOption(OptionNumber.maxAge, 0)], payload: noBytes };
+  }
+
+  /** RFC 7252 §5.9.1.3: no payload, and nothing said about one. */
+  #valid(shown: Representation, etag: Uint8Array): CoapResponse {
+    const { options } = this.#responseOf({ ...shown, formatOption: undefined }, etag);
+    return { code: Code.valid, options, payload: noBytes };
   }
 
   #responseOf(shown: Representation, etag: Uint8Array | undefined): CoapResponse {

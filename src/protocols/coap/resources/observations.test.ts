@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { allowAll, assertBooks } from '../../../broker/testing/test-broker.ts';
-import { optionValue, uintValue } from '../codec/index.ts';
+import { OptionNumber, optionValue, uintValue } from '../codec/index.ts';
 import { TestHouse } from './testing/house.ts';
 
 test('a topic is observed: the last value first, then what comes, each settled by its acknowledgement', async () => {
@@ -213,6 +213,56 @@ test('a first value in another format is not shown to who accepts one', async ()
   const peer = t.peer();
   peer.ask('put', '/t/a', { payload: 'x', format: 0 });
   assert.deepEqual(peer.ask('get', '/t/a', { observe: 0, accept: 50 }).heard(), ['CON 2.05 Observe Max-Age=0']);
+});
+
+test('who has the value already is told that it is valid', async () => {
+  const t = await TestHouse.open();
+  const peer = t.peer();
+  peer.ask('put', '/t/a', { payload: '1', format: 0 });
+  const etag = optionValue(peer.ask('get', '/t/a').response!.options, OptionNumber.etag)!;
+  const tags = [Uint8Array.of(1), etag].map((value) => ({ number: OptionNumber.etag, value }));
+  const seen = peer.ask('get', '/t/a', { observe: 0, options: tags });
+  peer.ask('put', '/t/a', { payload: '2', format: 0 });
+  assert.deepEqual(seen.heard(), ['CON 2.03 ETag Observe', 'CON 2.05 Observe Content-Format=0 2']);
+});
+
+test('a queue that cannot go on in the accepted format says so, and the message is for others', async () => {
+  const t = await TestHouse.open();
+  const peer = t.peer();
+  const seen = peer.ask('get', '/q/jobs', { observe: 0, accept: 50, token: 'o' });
+  peer.ask('post', '/q/jobs', { payload: 'x', format: 0 });
+  assert.match(seen.words!, /^4\.06/);
+  assert.equal(t.house.counters.observations, 0);
+  assert.match(peer.ask('get', '/q/jobs', { accept: 50 }).words!, /^4\.06/);
+  const got = peer.ask('get', '/q/jobs');
+  assert.match(got.words!, /^2\.05 .*x$/);
+  got.acknowledge();
+  assertBooks(t.test);
+});
+
+test('a topic with levels that no path has is not told by Location-Path', async () => {
+  const t = await TestHouse.open();
+  const mqtt = t.test.connect('mqtt');
+  const seen = t.peer().ask('get', '/t/a/%23', { observe: 0, con: false });
+  for (const topic of ['a/..', 'a/./b', `a/${'x'.repeat(256)}`, 'a/ok']) mqtt.publish(topic, '1', 0);
+  const told = seen.heard().slice(1);
+  assert.deepEqual(
+    told.map((words) => words.includes('Location-Path')),
+    [false, false, false, true],
+  );
+});
+
+test('an observer is asked whether it is there at least every 24 hours', async () => {
+  const t = await TestHouse.open({ options: { confirmEverySec: 1_000_000 } });
+  const mqtt = t.test.connect('mqtt');
+  const seen = t.peer().ask('get', '/t/a', { observe: 0, con: false });
+  mqtt.publish('a', '1', 0);
+  t.test.clock.advance(86_400_000);
+  mqtt.publish('a', '2', 0);
+  assert.deepEqual(
+    seen.heard().map((words) => words.slice(0, 3)),
+    ['NON', 'NON', 'CON'],
+  );
 });
 
 test('observers are told that the node goes down', async () => {

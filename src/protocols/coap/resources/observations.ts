@@ -80,9 +80,7 @@ export class Observations {
     const hasWildcard = isWildcard(filter);
     const subscription = this.#byFilter.get(filter) ?? this.#open(filter);
     const tellsTopic = hasWildcard || subscription.isShared;
-    // What is taken from a queue and not shown would be lost.
-    const accepted = subscription.isShared ? -1 : accept;
-    const observation = new Observation(this.#client, filter, guarantee, tellsTopic, request, reply, accepted, value);
+    const observation = new Observation(this.#client, filter, guarantee, tellsTopic, subscription.isShared, request, reply, accept, value);
     subscription.observations.add(observation);
     this.size++;
     this.#client.house.counters.observations++;

@@ -54,6 +54,28 @@ test('a topic is created, half at first, published to, read, observed, deleted',
   assert.equal(peer.ask('get', `/ps/${id}`).code, '4.04');
 });
 
+test('what cannot be told in the accepted format is answered by 4.06', async () => {
+  const t = await TestHouse.open();
+  const peer = t.peer();
+  const id = idOf(create(peer));
+  for (const [method, path] of [
+    ['get', `/ps/${id}`],
+    ['get', '/ps'],
+  ] as const)
+    assert.match(peer.ask(method, path, { accept: 0 }).words!, /^4\.06/, path);
+  assert.match(peer.ask('fetch', '/ps', { accept: 0, payload: new Uint8Array(encode(new Map())), format: ps }).words!, /^4\.06/);
+  assert.match(peer.ask('post', '/ps', { accept: 0, payload: new Uint8Array(encode(new Map())), format: ps }).words!, /^4\.06/);
+  assert.equal(peer.ask('get', `/ps/${id}`, { accept: ps }).code, '2.05');
+  const data = `/ps/data/${id}`;
+  peer.ask('put', data, { payload: '{}', format: 50 });
+  assert.match(peer.ask('get', data, { observe: 0, accept: 0, token: 'no' }).words!, /^4\.06/);
+  const seen = peer.ask('get', data, { observe: 0, accept: 50, token: 'o' });
+  assert.deepEqual(seen.heard(), ['CON 2.05 ETag Observe Content-Format=50 {}']);
+  peer.ask('put', data, { payload: 'text', format: 0 });
+  assert.match(seen.words!, /^4\.06/);
+  assert.equal(t.house.counters.observations, 0);
+});
+
 test('a topic that is deleted, or whose time is over, takes its data and observers with it', async () => {
   const t = await TestHouse.open();
   const peer = t.peer();

@@ -5,12 +5,13 @@
 import { Outcome, type Session } from '../../../broker/port.ts';
 import { Code, FormatNumber, OptionNumber, pathSegments, textBytes, uintOption } from '../codec/index.ts';
 import type { CoapRequest, CoapResponse, Reply } from '../exchange.ts';
-import { badTopic, deleted, notAllowed, notFound, problem } from './answers.ts';
+import { badTopic, deleted, notAcceptable, notAllowed, notFound, problem } from './answers.ts';
 import { type Asked, queryOf } from './asked.ts';
 import type { Client } from './client.ts';
 import { answerLinks } from './discovery.ts';
 import type { House } from './house.ts';
 import { type Link, matchesQuery } from './links.ts';
+import { formatOf, isAcceptable } from './convert.ts';
 import { isWildcard } from './observations.ts';
 import {
   changesIdentity,
@@ -94,6 +95,7 @@ export class PubsubResource {
       );
     }
     if (code !== Code.post && code !== Code.fetch) return house.answer(reply, notAllowed);
+    if (code === Code.post && !isShown(asked)) return house.answer(reply, notAcceptable);
     const map = mapOf(asked, payload);
     if ('code' in map) return house.answer(reply, map);
     if (code === Code.post) return this.#create(client, session, tenant, map, reply);
@@ -102,7 +104,7 @@ export class PubsubResource {
       house,
       reply,
       found.map(({ id }) => ({ target: `/ps/${id}`, attributes: [] })),
-      [],
+      options,
     );
   }
 
@@ -142,6 +144,7 @@ export class PubsubResource {
   #topic(client: Client, session: Session, tenant: Tenant, topic: PubsubTopic, request: CoapRequest, reply: Reply, asked: Asked): void {
     const house = this.#house;
     const { code, payload } = request.message;
+    if (code !== Code.delete && !isShown(asked)) return house.answer(reply, notAcceptable);
     if (code === Code.get) return house.answer(reply, shown(Code.content, topic));
     if (code === Code.fetch) {
       const keys = readCbor(payload);
@@ -214,6 +217,7 @@ export class PubsubResource {
     session.lastValue(name, (outcome, message) => {
       if (outcome !== Outcome.accepted) return house.answer(reply, house.answers.failure(outcome));
       if (message === undefined) return house.answer(reply, noData);
+      if (!isAcceptable(accept, formatOf(message.attributes))) return house.answer(reply, notAcceptable);
       house.later(() => {
         if (isGone) return;
         if (client.session !== session) return house.answer(reply, house.answers.failure(Outcome.unavailable));
@@ -258,6 +262,11 @@ const unset = {
   observerCheck: undefined,
   initialize: undefined,
 } as const;
+
+/** RFC 7252 §5.10.4: topics are shown in one format. */
+function isShown({ accept }: Asked): boolean {
+  return accept < 0 || accept === pubsubFormat;
+}
 
 function shown(code: number, topic: PubsubTopic): CoapResponse {
   return { code, options: [cborOption], payload: writeTopic(topic) };

@@ -11,15 +11,16 @@ import { type CloseReason, type Consumer, Outcome, type Session, type Settlement
 import type { Message } from '../../../message/message.ts';
 import { Code, type CoapOption, OptionNumber, uintOption } from '../codec/index.ts';
 import type { CoapRequest, CoapResponse, NotificationResult, Reply } from '../exchange.ts';
-import { problem } from './answers.ts';
+import { notAcceptable, problem } from './answers.ts';
 import type { Client } from './client.ts';
+import { formatOf, isAcceptable } from './convert.ts';
 import { locationOf, representationOf } from './representation.ts';
 import { Settlements } from './settlements.ts';
 
 const nothingWaits = problem(Code.notFound, 'no message waits in this queue: ask with ?wait=<seconds> to wait for one');
 
 /** `leaseSec` 0: none was asked for. */
-export type FetchTerms = { readonly waitSec: number; readonly leaseSec: number };
+export type FetchTerms = { readonly waitSec: number; readonly leaseSec: number; readonly accept: number };
 
 type Receiver = { readonly request: CoapRequest; readonly reply: Reply; readonly terms: FetchTerms; timer: Timer | undefined };
 type Lease = { readonly deliveryId: number; readonly timer: Timer | undefined };
@@ -212,6 +213,7 @@ class QueueReader implements Consumer {
     const receiver = this.#receivers[0];
     if (receiver === undefined) return false;
     this.#take(receiver);
+    if (this.#isRefused(receiver, message)) return false;
     this.#client.house.counters.queueMessagesFetched++;
     receiver.reply.send(this.#responseOf(message, undefined));
     return true;
@@ -228,6 +230,7 @@ class QueueReader implements Consumer {
     const receiver = this.#receivers[0];
     if (receiver === undefined) return this.#settlements.settle(deliveryId, 'released');
     this.#take(receiver);
+    if (this.#isRefused(receiver, message)) return this.#settlements.settle(deliveryId, 'released');
     const { house, peer } = this.#client;
     house.counters.queueMessagesFetched++;
     const { reply, request, terms } = receiver;
@@ -242,6 +245,13 @@ class QueueReader implements Consumer {
       reply.send(this.#responseOf(message, undefined));
       this.#settlements.settle(deliveryId, 'accepted');
     }
+  }
+
+  /** RFC 7252 §5.10.4: it is for somebody who takes its format. */
+  #isRefused({ reply, terms }: Receiver, { attributes }: Message): boolean {
+    if (isAcceptable(terms.accept, formatOf(attributes))) return false;
+    this.#client.house.answer(reply, notAcceptable);
+    return true;
   }
 
   #answered(deliveryId: number, result: NotificationResult): void {

@@ -43,7 +43,7 @@ export class QueueResource {
     if (code !== Code.get) return house.answer(reply, notAllowed);
     if (asked.observe === 0) return this.#observe(client, session, name, request, reply, asked);
     if (asked.observe === 1) client.observations.cancel(request.message.token);
-    const terms = fetchTermsOf(request, house);
+    const terms = fetchTermsOf(request, house, asked.accept);
     if (terms === undefined) return house.answer(reply, badQuery);
     // Asked to stop observing, it wants no message.
     if (asked.observe === 1) return house.answer(reply, notFound);
@@ -100,9 +100,9 @@ export class QueueResource {
   }
 }
 
-function fetchTermsOf({ message }: CoapRequest, { options }: House): FetchTerms | undefined {
+function fetchTermsOf({ message }: CoapRequest, { options }: House, accept: number): FetchTerms | undefined {
   const query = queryOf(message.options);
   const waitSec = secondsOf(query?.get('wait') ?? '0', options.maxQueueWaitSec);
   const leaseSec = secondsOf(query?.get('lease') ?? '0', options.maxLeaseSec);
-  return query === undefined || waitSec === undefined || leaseSec === undefined ? undefined : { waitSec, leaseSec };
+  return query === undefined || waitSec === undefined || leaseSec === undefined ? undefined : { waitSec, leaseSec, accept };
 }

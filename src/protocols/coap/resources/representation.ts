@@ -39,10 +39,16 @@ export function representationOf(message: Message, isState: boolean): Representa
     expiresAtMs,
     isState,
     formatOption: format < 0 ? undefined : uintOption(OptionNumber.contentFormat, format),
-    location: locationOf(['t', ...topic.split('/')]),
+    location: placeOf(['t', ...topic.split('/')]),
   };
   lastMessage = message;
   return last;
+}
+
+/** RFC 7252 §5.10.7: what cannot be said in Location-Path is not said. */
+function placeOf(segments: readonly string[]): readonly CoapOption[] {
+  const location = locationOf(segments);
+  return location.every(({ value }, i) => value.length <= 255 && !/^\.\.?$/.test(segments[i]!)) ? location : [];
 }
 
 export function locationOf(segments: readonly string[]): CoapOption[] {

@@ -75,6 +75,33 @@ test('a topic is a resource: PUT, GET, conditions, DELETE', async () => {
   assert.equal(peer.ask('get', '/t/a').code, '4.04');
 });
 
+test('every method keeps to its conditions, or refuses them', async () => {
+  const t = await TestHouse.open();
+  const mqtt = t.test.connect('mqtt');
+  mqtt.subscribe('a', 1);
+  const peer = t.peer();
+  const ifNone = { options: [{ number: OptionNumber.ifNoneMatch, value: new Uint8Array(0) }] };
+  const ifAny = { options: [{ number: OptionNumber.ifMatch, value: new Uint8Array(0) }] };
+  assert.equal(peer.ask('post', '/t/a', { payload: '1', ...ifNone }).words, '2.04');
+  assert.match(peer.ask('post', '/t/a', { payload: '2', ...ifAny }).words!, /^4\.12/);
+  peer.ask('put', '/t/a', { payload: '3' });
+  assert.match(peer.ask('post', '/t/a', { payload: '4', ...ifNone }).words!, /^4\.12/);
+  assert.equal(peer.ask('post', '/t/a', { payload: '5', ...ifAny }).words, '2.04');
+  assert.deepEqual(mqtt.payloads, ['1', '3', '5']);
+  assert.equal(peer.ask('get', '/t/a', ifAny).code, '2.05');
+  assert.match(peer.ask('get', '/t/a', ifNone).words!, /^4\.12/);
+  assert.match(peer.ask('get', '/t/a', { observe: 0, ...ifNone }).words!, /^4\.12/);
+  for (const [method, path] of [
+    ['post', '/q/jobs'],
+    ['get', '/q/jobs'],
+    ['post', '/rd?ep=d'],
+    ['post', '/ps'],
+    ['get', '/ps'],
+    ['get', '/.well-known/core'],
+  ] as const)
+    assert.match(peer.ask(method, path, ifNone).words!, /^4\.02 .*If-None-Match/, `${method} ${path}`);
+});
+
 test('two that create at once: one of them does', async () => {
   const t = await TestHouse.open();
   const [one, other] = [t.peer(), t.peer()];

@@ -9,7 +9,7 @@ import type { Attributes } from '../../../message/attributes.ts';
 import { defaultPriority, type Guarantee, Message } from '../../../message/message.ts';
 import { Code, noBytes, OptionNumber, sameBytes, textBytes, textValue, type CoapOption, joinPath } from '../codec/index.ts';
 import type { CoapRequest, CoapResponse, Reply } from '../exchange.ts';
-import { badTopic, bare, changed, created, deleted, notAllowed, problem } from './answers.ts';
+import { badTopic, bare, changed, created, deleted, notAcceptable, notAllowed, problem } from './answers.ts';
 import { type Asked, queryOf, secondsOf } from './asked.ts';
 import type { Client } from './client.ts';
 import { attributesOf, formatOf, isAcceptable } from './convert.ts';
@@ -22,7 +22,6 @@ const badQuery = problem(Code.badRequest, 'the query cannot be read: mid (1 to 3
 const emptyValue = problem(Code.badRequest, 'an empty value cannot be kept: DELETE clears a value');
 const noValue = problem(Code.notFound, 'this topic has no last value: observe it to get what comes');
 const noSingleValue = problem(Code.badRequest, 'a filter with wildcards has no value: observe it');
-const notAcceptable = problem(Code.notAcceptable, 'the value is in another format: ask without Accept');
 const changedMeanwhile = problem(Code.preconditionFailed, 'the value is not the one that was expected: GET it again');
 const tooBusy = problem(Code.preconditionFailed, 'the value changes too often to be compared');
 
@@ -70,7 +69,11 @@ export class TopicResource {
     if (address.outcome !== Outcome.accepted) return house.answer(reply, house.answers.failure(address.outcome));
     const terms = asked.query < 0 ? noTerms : termsOf(options);
     if (terms === undefined) return house.answer(reply, badQuery);
-    this.#send(client, request, reply, known, terms, attributesOf(asked.contentFormat), payload, false, changed);
+    const attributes = attributesOf(asked.contentFormat);
+    const publish = (): void => this.#send(client, request, reply, known, terms, attributes, payload, false, changed);
+    if (!asked.hasIfMatch && !asked.ifNoneMatch) return publish();
+    const expects = conditionOf(options, asked);
+    this.#look(session, address.topic, reply, (message) => (expects(message) ? publish() : house.answer(reply, changedMeanwhile)));
   }
 
   put(client: Client, session: Session, known: KnownTopic, request: CoapRequest, reply: Reply, asked: Asked): void {
@@ -182,7 +185,9 @@ export class TopicResource {
     const { options, token } = request.message;
     const filter = filterOf(options, house.scratch);
     if (filter === undefined) return house.answer(reply, badTopic);
-    if (asked.observe === 0) return this.#observe(client, session, filter, request, reply, asked);
+    // With a condition it is about the value there is now: Observe is elective, If-Match and If-None-Match are not.
+    const isConditional = asked.hasIfMatch || asked.ifNoneMatch;
+    if (asked.observe === 0 && !isConditional) return this.#observe(client, session, filter, request, reply, asked);
     const wasObserved = asked.observe === 1 && client.observations.cancel(token);
     if (!isWildcard(filter)) return this.read(session, filter, request, reply, asked);
     house.answer(reply, wasObserved || asked.observe === 1 ? bare(Code.content) : noSingleValue);
@@ -205,8 +210,10 @@ export class TopicResource {
   read(session: Session, topic: string, request: CoapRequest, reply: Reply, asked: Asked): void {
     const house = this.#house;
     const { accept, hasEtag } = asked;
+    const expects = asked.hasIfMatch || asked.ifNoneMatch ? conditionOf(request.message.options, asked) : undefined;
     session.lastValue(topic, (outcome, message) => {
       if (outcome !== Outcome.accepted) return house.answer(reply, house.answers.failure(outcome));
+      if (expects?.(message) === false) return house.answer(reply, changedMeanwhile);
       if (message === undefined) return house.answer(reply, noValue);
       const etags = hasEtag ? valuesOf(request.message.options, OptionNumber.etag) : [];
       const etag = hasEtag ? etagOf(message) : noBytes;
