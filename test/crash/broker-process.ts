@@ -14,19 +14,24 @@ import { freeListeners } from '../harness/free-listeners.ts';
 
 const program = fileURLToPath(new URL('../../bin/heliograph.js', import.meta.url));
 
+const names = ['mqtt', 'amqp', 'stomp', 'api', 'coap'] as const;
+export type Ports = Readonly<Record<(typeof names)[number], number>>;
+
 export type Place = {
   readonly directory: string;
   readonly data: string;
+  /** Of MQTT. */
   readonly port: number;
-  readonly amqpPort: number;
+  readonly ports: Ports;
   readonly log: WriteStream;
 };
 
 /** Small limits, so that checkpoints, the tidying of the log and payloads beyond the memory happen all the time. */
-function configuration(port: number, amqpPort: number, shards: number): string {
+function configuration({ api, coap, ...ports }: Ports, shards: number): string {
+  const open = Object.fromEntries(Object.entries(ports).map(([name, port]) => [name, { port }]));
   return `
-listeners: ${JSON.stringify({ ...freeListeners(['admin']), mqtt: { port }, amqp: { port: amqpPort } })}
-security: {anonymous: {enabled: true, roles: [application], listeners: [mqtt, amqp]}}
+listeners: ${JSON.stringify({ ...freeListeners(['admin']), ...open, api: { kind: 'http-api', port: api }, coap: { port: coap, devOnly: false } })}
+security: {anonymous: {enabled: true, roles: [application], listeners: [${names.join(', ')}]}}
 store: {shards: ${shards}, walBytes: 1MiB, idleMs: 100}
 broker:
   checkpointBytes: 1MiB
@@ -40,14 +45,14 @@ broker:
 
 export async function newPlace(directory: string, shards: number): Promise<Place> {
   await mkdir(directory, { recursive: true });
-  const port = await freePort();
-  const amqpPort = await freePort();
-  await writeFile(join(directory, 'heliograph.yaml'), configuration(port, amqpPort, shards));
+  const [mqtt, amqp, stomp, api, coap] = await Promise.all([freePort(), freePort(), freePort(), freePort(), freePort()]);
+  const ports = { mqtt, amqp, stomp, api, coap };
+  await writeFile(join(directory, 'heliograph.yaml'), configuration(ports, shards));
   return {
     directory,
     data: join(directory, 'data'),
-    port,
-    amqpPort,
+    port: mqtt,
+    ports,
     log: createWriteStream(join(directory, 'broker.log'), { flags: 'a' }),
   };
 }

@@ -8,9 +8,13 @@ import { Facts } from '../../sim/facts.ts';
 import { between, chance, pick } from '../../sim/random-choices.ts';
 import { AmqpPeers } from './amqp-peers.ts';
 import { BrokerProcess, checkDataOf, metricsOf, newPlace, statusOf, type Place } from './broker-process.ts';
+import { CoapPeers } from './coap-peers.ts';
+import { HttpPeers } from './http-peers.ts';
 import { moments, Moments } from './moments.ts';
 import { Participant, Publisher, Subscriber, type Making, type Subscribing, type Traffic } from './participants.ts';
+import type { Peers } from './peers.ts';
 import { RetainedValues } from './retained.ts';
+import { StompPeers } from './stomp-peers.ts';
 import { Wills } from './wills.ts';
 
 export type Plan = {
@@ -65,6 +69,8 @@ export class History {
   readonly #subscribers: Subscriber[] = [];
   readonly #publishers: Publisher[] = [];
   readonly #amqp: AmqpPeers;
+  /** Who speaks neither MQTT nor AMQP. */
+  readonly #others: readonly Peers[];
   readonly #wills: Wills;
   readonly #retained: RetainedValues;
   readonly #retainer: Participant;
@@ -81,8 +87,10 @@ export class History {
     this.#place = place;
     this.#random = new SeededRandom(plan.seed);
     this.#populate();
-    const { port, amqpPort } = place;
-    this.#amqp = new AmqpPeers(amqpPort, this.#facts, this.#random);
+    const { port, ports } = place;
+    this.#amqp = new AmqpPeers(ports.amqp, this.#facts, this.#random);
+    const around = { facts: this.#facts, random: this.#random, moments: this.#moments };
+    this.#others = [new StompPeers(ports.stomp, around), new HttpPeers(ports.api, around), new CoapPeers(ports.coap, around)];
     this.#wills = new Wills(port, this.#facts, this.#random, this.#moments);
     this.#retainer = new Participant(port, this.#facts, { clientId: 'retainer' });
     this.#retained = new RetainedValues(port, this.#facts, this.#retainer);
@@ -142,6 +150,7 @@ export class History {
     await Promise.all([this.#wills.start(), ...this.#subscribers.map((subscriber) => subscriber.subscribe())]);
     for (const publisher of this.#publishers) publisher.start();
     this.#amqp.start();
+    for (const peers of this.#others) peers.start();
     this.#retained.start();
     const watching = setInterval(() => void this.#watch(), 250);
     const cutting = setInterval(() => this.#cutOne(), cutEveryMs);
@@ -217,6 +226,7 @@ export class History {
   #cutOne(): void {
     if (chance(this.#random, 0.2)) this.#amqp.stallOne();
     if (chance(this.#random, 0.3)) this.#amqp.cutOne();
+    else if (chance(this.#random, 0.35)) pick(this.#random, this.#others).cutOne();
     else pick(this.#random, this.#participants).peer.cut();
   }
 
@@ -236,6 +246,7 @@ export class History {
     await Promise.all(this.#subscribing);
     for (const publisher of this.#publishers) publisher.stop();
     this.#amqp.stop();
+    for (const peers of this.#others) peers.stop();
     this.#retained.stop();
     for (const subscriber of this.#subscribers) subscriber.beDiligent();
     await this.#wills.stop();
@@ -246,7 +257,7 @@ export class History {
 
   async #isAtRest(): Promise<boolean> {
     if (this.#publishers.some(({ onTheirWay }) => onTheirWay > 0) || !this.#retained.isIdle || this.#wills.missing.length > 0) return false;
-    return this.#amqp.isIdle && (await statusOf(this.#place)).ledger.queued === 0;
+    return this.#amqp.isIdle && this.#others.every(({ isIdle }) => isIdle) && (await statusOf(this.#place)).ledger.queued === 0;
   }
 
   async #problems(broker: BrokerProcess): Promise<string[]> {
@@ -254,7 +265,7 @@ export class History {
     for (const { participant, onTheirWay } of this.#publishers) {
       if (onTheirWay > 0) problems.push(`STUCK: ${participant.clientId} still waits for ${onTheirWay} acknowledgements`);
     }
-    problems.push(...this.#amqp.problems());
+    problems.push(...this.#amqp.problems(), ...this.#others.flatMap((peers) => peers.problems()));
     if (!this.#retained.isIdle) problems.push('STUCK: a retained message still waits for its acknowledgement');
     for (const key of this.#wills.missing) problems.push(`WILL: that of ${key}, whose connection was confirmed, was never published`);
     const { ledger } = await statusOf(this.#place);
@@ -262,6 +273,7 @@ export class History {
     if (imbalanceOf(ledger) !== 0)
       problems.push(`BOOKS: the ledger is out of balance by ${imbalanceOf(ledger)}: ${JSON.stringify(ledger)}`);
     this.#amqp.leave();
+    for (const peers of this.#others) peers.leave();
     await Promise.all(this.#participants.map(({ peer }) => peer.leave()));
     const { code, signal } = await broker.stop();
     if (code !== 0) problems.push(`DIED: the last life of the broker ended with ${code ?? signal} when it was told to stop`);
@@ -288,9 +300,22 @@ export class History {
       recoveriesMs: this.#recoveriesMs,
       wills: this.#wills.owed.size,
       probes: this.#retained.probes,
-      connections: this.#participants.reduce((sum, { connections }) => sum + connections, this.#amqp.connections),
+      connections: [...this.#participants, this.#amqp, ...this.#others].reduce((sum, { connections }) => sum + connections, 0),
       broker,
     };
+  }
+
+  #perProtocol(): Record<string, number> {
+    const counts: Record<string, number> = {};
+    for (const name of ['stomp', 'http', 'coap']) {
+      const isOf = (text: string): boolean => text.startsWith(`${name}-`);
+      const { sent, subscribers } = this.#facts;
+      counts[`messages acknowledged by ${name}`] = [...sent.values()].filter(
+        (each) => isOf(each.publisher) && each.acknowledgedAtMs,
+      ).length;
+      counts[`messages taken by ${name}`] = subscribers.reduce((sum, each) => sum + (isOf(each.clientId) ? each.received.length : 0), 0);
+    }
+    return counts;
   }
 
   /** A run in which nothing of interest happened proves nothing. */
@@ -302,6 +327,7 @@ export class History {
       checkpoints: broker['checkpoints'],
       'payloads read back': broker['loads'],
       wills: this.#wills.owed.size,
+      ...this.#perProtocol(),
     };
     return Object.entries(wanted)
       .filter(([, times]) => times === undefined || times === 0)

@@ -9,7 +9,7 @@ import { History, type Outcome } from './history.ts';
 
 const usage = `npm run crash -- [--kills N] [--seconds S] [--seed N] [--shards N]
 
-Starts a broker on SQLite, and clients of MQTT and AMQP over TCP; ends the broker with kill -9 at random moments, also while it
+Starts a broker on SQLite, and clients of MQTT, AMQP, STOMP, HTTP and CoAP; ends the broker with kill -9 at random moments, also while it
 starts, and starts it again at once; then checks that nothing that was acknowledged is lost.
 
   --kills N    how often (default 20)
