@@ -107,6 +107,29 @@ test('a device that wants smaller blocks gets them from where it stands, or anew
   assert.deepEqual(results, [{ code: Code.notFound, options: [], payload: noBytes }]);
 });
 
+test('a device that asks for an Echo gets the request again with it, once (RFC 9175 §2.3)', () => {
+  for (const length of [10, 3000]) {
+    const device = new FakePeer();
+    const { results, ask } = broker(device);
+    const echo = { number: OptionNumber.echo, value: Uint8Array.of(1, 2, 3) };
+    const unauthorized = { code: Code.unauthorized, options: [echo], payload: noBytes };
+    let trusts = true;
+    device.device = (request, answer) => {
+      const isFresh = trusts && hasOption(request.options, OptionNumber.echo);
+      answer(isFresh ? { code: Code.changed, options: [], payload: noBytes } : unauthorized);
+    };
+    ask(command(Code.put, body(length)));
+    assert.deepEqual(optionValue(device.sent[1]!.options, OptionNumber.echo), echo.value);
+    assert.equal((results[0] as CoapResponse).code, Code.changed);
+    trusts = false;
+    device.sent.length = 0;
+    ask(command(Code.put, body(length)));
+    assert.equal(device.sent.length, 2);
+    assert.equal((results[1] as CoapResponse).code, Code.unauthorized);
+    assert.equal(results.length, 2);
+  }
+});
+
 test('a device that has lost what it had gets all of it again, but not for ever', () => {
   const device = new FakePeer();
   const { results, ask } = broker(device);

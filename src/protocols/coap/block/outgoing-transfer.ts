@@ -34,7 +34,7 @@ type Fetching = { readonly first: CoapResponse; readonly etag: Uint8Array | unde
 
 export class OutgoingTransfer {
   readonly #parts: OutgoingParts;
-  readonly #request: OutgoingRequest;
+  #request: OutgoingRequest;
   #answer: ((result: CoapResponse | RequestFailure) => void) | undefined;
   /** Ends what is under way of the request itself, and of the fetching. */
   #cancelRequest: (() => void) | undefined;
@@ -121,6 +121,12 @@ export class OutgoingTransfer {
     if (this.#answer === undefined) return;
     this.#endFetch();
     if ('failure' in result) return this.#deliver(result);
+    const echo = result.code === Code.unauthorized ? optionValue(result.options, OptionNumber.echo) : undefined;
+    if (echo !== undefined && !hasOption(this.#request.options, OptionNumber.echo)) {
+      // RFC 9175 §2.3: it wants to know that the request is fresh, and is told so once.
+      this.#request = { ...this.#request, options: withOption(this.#request.options, { number: OptionNumber.echo, value: echo }) };
+      return this.start();
+    }
     if (result.code === Code.requestEntityIncomplete && this.#tag !== undefined && this.#attempts < mostAttempts) {
       this.#attempts++;
       return this.#begin();
