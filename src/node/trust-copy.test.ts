@@ -7,6 +7,8 @@ import { UserError } from '../base/user-error.ts';
 import { good } from '../../test/contracts/registry/place.ts';
 import { atEnd, temporaryDirectory } from '../../test/contracts/temporary-journal.ts';
 import { SqliteRegistry } from '../registry/sqlite/sqlite-registry.ts';
+import { SequenceFile } from '../security/oscore/sequence-store.ts';
+import { oscorePath } from './paths.ts';
 import { copyTrust, trustFindings } from './trust-copy.ts';
 
 function put(path: string, content: string, mode = 0o600): void {
@@ -91,4 +93,31 @@ test('secrets that others may read are told', { skip: process.platform === 'win3
     (await trustFindings(data)).map(({ fix }) => fix),
     [`chmod 600 ${join(data, 'registry.db')}`, `chmod 600 ${join(data, 'pki', 'server.key')}`],
   );
+});
+
+test('in a backup the numbers of OSCORE are far ahead, also of contexts that nobody has used yet', async (t) => {
+  const { data, target } = dataDirectory(t);
+  const [used, unused] = ['ab'.repeat(16), 'cd'.repeat(16)];
+  const store = await SequenceFile.open(oscorePath(data));
+  await store.put(used, { sentBelow: 1024, acceptedBelow: 2048 });
+  const { files } = await copyTrust(data, target);
+  assert.equal(files, 1);
+  await store.close();
+  // A copy of a copy is ahead of both.
+  const again = join(target, 'again');
+  fs.mkdirSync(again);
+  await copyTrust(target, again);
+  for (const [place, ahead] of [
+    [data, 0],
+    [target, 2 ** 32],
+    [again, 2 ** 33],
+  ] as const) {
+    const copy = await SequenceFile.open(oscorePath(place));
+    await copy.put('ef'.repeat(16), { sentBelow: 1, acceptedBelow: 1 });
+    await copy.close();
+    const reopened = await SequenceFile.open(oscorePath(place));
+    assert.deepEqual(reopened.get(used), { sentBelow: 1024 + ahead, acceptedBelow: 2048 + ahead });
+    assert.deepEqual(reopened.get(unused), ahead === 0 ? undefined : { sentBelow: ahead, acceptedBelow: ahead });
+    await reopened.close();
+  }
 });

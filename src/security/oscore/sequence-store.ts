@@ -3,12 +3,16 @@
 //
 // A file of lines; the last line of a fingerprint counts. Lines of one moment are written and synced together, in another thread.
 // The file is written anew when it opens, and when most of its lines are old.
+//
+// A copy of the file is behind the numbers of its original as soon as that goes on. So a backup gets a file that is far ahead of it
+// (`numbersForBackup`): whoever goes on from there uses no number that the original may have used, and asks for proof that requests are new.
 
 import { open, readFile, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { makePrivateDirectory, writePrivateFile } from '../../base/private-file.ts';
 import { UserError } from '../../base/user-error.ts';
+import { lastSequence } from './derivation.ts';
 
 export type SequenceState = {
   /** Every number sent is below. */
@@ -45,21 +49,28 @@ export class MemorySequenceStore implements SequenceStore {
 }
 
 const minLinesToRewrite = 4096;
+/** By how much a backup is ahead. Of 2^40 numbers; no device sends so many until somebody needs the backup. */
+const backupAhead = 2 ** 32;
+
+/** `floor`: where those begin of which nothing is known. */
+type Numbers = { readonly states: Map<string, SequenceState>; readonly floor: number };
 
 type Waiting = { readonly lines: string[]; readonly done: PromiseWithResolvers<void> };
 
 export class SequenceFile implements SequenceStore {
   readonly #path: string;
   readonly #states: Map<string, SequenceState>;
+  readonly #floor: number;
   #file: FileHandle;
   #lines: number;
   #waiting: Waiting | undefined;
   #writing: Promise<void> | undefined;
   #failure: Error | undefined;
 
-  private constructor(path: string, states: Map<string, SequenceState>, file: FileHandle) {
+  private constructor(path: string, { states, floor }: Numbers, file: FileHandle) {
     this.#path = path;
     this.#states = states;
+    this.#floor = floor;
     this.#file = file;
     this.#lines = states.size;
   }
@@ -67,13 +78,13 @@ export class SequenceFile implements SequenceStore {
   /** @throws UserError when the file holds what was never written to it */
   static async open(path: string): Promise<SequenceFile> {
     await makePrivateDirectory(dirname(path));
-    const states = parse(path, await textOf(path));
-    await writePrivateFile(path, wholeText(states));
-    return new SequenceFile(path, states, await open(path, 'a'));
+    const numbers = parse(path, await textOf(path));
+    await writePrivateFile(path, wholeText(numbers));
+    return new SequenceFile(path, numbers, await open(path, 'a'));
   }
 
   get(fingerprint: string): SequenceState | undefined {
-    return this.#states.get(fingerprint);
+    return this.#states.get(fingerprint) ?? (this.#floor > 0 ? { sentBelow: this.#floor, acceptedBelow: this.#floor } : undefined);
   }
 
   put(fingerprint: string, state: SequenceState): Promise<void> {
@@ -106,7 +117,7 @@ export class SequenceFile implements SequenceStore {
 
   async #append(lines: readonly string[]): Promise<void> {
     if (this.#lines + lines.length > Math.max(minLinesToRewrite, 4 * this.#states.size)) {
-      const text = wholeText(this.#states);
+      const text = wholeText({ states: this.#states, floor: this.#floor });
       this.#lines = this.#states.size;
       await this.#file.close();
       await writePrivateFile(this.#path, text);
@@ -134,12 +145,27 @@ async function textOf(path: string): Promise<string> {
   }
 }
 
-function wholeText(states: ReadonlyMap<string, SequenceState>): string {
-  return [...states].map(([fingerprint, state]) => lineOf(fingerprint, state)).join('');
+/** What a backup gets in place of the file with this text. @throws UserError when it is damaged */
+export function numbersForBackup(path: string, text: string): string {
+  const { states, floor } = parse(path, text);
+  const ahead = (number: number): number => Math.min(number + backupAhead, lastSequence + 1);
+  const moved = [...states].map(([fingerprint, { sentBelow, acceptedBelow }]) => {
+    return [fingerprint, { sentBelow: ahead(sentBelow), acceptedBelow: ahead(acceptedBelow) }] as const;
+  });
+  return wholeText({ states: new Map(moved), floor: ahead(floor) });
+}
+
+function wholeText({ states, floor }: Numbers): string {
+  const head = floor > 0 ? summed(`floor ${floor}`) : '';
+  return head + [...states].map(([fingerprint, state]) => lineOf(fingerprint, state)).join('');
 }
 
 function lineOf(fingerprint: string, { sentBelow, acceptedBelow, window }: SequenceState): string {
   const fields = [fingerprint, sentBelow, acceptedBelow, ...(window === undefined ? [] : [window.newest, `.${window.seen}`])].join(' ');
+  return summed(fields);
+}
+
+function summed(fields: string): string {
   return `${sumOf(fields)} ${fields}\n`;
 }
 
@@ -148,13 +174,20 @@ function sumOf(fields: string): string {
 }
 
 const line = /^([0-9a-f]{8}) (([0-9a-f]{32}) (\d{1,16}) (\d{1,16})(?: (-1|\d{1,16}) \.([01]*))?)$/;
+const floorLine = /^([0-9a-f]{8}) (floor (\d{1,16}))$/;
 
-function parse(path: string, text: string): Map<string, SequenceState> {
+function parse(path: string, text: string): Numbers {
+  let floor = 0;
   const states = new Map<string, SequenceState>();
   const lines = text.split('\n');
   // Behind the last line feed stands nothing, or what a crash has left of a line.
   lines.pop();
   for (const [i, each] of lines.entries()) {
+    const head = i === 0 ? floorLine.exec(each) : null;
+    if (head !== null && sumOf(head[2]!) === head[1]) {
+      floor = Number(head[3]);
+      continue;
+    }
     const [, sum, fields, fingerprint, sent, accepted, newest, seen] = line.exec(each) ?? [];
     if (fields === undefined || sumOf(fields) !== sum) {
       throw new UserError('The sequence numbers of OSCORE are damaged.', {
@@ -165,5 +198,5 @@ function parse(path: string, text: string): Map<string, SequenceState> {
     const window = newest === undefined ? {} : { window: { newest: Number(newest), seen: seen! } };
     states.set(fingerprint!, { sentBelow: Number(sent), acceptedBelow: Number(accepted), ...window });
   }
-  return states;
+  return { states, floor };
 }
