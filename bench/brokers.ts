@@ -2,11 +2,13 @@
 
 import { execFileSync, spawnSync, type ChildProcess } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createSocket } from 'node:dgram';
 import { connect, createServer, type AddressInfo } from 'node:net';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { artemis, rabbitmq } from './amqp-brokers.ts';
+import { bareSocket, libcoap, nodeCoap } from './coap-brokers.ts';
 import { makeCertificates, type Certificates } from './certificates.ts';
 import { binDirectory } from './generators.ts';
 import { hasProgram, pinned, start } from './machine.ts';
@@ -16,8 +18,8 @@ const root = join(import.meta.dirname, '..');
 const startLimitMs = 120_000;
 const stopLimitMs = 30_000;
 
-/** `mutual`: TLS that wants a client certificate. */
-export type Ports = { readonly plain: number; readonly tls: number; readonly mutual: number; readonly amqp: number };
+/** `mutual`: TLS that wants a client certificate. `coap`: UDP; DTLS is on the port behind. */
+export type Ports = { readonly plain: number; readonly tls: number; readonly mutual: number; readonly amqp: number; readonly coap: number };
 
 /** How a broker wants to be spoken to in AMQP 1.0: arguments of amqpload, and addresses with %d for a number. */
 export type AmqpDialect = {
@@ -31,6 +33,16 @@ export type AmqpDialect = {
   readonly exceedsCredit?: boolean;
 };
 
+/** How a server wants to be spoken to in CoAP. */
+export type CoapDialect = {
+  /** Arguments of coapload: what is published to, and by which method. */
+  readonly target: readonly (string | number)[];
+  readonly hasDtls: boolean;
+  readonly canBeObserved: boolean;
+  /** Of a device that may come in. `directory`: that of the server, which runs. */
+  readonly preSharedKey?: (directory: string) => { readonly identity: string; readonly keyHex: string };
+};
+
 export type Broker = {
   readonly name: string;
   readonly version: string;
@@ -40,11 +52,21 @@ export type Broker = {
   readonly amqp?: AmqpDialect;
   /** AMQP is all it speaks here. */
   readonly onlyAmqp?: boolean;
+  /** Absent: it does not speak CoAP. */
+  readonly coap?: CoapDialect;
+  readonly onlyCoap?: boolean;
   /** Ends what outlives the process. */
   cleanUp?(ports: Ports): void;
   /** The command that serves on these ports and keeps everything it writes in `directory`. */
   command(directory: string, ports: Ports, certificates: Certificates): readonly string[];
 };
+
+const bin = join(root, 'bin', 'heliograph.js');
+
+/** One of our commands to our broker that runs. */
+function run(directory: string, ...args: readonly string[]): string {
+  return execFileSync(process.execPath, [bin, ...args, '--data', join(directory, 'data')], { encoding: 'utf8' });
+}
 
 const heliograph: Broker = {
   name: 'heliograph',
@@ -54,15 +76,26 @@ const heliograph: Broker = {
     topic: ['-a', 'bench/%d/data', '-A', 'bench/%d/data'],
     queue: (name) => ({ sender: ['-a', `queue:${name}`], receiver: ['-A', `queue:${name}`] }),
   },
-  command(directory, { plain, tls, mutual, amqp }, { authority, serverCertificate, serverKey }) {
+  coap: {
+    target: ['-P', 't/bench/x'],
+    hasDtls: true,
+    canBeObserved: true,
+    preSharedKey(directory) {
+      run(directory, 'device', 'add', 'bench-psk', '--role', 'application', '--out', join(directory, 'bench-psk'));
+      return { identity: 'main/bench-psk', keyHex: /[0-9a-f]{64}/.exec(run(directory, 'device', 'psk', 'bench-psk'))![0] };
+    },
+  },
+  command(directory, { plain, tls, mutual, amqp, coap }, { authority, serverCertificate, serverKey }) {
     const config = join(directory, 'heliograph.yaml');
     const at = (kind: string, port: number) => ({ kind, host: '127.0.0.1', port });
     const listeners = {
-      ...freeListeners([]),
+      ...freeListeners(['admin']),
       mqtt: at('tcp', plain),
       mqtts: at('tls', tls),
       mutual: { ...at('tls', mutual), clientCertificate: 'require' },
       amqp: at('amqp', amqp),
+      coap: at('coap', coap),
+      coaps: { ...at('coaps', coap + 1), psk: true, clientCertificate: 'request' },
     };
     writeFileSync(
       config,
@@ -75,7 +108,6 @@ const heliograph: Broker = {
         '',
       ].join('\n'),
     );
-    const bin = join(root, 'bin', 'heliograph.js');
     return [process.execPath, bin, 'serve', '--dev', '--config', config, '--data', join(directory, 'data'), '--log-level', 'error'];
   },
 };
@@ -156,6 +188,9 @@ export function findBrokers(only: readonly string[]): Broker[] {
     wanted('aedes') && aedes(),
     wanted('rabbitmq') && rabbitmq(),
     wanted('artemis') && artemis(),
+    wanted('libcoap') && libcoap(),
+    wanted('coap of npm') && nodeCoap(),
+    wanted('node:dgram') && bareSocket(),
   ];
   return [heliograph, ...peers.filter((peer) => peer !== undefined && peer !== false)];
 }
@@ -173,7 +208,8 @@ export class RunningBroker {
   readonly broker: Broker;
   readonly ports: Ports;
   readonly certificates: Certificates;
-  readonly #directory: string;
+  /** Everything that it writes is in there. */
+  readonly directory: string;
   readonly #core: number | undefined;
   #child: ChildProcess;
   #output = '';
@@ -184,7 +220,7 @@ export class RunningBroker {
     this.ports = ports;
     this.certificates = makeCertificates(directory);
     this.#core = core;
-    this.#directory = directory;
+    this.directory = directory;
     this.#child = this.#spawn();
   }
 
@@ -197,6 +233,7 @@ export class RunningBroker {
       tls: await freePort(),
       mutual: await freePort(),
       amqp: await freePort(),
+      coap: await freeDatagramPorts(),
     });
     try {
       await running.#untilServing();
@@ -232,16 +269,12 @@ export class RunningBroker {
   async stop(): Promise<void> {
     await this.#kill('SIGTERM');
     this.broker.cleanUp?.(this.ports);
-    rmSync(this.#directory, { recursive: true, force: true });
-    directories.delete(this.#directory);
+    rmSync(this.directory, { recursive: true, force: true });
+    directories.delete(this.directory);
   }
 
   #spawn(): ChildProcess {
-    const child = start(pinned(this.#core, this.broker.command(this.#directory, this.ports, this.certificates)), [
-      'ignore',
-      'pipe',
-      'pipe',
-    ]);
+    const child = start(pinned(this.#core, this.broker.command(this.directory, this.ports, this.certificates)), ['ignore', 'pipe', 'pipe']);
     this.#ended = false;
     const note = (text: Buffer): void => void (this.#output = (this.#output + text.toString()).slice(-4000));
     child.stdout!.on('data', note);
@@ -267,9 +300,10 @@ export class RunningBroker {
     const untilMs = performance.now() + startLimitMs;
     while (performance.now() < untilMs && !this.#ended) {
       // Listeners open one after the other.
-      const awaitsMqtt = this.broker.onlyAmqp !== true && !(await accepts(this.ports.plain));
+      const awaitsMqtt = this.broker.onlyAmqp !== true && this.broker.onlyCoap !== true && !(await accepts(this.ports.plain));
       const awaitsAmqp = this.broker.amqp !== undefined && !(await accepts(this.ports.amqp));
-      if (!awaitsMqtt && !awaitsAmqp) return;
+      const awaitsCoap = this.broker.coap !== undefined && !(await answersPing(this.ports.coap));
+      if (!awaitsMqtt && !awaitsAmqp && !awaitsCoap) return;
       await wait(5);
     }
     throw new BrokerFailed(`${this.broker.name} does not serve: ${this.lastWords}`);
@@ -293,4 +327,46 @@ async function freePort(): Promise<number> {
   const { port } = server.address() as AddressInfo;
   await new Promise((resolve) => server.close(resolve));
   return port;
+}
+
+const pingLimitMs = 100;
+
+/** An empty confirmable message is answered by a Reset (RFC 7252 §4.3). */
+function answersPing(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = createSocket('udp4');
+    const end = (answered: boolean): void => {
+      clearTimeout(timer);
+      socket.close();
+      resolve(answered);
+    };
+    const timer = setTimeout(() => end(false), pingLimitMs);
+    socket.once('message', () => end(true));
+    // Nobody is at the port.
+    socket.once('error', () => end(false));
+    socket.connect(port, '127.0.0.1', () => socket.send(Uint8Array.of(0x40, 0, 0x12, 0x34)));
+  });
+}
+
+/** The first of two that follow each other. */
+async function freeDatagramPorts(): Promise<number> {
+  for (;;) {
+    const first = await boundSocket(0);
+    const { port } = first!.address();
+    const second = await boundSocket(port + 1);
+    first!.close();
+    second?.close();
+    if (second !== undefined) return port;
+  }
+}
+
+function boundSocket(port: number): Promise<ReturnType<typeof createSocket> | undefined> {
+  return new Promise((resolve) => {
+    const socket = createSocket('udp4');
+    socket.once('error', () => {
+      socket.close();
+      resolve(undefined);
+    });
+    socket.bind({ port, address: '127.0.0.1', exclusive: true }, () => resolve(socket));
+  });
 }

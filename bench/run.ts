@@ -14,7 +14,8 @@ import { works, type Scale, type Work } from './works.ts';
 const help = `npm run bench -- [options]
 
   --only NAME,…     of these works: ${works.map(({ name }) => name).join(', ')}
-  --peers NAME,…    beside these peers (mosquitto, nats, aedes, rabbitmq, artemis); "none": alone
+  --peers NAME,…    beside these peers (mosquitto, nats, aedes, rabbitmq, artemis,
+                    libcoap, coap of npm, node:dgram); "none": alone
   --runs N          runs of each, of which the median counts (3)
   --quick           one short run of each
   --smoke           small and short: whether everything works, not how fast; fails when a message is lost
@@ -27,6 +28,8 @@ const full: Scale = {
   measuredSeconds: 5,
   devices: 2000,
   idleConnections: 10_000,
+  observers: 10_000,
+  sessionsOfDtls: 5000,
   filters: 1_000_000,
   sessions: 100_000,
   backlog: 1_000_000,
@@ -37,6 +40,8 @@ const smoke: Scale = {
   measuredSeconds: 1,
   devices: 200,
   idleConnections: 300,
+  observers: 200,
+  sessionsOfDtls: 100,
   filters: 20_000,
   sessions: 500,
   backlog: 10_000,

@@ -1,6 +1,7 @@
 // What is measured, and the targets.
 
 import { amqpWorks } from './amqp-works.ts';
+import { coapWorks } from './coap-works.ts';
 import type { Broker } from './brokers.ts';
 import { measureHandshakes } from './handshakes.ts';
 import { measureIdleConnections } from './idle-connections.ts';
@@ -16,6 +17,9 @@ export type Scale = {
   readonly measuredSeconds: number;
   readonly devices: number;
   readonly idleConnections: number;
+  /** That observe one CoAP resource. */
+  readonly observers: number;
+  readonly sessionsOfDtls: number;
   readonly filters: number;
   readonly sessions: number;
   /** Messages that wait in one queue. */
@@ -140,4 +144,5 @@ export const works: readonly Work[] = [
     measure: (broker, scale, cores) => measureRestart(broker, scale, cores),
   },
   ...amqpWorks,
+  ...coapWorks,
 ];

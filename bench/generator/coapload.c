@@ -5,6 +5,7 @@
 //            [-d seconds] [-W seconds before it counts] [-B PID of the server]
 //            [-k PSK in hex -u identity | -c certificate.pem -K key.pem] [-S suites of OpenSSL]
 //            [-H: handshakes instead, so many at a time as there are devices, each followed by the end of the session]
+//            [-N: observers ask by non-confirmable GETs] [-I: devices only come in, and stay idle until standard input ends]
 
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -42,12 +43,11 @@ typedef struct {
   int under_way;
   SSL *ssl;
   uint64_t began_ns;
-  // What is to be sent in one go.
-  int batched;
+  int batched; // what is to be sent in one go
 } Dev;
 
 static int method = 2, port, devices = 64, window = 1, payload_bytes = 64, observers, seconds = 5, warm_s = 1, server_pid;
-static bool confirmable, handshakes, counting, stopped;
+static bool confirmable, handshakes, counting, stopped, non_observers, idle;
 static const char *path = "t/bench/x", *psk_hex, *identity = "device", *certificate, *key_file, *suites;
 static SSL_CTX *context;
 static Dev *devs;
@@ -125,7 +125,7 @@ static void put(Dev *dev, const uint8_t *bytes, int length) {
 static int write_request(Dev *dev, uint8_t *to, int slot, uint64_t now) {
   uint8_t *at = to;
   bool post = slot >= 0;
-  *at++ = 0x40 | ((confirmable || !post ? CON : NON) << 4) | 8;
+  *at++ = 0x40 | ((post ? confirmable : !non_observers) ? CON : NON) << 4 | 8;
   *at++ = post ? method : 1;
   uint16_t mid = post ? dev->slots[slot].mid : dev->mid;
   *at++ = mid >> 8;
@@ -155,7 +155,7 @@ static void request(Dev *dev, int slot, uint64_t now) {
 }
 
 static void pump(Dev *dev, uint64_t now) {
-  if (dev->observer || !dev->ready || stopped) return;
+  if (dev->observer || !dev->ready || stopped || idle) return;
   for (int i = 0; i < window && dev->under_way < window; i++) {
     Slot *slot = &dev->slots[i];
     if (slot->busy) continue;
@@ -289,19 +289,14 @@ static void open_socket(Dev *dev) {
   if (context) begin_dtls(dev);
 }
 
-static void begin(Dev *dev) {
-  dev->mid = rand();
-  open_socket(dev);
-}
-
 /** The session is through: counted, and begun anew from another port. */
 static void again(Dev *dev, bool good) {
   if (good && counting) {
     done++;
     note((now_ns() - dev->began_ns) / 1000);
   }
-  if (!good) failed++;
   if (good) SSL_shutdown(dev->ssl);
+  else failed++;
   SSL_free(dev->ssl);
   close(dev->fd);
   if (stopped) {
@@ -402,7 +397,7 @@ static Moment moment(void) {
 }
 
 static void read_arguments(int argc, char **argv) {
-  for (int option; (option = getopt(argc, argv, "p:P:n:w:Cs:o:d:W:B:k:u:c:K:S:Hm:")) != -1;) {
+  for (int option; (option = getopt(argc, argv, "p:P:n:w:Cs:o:d:W:B:k:u:c:K:S:Hm:NI")) != -1;) {
     switch (option) {
       case 'p': port = atoi(optarg); break;
       case 'P': path = optarg; break;
@@ -420,6 +415,8 @@ static void read_arguments(int argc, char **argv) {
       case 'K': key_file = optarg; break;
       case 'S': suites = optarg; break;
       case 'H': handshakes = true; break;
+      case 'N': non_observers = true; break;
+      case 'I': idle = true; break;
       case 'm': method = atoi(optarg); break;
       default: exit(2);
     }
@@ -442,6 +439,17 @@ static void write_path(void) {
   }
 }
 
+/** Everybody is in: says so, and holds on. */
+static void stay(uint64_t since_ns, double since_s) {
+  Moment now = moment();
+  double s = (now.at_ns - since_ns) / 1e9;
+  printf("{\"ready\":%d,\"seconds\":%.3f,\"generator_busy\":%.3f}\n", ready_count, s, (now.own_s - since_s) / s);
+  fflush(stdout);
+  char byte;
+  while (read(0, &byte, 1) > 0) continue;
+  exit(0);
+}
+
 int main(int argc, char **argv) {
   read_arguments(argc, argv);
   write_path();
@@ -456,15 +464,16 @@ int main(int argc, char **argv) {
   if (psk_hex || certificate) prepare_dtls();
   all = observers + devices;
   devs = calloc(all, sizeof *devs);
-  uint64_t limit = now_ns() + 60000000000ull;
+  Moment start = moment();
+  uint64_t limit = start.at_ns + 60000000000ull;
   for (int i = 0; i < all; i++) {
     Dev *dev = &devs[i];
     dev->observer = i < observers;
     dev->slots = calloc(window, sizeof *dev->slots);
-    begin(dev);
+    dev->mid = rand();
+    open_socket(dev);
     opened++;
-    if (handshakes) shake_hands(dev);
-    else if (context) shake_hands(dev);
+    if (context) shake_hands(dev);
     else if (dev->observer) request(dev, -1, now_ns()), flush_out(dev);
     else dev->ready = true, ready_count++;
     // Not all at once: what does not fit into a buffer is asked for again only later.
@@ -473,6 +482,7 @@ int main(int argc, char **argv) {
   }
   while (!handshakes && ready_count < all && now_ns() < limit) turn(50);
   if (!handshakes && ready_count < all) die("not everybody came in");
+  if (idle) stay(start.at_ns, start.own_s);
   uint64_t until = now_ns() + warm_s * 1000000000ull;
   last_look = 0;
   while (now_ns() < until) turn(1);
