@@ -98,6 +98,25 @@ describe('fields of messages and HTTP', () => {
     );
   });
 
+  it('are written even where they are moments for which there is no date: AMQP knows such, and one message must not end the node', () => {
+    const beyond: Attributes = {
+      deliverAtMs: 9e15,
+      death: { reason: 'expired', from: '$queue/q', diedAtMs: 9e18 },
+      properties: [
+        { key: 'late', value: { type: 'timestamp', value: 9_223_372_036_854_775_807n } },
+        { key: 'early', value: { type: 'timestamp', value: -9_223_372_036_854_775_808n } },
+      ],
+    };
+    const bytes = new TextEncoder().encode('a');
+    for (const ms of [9e15, Number.MAX_VALUE]) {
+      const message = new Message('a', bytes, bytes, 0, 1, 1, false, 4, ms, ms, '', beyond);
+      const raw = rawOf(headersOf(message));
+      assert.equal(raw.includes('Invalid Date'), false);
+      assert.equal(raw[raw.indexOf('property-late') + 1], '9223372036854775807');
+      for (const form of ['json', 'cbor'] as const) assert.match(String(valueOfMessage(message, form)['expires']), /^\+275760-09-13T/);
+    }
+  });
+
   it('what cannot be read is refused by name', () => {
     const faults: [string, string][] = [
       ['Qos', '7'],

@@ -210,7 +210,7 @@ export function headersOf(message: Message): Record<string, string | readonly st
   );
   set('Qos', String(message.guarantee));
   if (priority !== defaultPriority) set('Priority', String(priority));
-  if (expiresAtMs > 0) set('Expires', new Date(expiresAtMs).toUTCString());
+  if (expiresAtMs > 0) set('Expires', dateOf(expiresAtMs).toUTCString());
   if (message.sender !== '') set('Sender', encodedText(message.sender));
   if (attributes === undefined) return headers;
   set('Content-Encoding', headerSafe(attributes.contentEncoding));
@@ -221,11 +221,11 @@ export function headersOf(message: Message): Record<string, string | readonly st
   if (attributes.subject !== undefined) set('Subject', encodedText(attributes.subject));
   if (attributes.groupId !== undefined) set('Group-Id', encodedText(attributes.groupId));
   set('Group-Sequence', attributes.groupSequence?.toString());
-  if (attributes.deliverAtMs !== undefined) set('Deliver-At', new Date(attributes.deliverAtMs).toUTCString());
+  if (attributes.deliverAtMs !== undefined) set('Deliver-At', dateOf(attributes.deliverAtMs).toUTCString());
   if (attributes.death !== undefined) {
     set('Death-Reason', encodedText(attributes.death.reason));
     set('Death-From', encodedText(attributes.death.from));
-    set('Death-At', new Date(attributes.death.diedAtMs).toUTCString());
+    set('Death-At', dateOf(attributes.death.diedAtMs).toUTCString());
   }
   for (const { key, value } of attributes.properties ?? []) addProperty(headers, `Property-${encodedName(key)}`, textOf(value));
   return headers;
@@ -251,5 +251,15 @@ function textOf(value: TypedValue): string {
 
 /** A value as text, as MQTT writes it, too. */
 export function plainText(value: Exclude<TypedValue, { type: 'binary' }>): string {
-  return value.type === 'timestamp' ? new Date(Number(value.value)).toISOString() : String(value.value);
+  if (value.type !== 'timestamp') return String(value.value);
+  const date = new Date(Number(value.value));
+  return Number.isNaN(date.getTime()) ? String(value.value) : date.toISOString();
+}
+
+/** What a `Date` can hold (ECMA-262, Time Values and Time Range). */
+const latestMs = 8.64e15;
+
+/** A moment of a message. Other protocols know moments for which there is no date: those become the last one there is. */
+export function dateOf(ms: number): Date {
+  return new Date(Math.min(Math.max(ms, 0), latestMs));
 }

@@ -3,7 +3,7 @@
 import { Outcome } from '../../broker/port.ts';
 import type { Message } from '../../message/message.ts';
 import type { HttpExchange } from '../http-exchange.ts';
-import { headersOf } from './convert.ts';
+import { dateOf, headersOf } from './convert.ts';
 import { fingerprint } from './fingerprint.ts';
 import { notFound, problemOf, type Problem } from './problem.ts';
 import type { Request } from './request.ts';
@@ -34,7 +34,7 @@ export function answerLastValue(request: Request, topic: string): void {
 }
 
 function lastModified({ acceptedAtMs }: Message): { readonly 'Last-Modified'?: string } {
-  return acceptedAtMs > 0 ? { 'Last-Modified': new Date(acceptedAtMs).toUTCString() } : {};
+  return acceptedAtMs > 0 ? { 'Last-Modified': dateOf(acceptedAtMs).toUTCString() } : {};
 }
 
 /** Whether what a write depends on is so (RFC 9110 §13.1). */

@@ -6,7 +6,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { Attributes, MessageId, Property, TypedValue } from '../../message/attributes.ts';
 import { defaultPriority, type Guarantee, type Message } from '../../message/message.ts';
-import { momentOf, plainText, replyAddressOf, replyAddressText } from './convert.ts';
+import { dateOf, momentOf, plainText, replyAddressOf, replyAddressText } from './convert.ts';
 
 export type ValueForm = 'json' | 'cbor';
 export type Value = Readonly<Record<string, unknown>>;
@@ -30,9 +30,9 @@ export function valueOfMessage(message: Message, form: ValueForm, delivered: Del
   value['qos'] = message.guarantee;
   if (delivered.retained === true) value['retained'] = true;
   if (priority !== defaultPriority) value['priority'] = priority;
-  if (expiresAtMs > 0) value['expires'] = new Date(expiresAtMs).toISOString();
+  if (expiresAtMs > 0) value['expires'] = dateOf(expiresAtMs).toISOString();
   if (message.sender !== '') value['sender'] = message.sender;
-  if (message.acceptedAtMs > 0) value['acceptedAt'] = new Date(message.acceptedAtMs).toISOString();
+  if (message.acceptedAtMs > 0) value['acceptedAt'] = dateOf(message.acceptedAtMs).toISOString();
   if (attributes !== undefined) addAttributes(value, attributes, form);
   if (delivered.delivery !== undefined) value['delivery'] = delivered.delivery;
   if (delivered.leaseUntilMs !== undefined) value['leaseUntil'] = new Date(delivered.leaseUntilMs).toISOString();
@@ -53,11 +53,11 @@ function addAttributes(value: Record<string, unknown>, attributes: Attributes, f
   if (subject !== undefined) value['subject'] = subject;
   if (groupId !== undefined) value['groupId'] = groupId;
   if (groupSequence !== undefined) value['groupSequence'] = groupSequence;
-  if (deliverAtMs !== undefined) value['deliverAt'] = new Date(deliverAtMs).toISOString();
+  if (deliverAtMs !== undefined) value['deliverAt'] = dateOf(deliverAtMs).toISOString();
   if (properties !== undefined) value['properties'] = properties.map(({ key, value: each }) => [key, plainValue(each, form)]);
   if (death !== undefined) {
     const { reason, description, from, diedAtMs } = death;
-    value['death'] = { reason, ...(description !== undefined && { description }), from, at: new Date(diedAtMs).toISOString() };
+    value['death'] = { reason, ...(description !== undefined && { description }), from, at: dateOf(diedAtMs).toISOString() };
   }
 }
 
