@@ -12,11 +12,19 @@ export const dtlsSection = section(
     ),
     maxPendingHandshakesPerAddress: count(
       { default: 1000, min: 1, max: 1_000_000, live: true },
-      'The same for one address (many devices may share the address of a gateway).',
+      'The same for one IPv4 address or one IPv6 /64 (many devices may share the address of a gateway).',
+    ),
+    handshakesPerSecondPerAddress: count(
+      { default: 500, min: 0, max: 1_000_000, live: true },
+      'Handshakes that one IPv4 address or one IPv6 /64 may begin in a second; further ones are dropped, and try again. Each costs up to a millisecond. 0: no bound.',
     ),
     maxHandshakeBytes: bytes(
       { default: 64 * KiB, min: 20 * KiB, max: 1024 * KiB, live: true },
       'What one handshake may make the node keep: messages, fragments, records that came too early.',
+    ),
+    maxAllHandshakeBytes: bytes(
+      { default: 128 * KiB * KiB, min: 1024 * KiB, max: 65_536 * KiB * KiB, live: true },
+      'What all handshakes of a listener may make the node keep; where it is more, none may keep more than 8 KiB.',
     ),
     handshakeTimeoutMs: milliseconds(
       { default: 60_000, min: 1000, max: 600_000, live: true },
@@ -25,6 +33,10 @@ export const dtlsSection = section(
     retransmitMs: milliseconds(
       { default: 1000, min: 100, max: 60_000, live: true },
       'Silence after which messages of the handshake are sent again; doubles each time, up to 16 times.',
+    ),
+    maxSessionsPerPeer: count(
+      { default: 1000, min: 1, max: 10_000_000, live: true },
+      'Open sessions of a listener with one identity, or of one address without identity; beyond, the oldest is closed.',
     ),
     idleMs: milliseconds(
       { default: hourMs, min: 1000, max: 365 * dayMs, live: true },

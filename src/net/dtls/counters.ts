@@ -21,6 +21,8 @@ export const dropReasons = [
   'repeated-hello',
   /** Too many handshakes or sessions. */
   'full',
+  /** A host begins handshakes faster than it may. */
+  'too-fast',
   /** Fragments that contradict others, come too far ahead, or are too many. */
   'bad-fragment',
   /** A record that does not belong where it came. */
@@ -42,6 +44,8 @@ const closeReasons = ['peer', 'local', 'alert', 'idle', 'replaced', 'exhausted']
 
 export class DtlsCounters {
   handshakesPending = 0;
+  /** What those keep. */
+  handshakeBytes = 0;
   sessions = 0;
   resumptionEntries = 0;
   helloVerifyRequests = 0;
@@ -69,6 +73,12 @@ export class DtlsCounters {
       value,
     });
     yield sample('gauge', 'handshakes_pending', 'DTLS handshakes under way whose client has returned a cookie.', this.handshakesPending);
+    yield sample(
+      'gauge',
+      'handshake_bytes',
+      'Memory of DTLS handshakes under way: messages, fragments, early records.',
+      this.handshakeBytes,
+    );
     yield sample('gauge', 'sessions', 'Open DTLS sessions.', this.sessions);
     yield sample('gauge', 'resumption_entries', 'DTLS sessions that may be resumed.', this.resumptionEntries);
     yield sample('counter', 'hello_verify_requests', 'ClientHellos answered with a cookie.', this.helloVerifyRequests);

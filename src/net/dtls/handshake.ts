@@ -28,6 +28,8 @@ type Take = (handshake: Handshake, message: WholeMessage, now: number, out: Dtls
 /** Records of epoch 1 that came before the keys, or before what must be checked first. */
 const maxHeldRecords = 8;
 const maxIdentityBytes = 512;
+/** So much each may keep, however much the others do: more than devices need. */
+const smallHandshakeBytes = 8192;
 const identityNone: DtlsIdentity = { kind: 'none' };
 
 export class Handshake implements Timed {
@@ -56,6 +58,8 @@ export class Handshake implements Timed {
   readonly clientRandom: Uint8Array;
   /** Ours; undefined: none was agreed on. */
   cid: number | undefined;
+  /** Bytes it keeps, as `count` found them. */
+  counted = 0;
   readonly #parts: HandshakeParts;
   readonly #expiresAt: number;
   readonly #reassembly: Reassembly;
@@ -115,6 +119,20 @@ export class Handshake implements Timed {
     return this.#isWaitingForUs ? this.#expiresAt : Math.min(this.#expiresAt, this.#retransmission.dueAt);
   }
 
+  /** By how much it has grown since the last call. */
+  count(): number {
+    const before = this.counted;
+    this.counted = this.#kept + this.#reassembly.held;
+    return this.counted - before;
+  }
+
+  #isTooMuch(more: number): boolean {
+    const { counters, settings } = this.#parts;
+    const { handshakeBytes, allHandshakeBytes } = settings.limits;
+    const bytes = this.#kept + this.#reassembly.held + more;
+    return bytes > handshakeBytes || (bytes > smallHandshakeBytes && counters.handshakeBytes + more > allHandshakeBytes);
+  }
+
   get #isWaitingForUs(): boolean {
     return this.#state === 'psk-answer' || this.#state === 'admission';
   }
@@ -131,16 +149,15 @@ export class Handshake implements Timed {
   }
 
   #addFragment(fragment: Fragment, now: number, out: DtlsEffect[]): void {
-    const { counters, settings } = this.#parts;
+    const { counters } = this.#parts;
     if (this.#state === 'open' || this.#state === 'failed') return;
     if (fragment.sequence < this.#reassembly.due) {
       if (fragment.type === messageTypes.clientHello && fragment.offset === 0) this.#retransmission.repeat(now, out);
       return;
     }
     // Whoever sends on in clear where Finished is due may be somebody else: the peer can only be disturbed by records that open.
-    const isTooMuch = this.#kept + this.#reassembly.held + fragment.bytes.length > settings.limits.handshakeBytes;
     if (this.#state === 'finished') counters.dropped.unexpected++;
-    else if (isTooMuch || !this.#reassembly.add(fragment)) counters.dropped['bad-fragment']++;
+    else if (this.#isTooMuch(fragment.bytes.length) || !this.#reassembly.add(fragment)) counters.dropped['bad-fragment']++;
     else this.#guarded(out, () => this.#drain(now, out));
   }
 
@@ -309,8 +326,7 @@ export class Handshake implements Timed {
 
   /** Keeps a record of epoch 1 for later: it came before what must come first. */
   hold(record: Buffer): void {
-    const isTooMuch = this.#kept + this.#reassembly.held + record.length > this.#parts.settings.limits.handshakeBytes;
-    if (this.#held.length >= maxHeldRecords || isTooMuch || this.#state === 'hello') {
+    if (this.#held.length >= maxHeldRecords || this.#isTooMuch(record.length) || this.#state === 'hello') {
       this.#parts.counters.dropped.unexpected++;
       return;
     }

@@ -206,6 +206,47 @@ test('too many handshakes: those beyond are dropped and may try again; so it is 
   }
 });
 
+test('all addresses of an IPv6 network are one host; those mapped from IPv4 are not', () => {
+  for (const [address, expected] of [
+    [(i: number) => `2001:db8:1:2:${i}::1`, 2],
+    [(i: number) => `::ffff:192.0.2.${i}`, 5],
+  ] as const) {
+    const stand = new DtlsStand({ limits: { pendingPerHost: 2 } });
+    for (const i of [1, 2, 3, 4, 5]) stand.connect({ isManual: true }, { address: address(i), port: 7 });
+    assert.equal(stand.endpoint.counters.handshakesPending, expected, address(1));
+  }
+});
+
+test('a host begins so many handshakes a second, also when it forgets those before; others are not held up', () => {
+  const stand = new DtlsStand({ limits: { handshakesPerHostAndSecond: 3 } });
+  for (let i = 0; i < 5; i++) stand.connect({ isManual: true });
+  const { counters } = stand.endpoint;
+  assert.equal(counters.dropped['too-fast'], 2);
+  assert.equal(stand.connect({}, elsewhere).state, 'open');
+  stand.pass(1000);
+  assert.equal(stand.connect().state, 'open');
+});
+
+test('where handshakes keep much in all, only small ones go on', () => {
+  const stand = new DtlsStand({ limits: { allHandshakeBytes: 30_000 } });
+  const { counters } = stand.endpoint;
+  const ports = [1, 2, 3, 4, 5];
+  for (const port of ports) {
+    const from = { address: '192.0.2.1', port };
+    const client = stand.connect({ isManual: true }, from);
+    // Messages that are not due yet, of which a byte is missing.
+    for (const sequence of [4, 5]) {
+      const message = fragmentOf(messageTypes.certificate, sequence, Buffer.alloc(7000), 0, 6999);
+      stand.deliver(client.clear(contentTypes.handshake, message), from);
+    }
+  }
+  assert.ok(counters.handshakeBytes <= 30_000 + ports.length * 8192, String(counters.handshakeBytes));
+  assert.ok(counters.dropped['bad-fragment'] > 0);
+  assert.equal(stand.connect({ proof: deviceProof }, elsewhere).state, 'open');
+  stand.pass(61_000);
+  assert.equal(counters.handshakeBytes, 0);
+});
+
 test('no more sessions than may be', () => {
   const stand = new DtlsStand({ limits: { sessions: 1 } });
   assert.equal(stand.connect().state, 'open');

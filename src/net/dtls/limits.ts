@@ -3,10 +3,14 @@
 export type DtlsLimits = {
   /** Handshakes under way whose client has shown that it receives at its address; more are dropped, and try again. */
   readonly pendingHandshakes: number;
-  /** The same for one address (host, not port). */
+  /** The same for one address (host, not port) or IPv6 network. */
   readonly pendingPerHost: number;
+  /** Handshakes that one host may begin in a second; Infinity: no bound. Each costs a key exchange and a signature. */
+  readonly handshakesPerHostAndSecond: number;
   /** Bytes that one handshake may make the server keep: messages, fragments, records that came too early. */
   readonly handshakeBytes: number;
+  /** Of all together; where they keep more, only small ones go on. */
+  readonly allHandshakeBytes: number;
   /** Bytes of one handshake message. */
   readonly messageBytes: number;
   /** Certificates in a client's chain. */
@@ -35,7 +39,9 @@ export type DtlsLimits = {
 export const defaultDtlsLimits: DtlsLimits = {
   pendingHandshakes: 10_000,
   pendingPerHost: 10_000,
+  handshakesPerHostAndSecond: Infinity,
   handshakeBytes: 65_536,
+  allHandshakeBytes: 134_217_728,
   messageBytes: 16_384,
   chainLength: 6,
   handshakeMs: 60_000,

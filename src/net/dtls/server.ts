@@ -21,6 +21,7 @@ import type {
   SessionId,
 } from './endpoint.ts';
 import { Handshake } from './handshake.ts';
+import { HandshakeHosts } from './handshake-hosts.ts';
 import type { HandshakeParts } from './handshake-state.ts';
 import { fragmentOf, fragmentsIn, messageTypes, type Fragment } from './handshake-message.ts';
 import { readHelloStart, writeHelloVerifyRequest, type HelloStart } from './hello.ts';
@@ -42,10 +43,10 @@ class DtlsServer implements DtlsEndpoint {
   readonly #resumptions = new ResumptionCache();
   readonly #deadlines = new Deadlines<Handshake | Session>();
   readonly #cursor = new RecordCursor(cidBytes);
-  /** Handshakes under way, by address and by id, and how many a host has. */
+  /** Handshakes under way, by address and by id, and by host. */
   readonly #pending = new Map<string, Handshake>();
   readonly #handshakes = new Map<HandshakeId, Handshake>();
-  readonly #pendingOfHost = new Map<string, number>();
+  readonly #hosts = new HandshakeHosts();
   /** Open sessions by id, by address (those with a Connection ID may have lost theirs to another), and all that have one by it. */
   readonly #sessions = new Map<SessionId, Session>();
   readonly #live = new Map<string, Session>();
@@ -207,16 +208,16 @@ class DtlsServer implements DtlsEndpoint {
     // The client has begun again.
     const before = this.#pending.get(key);
     if (before !== undefined) this.#drop(before);
-    const ofHost = this.#pendingOfHost.get(from.address) ?? 0;
-    if (this.#pending.size >= limits.pendingHandshakes || ofHost >= limits.pendingPerHost || this.#sessions.size >= limits.sessions) {
-      this.counters.dropped.full++;
+    const isFull = this.#pending.size >= limits.pendingHandshakes || this.#sessions.size >= limits.sessions;
+    const refused = isFull ? 'full' : this.#hosts.begin(from.address, limits, now);
+    if (refused !== undefined) {
+      this.counters.dropped[refused]++;
       return;
     }
     const peer = { address: { address: from.address, port: from.port }, key, random: start.random };
     const handshake = new Handshake(++this.#lastHandshake, peer, { sequence: fragment.sequence, recordSequence }, this.#parts, now);
     this.#pending.set(key, handshake);
     this.#handshakes.set(handshake.id, handshake);
-    this.#pendingOfHost.set(from.address, ofHost + 1);
     this.counters.handshakesPending = this.#pending.size;
     handshake.receive(contentTypes.handshake, body, now, out);
     this.#settle(handshake, now, out);
@@ -235,6 +236,7 @@ class DtlsServer implements DtlsEndpoint {
 
   /** After each step of a handshake: what follows from its state. */
   #settle(handshake: Handshake, now: number, out: DtlsEffect[]): void {
+    this.counters.handshakeBytes += handshake.count();
     if (handshake.cid !== undefined && !this.#byCid.has(handshake.cid)) this.#byCid.set(handshake.cid, handshake);
     if (handshake.state === 'finished') {
       const record = new RecordCursor(cidBytes);
@@ -256,10 +258,8 @@ class DtlsServer implements DtlsEndpoint {
     if (!this.#handshakes.delete(handshake.id)) return;
     this.#pending.delete(handshake.peerKey);
     if (handshake.cid !== undefined) this.#byCid.delete(handshake.cid);
-    const { address } = handshake.peer;
-    const left = this.#pendingOfHost.get(address)! - 1;
-    if (left === 0) this.#pendingOfHost.delete(address);
-    else this.#pendingOfHost.set(address, left);
+    this.#hosts.end(handshake.peer.address);
+    this.counters.handshakeBytes -= handshake.counted;
     this.counters.handshakesPending = this.#pending.size;
   }
 

@@ -1,5 +1,6 @@
 // How many sessions each peer has: one device, or one host without identity, shall not fill the endpoint, not even with the right key.
 
+import { hostOf } from './handshake-hosts.ts';
 import type { Session } from './session.ts';
 
 export class SessionGroups {
@@ -31,6 +32,6 @@ export class SessionGroups {
 
 /** By identity; without one, by the host it came from first. */
 function groupOf({ identity, firstHost }: Session): string {
-  if (identity.kind === 'none') return firstHost;
+  if (identity.kind === 'none') return hostOf(firstHost);
   return identity.kind === 'psk' ? `psk ${Buffer.from(identity.identity).toString('latin1')}` : `${identity.kind} ${identity.fingerprint}`;
 }
