@@ -27,6 +27,12 @@ const tooManyKeys: Problem = {
   headers: { 'Retry-After': '10' },
 };
 const tooManyPrincipals: Problem = { ...tooManyKeys, status: 503, code: 'overloaded' };
+const held: Problem = {
+  status: 503,
+  code: 'overloaded',
+  title: 'The store is behind: publish it again',
+  headers: { 'Retry-After': '1' },
+};
 
 export class IdempotencyDesks {
   readonly #server: HttpServer;
@@ -59,6 +65,7 @@ class Desk implements Consumer {
   /** Until it is attached. */
   #waiting: ((session: Session | undefined, outcome: Outcome) => void)[] = [];
   #isOver = false;
+  #isHeld = false;
   /** In the order in which they are forgotten. */
   readonly #keys = new Map<string, Known>();
   readonly #pending = new Map<number, Done>();
@@ -108,6 +115,8 @@ class Desk implements Consumer {
     const known = this.#keys.get(tag);
     if (known !== undefined && known.content !== undefined && known.content !== content) return done(otherContent);
     if (known === undefined && this.#keys.size >= this.#server.options.maxIdempotencyKeys) return done(tooManyKeys);
+    // Its own session is held, not those of the connections, which are told to come again instead.
+    if (this.#isHeld) return done(held);
     if (principal !== this.#principal) {
       // What it may do depends on how it is connected.
       this.#principal = principal;
@@ -117,8 +126,11 @@ class Desk implements Consumer {
     if (address.outcome !== Outcome.accepted) return done(address.outcome);
     const token = (this.#nextToken = (this.#nextToken % 0x3fff_ffff) + 1);
     const outcome = session.publish(address, message, token, tag);
+    // The broker has ended the session instead: of this publish it says nothing more.
+    if (this.#session !== session) return done(Outcome.unavailable);
     const isTaken = outcome === Outcome.accepted || outcome === Outcome.noSubscribers || outcome === Outcome.pending;
     if (isTaken && known === undefined) this.#remember(tag, content);
+    this.#arm();
     if (outcome === Outcome.pending) this.#pending.set(token, done);
     else done(outcome);
   }
@@ -127,13 +139,14 @@ class Desk implements Consumer {
     const untilMs = this.#server.clock.monotonicMs() + this.#server.options.idempotencyMs;
     this.#keys.set(tag, { untilMs, content });
     this.#server.counters.rememberedKeys++;
-    this.#arm();
   }
 
+  /** Also when there is no key to forget: then it is the session that is not needed any more. */
   #arm(): void {
-    const first = this.#keys.values().next().value;
-    if (this.#timer !== undefined || first === undefined) return;
-    this.#timer = this.#server.timers.at(first.untilMs, (nowMs) => {
+    if (this.#timer !== undefined || this.#isOver) return;
+    const { clock, options, timers } = this.#server;
+    const { untilMs = clock.monotonicMs() + options.idempotencyMs } = this.#keys.values().next().value ?? {};
+    this.#timer = timers.at(untilMs, (nowMs) => {
       this.#timer = undefined;
       this.#forget(nowMs);
     });
@@ -146,8 +159,7 @@ class Desk implements Consumer {
       this.#server.counters.rememberedKeys--;
       this.#session?.release(0, tag);
     }
-    this.#arm();
-    if (this.#keys.size > 0 || this.#pending.size > 0 || this.#waiting.length > 0) return;
+    if (this.#keys.size > 0 || this.#pending.size > 0 || this.#waiting.length > 0) return this.#arm();
     // Nothing to remember: the session goes, too.
     this.#session?.detach(false, 0);
     this.#end();
@@ -173,7 +185,9 @@ class Desk implements Consumer {
     this.#waiting = [];
     // Nothing may be published from within the call.
     this.#server.turn.atEnd(() => {
-      for (const each of waiting) each(this.#session, outcome);
+      // Once it is lost, also by one of them, nothing of what waits is published.
+      for (const each of waiting) each(this.#session, this.#session === session ? outcome : Outcome.unavailable);
+      this.#arm();
     });
     if (session === undefined) this.#end();
   }
@@ -197,7 +211,10 @@ class Desk implements Consumer {
   released(): void {}
   subscribed(): void {}
   unsubscribed(): void {}
-  hold(): void {}
+
+  hold(on: boolean): void {
+    this.#isHeld = on;
+  }
 
   detached(_reason: CloseReason): void {
     this.#session = undefined;

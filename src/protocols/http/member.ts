@@ -137,6 +137,10 @@ export class Member implements Consumer {
     this.#isOver = true;
     this.#session?.detach(false);
     this.#session = undefined;
+    // What waits for the store is not told any more what became of it.
+    const pending = [...this.#pending.values()];
+    this.#pending.clear();
+    for (const answer of pending) answer(Outcome.unavailable);
   }
 
   #token(): number {
