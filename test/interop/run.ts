@@ -18,6 +18,8 @@ import { compiledClientChecks } from './compiled-clients.ts';
 import { dtlsChecks } from './dtls/dtls-checks.ts';
 import { shiftedPort } from '../../src/config/overrides.ts';
 import { estChecks } from './est.ts';
+import { browserChecks } from './http/browser.ts';
+import { httpClientChecks } from './http/http-clients.ts';
 import { httpCurlChecks } from './http-curl.ts';
 import { startHeliograph } from './heliograph-target.ts';
 import { mosquittoChecks } from './mosquitto-clients.ts';
@@ -90,7 +92,12 @@ async function main(): Promise<number> {
     await mqttJsChecks(checks, target);
     await pahoPythonChecks(checks, target);
     await estChecks(checks, target, values.suites);
-    if (values.target === undefined) await httpCurlChecks(checks, target, shiftedPort(8443, portOffset));
+    if (values.target === undefined) {
+      const port = shiftedPort(8443, portOffset);
+      await httpCurlChecks(checks, target, port);
+      await httpClientChecks(checks, target, port);
+      await browserChecks(checks, portOffset + 700);
+    }
     // After the checks that crash the broker.
     await compiledClientChecks(checks, target);
     if (values.target === undefined) await revocationChecks(checks, portOffset + 400);

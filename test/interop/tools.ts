@@ -12,6 +12,8 @@ const required = [
   { test: ['which', 'coap-client-openssl', 'coap-client-gnutls', 'coap-client-notls', 'coap-server-notls'], debian: 'libcoap3-bin' },
   { test: ['openssl', 'version'], debian: 'openssl' },
   { test: ['curl', '--version'], debian: 'curl' },
+  { test: ['/usr/bin/chromium', '--version'], debian: 'chromium' },
+  { test: ['/usr/bin/python3', '-c', 'import requests'], debian: 'python3-requests' },
   { test: ['gnutls-cli', '--version'], debian: 'gnutls-bin' },
 ] as const;
 
