@@ -20,12 +20,12 @@ const unsupported: Problem = {
 };
 
 export function answerBatch(request: Request): void {
-  const { exchange, server, member } = request;
+  const { exchange, server } = request;
   const type = (exchange.header('content-type') ?? '').split(';', 1)[0]!.trim().toLowerCase();
   const isCbor = type === cborSequenceType;
   if (!isCbor && type !== linesType) return request.problem(unsupported);
   exchange.readWhole(server.options.maxBatchBytes, (body) => {
-    if (request.isOver || member.isOver) return;
+    if (request.isLost) return;
     if (body === 'large') return request.problem(problemOf(Outcome.tooLarge, `at most ${server.options.maxBatchBytes} bytes`)!);
     const max = server.options.maxBatchMessages;
     const values = isCbor ? readCborSequence(body, max + 1) : readLines(body, max + 1);

@@ -231,6 +231,17 @@ export function headersOf(message: Message): Record<string, string | readonly st
   return headers;
 }
 
+/**
+ * The same, where the payload is the body: whoever publishes chooses its type, and a page of his must be no page of this origin, nor
+ * a script of another one.
+ */
+export function inertHeadersOf(message: Message): Record<string, string | readonly string[]> {
+  const headers = headersOf(message);
+  headers['Content-Security-Policy'] = "default-src 'none'; sandbox";
+  headers['Cross-Origin-Resource-Policy'] = 'same-origin';
+  return headers;
+}
+
 function addProperty(headers: Record<string, string | readonly string[]>, name: string, value: string): void {
   const before = headers[name];
   headers[name] = before === undefined ? value : typeof before === 'string' ? [before, value] : [...before, value];

@@ -3,7 +3,7 @@
 import { Outcome } from '../../broker/port.ts';
 import type { Message } from '../../message/message.ts';
 import type { HttpExchange } from '../http-exchange.ts';
-import { dateOf, headersOf } from './convert.ts';
+import { dateOf, inertHeadersOf } from './convert.ts';
 import { fingerprint } from './fingerprint.ts';
 import { notFound, problemOf, type Problem } from './problem.ts';
 import type { Request } from './request.ts';
@@ -26,10 +26,10 @@ export function answerLastValue(request: Request, topic: string): void {
     if (problem !== undefined) return request.problem(problem);
     if (message === undefined) return request.problem(notFound('the topic has no last value', 'no-value'));
     const tag = entityTag(message);
-    const caching = { ETag: tag, 'Cache-Control': 'no-cache', Vary: 'Accept, Authorization', ...lastModified(message) };
+    const caching = { ETag: tag, 'Cache-Control': 'no-cache', Vary: 'Accept, Authorization, Origin', ...lastModified(message) };
     const unless = exchange.header('if-none-match');
     if (unless !== undefined && lists(unless, tag)) return request.answer(304, caching);
-    request.answer(200, { ...headersOf(message), ...caching }, message.payload());
+    request.answer(200, { ...inertHeadersOf(message), ...caching }, message.payload());
   });
 }
 

@@ -114,7 +114,7 @@ export class NamedSubscription implements Consumer {
   acknowledge(seen: SeenDeliveries): number {
     const acknowledged = this.#sent.filter(({ epoch, position }) => seen.has(epoch, position));
     if (acknowledged.length === 0) return 0;
-    this.#sent = this.#sent.filter((each) => !acknowledged.includes(each));
+    this.#sent = this.#sent.filter(({ epoch, position }) => !seen.has(epoch, position));
     this.#ids.drop(seen);
     for (const { deliveryId } of acknowledged) this.#session?.settle(deliveryId, 'accepted');
     this.#session?.resume();

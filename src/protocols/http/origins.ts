@@ -34,6 +34,15 @@ export function judgeOrigin(
   };
 }
 
+/**
+ * A page elsewhere that does not say where (`no-cors`). It cannot read the answer, but the browser adds certificate or password: it
+ * could open streams and take subscriptions over, or run an answer as its script. Browsers tell of it (Fetch Metadata). Who follows a
+ * link comes from elsewhere, too, and is welcome.
+ */
+export function isSentFromElsewhere(site: string | undefined, mode: string | undefined): boolean {
+  return (site === 'cross-site' || site === 'same-site') && mode !== 'navigate';
+}
+
 /** `https://example.com:*` is any port, and none. */
 function matches(pattern: string, origin: string): boolean {
   if (!pattern.endsWith(':*')) return pattern === origin;

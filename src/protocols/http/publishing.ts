@@ -4,7 +4,7 @@ import { Outcome } from '../../broker/port.ts';
 import { withFields } from '../../message/attributes.ts';
 import { Message, type Guarantee } from '../../message/message.ts';
 import type { AnswerHeaders } from '../http-exchange.ts';
-import { headersOf, isWellDeclared, readHeaders, type Told } from './convert.ts';
+import { inertHeadersOf, isWellDeclared, readHeaders, type Told } from './convert.ts';
 import { conditionFault, entityTag } from './last-value.ts';
 import { badRequest, problemOf, type Problem } from './problem.ts';
 import type { Request } from './request.ts';
@@ -34,7 +34,7 @@ export function publishTo(request: Request, topic: string, method: 'POST' | 'PUT
     if (body === 'large') return request.problem(problemOf(Outcome.tooLarge, `at most ${server.options.maxBodyBytes} bytes`)!);
     // An empty one would clear it.
     if (isValue && body.length === 0) return request.problem(badRequest('a last value is not empty: DELETE clears it', 'empty-value'));
-    if (request.isOver || member.isOver) return;
+    if (request.isLost) return;
     take(body);
   });
 }
@@ -99,7 +99,7 @@ function setValue(request: Request, message: Message, told: Told, clears: boolea
   const { exchange, member } = request;
   const isConditional = exchange.header('if-match') !== undefined || exchange.header('if-none-match') !== undefined;
   member.session.lastValue(message.topic, (outcome, present) => {
-    if (request.isOver || member.isOver) return;
+    if (request.isLost) return;
     const isKnown = outcome === Outcome.accepted;
     if (isConditional) {
       const fault = isKnown ? conditionFault(exchange, present) : problemOf(outcome);
@@ -140,7 +140,7 @@ function askFor(request: Request, message: Message, told: Told): void {
     if (arrived !== undefined) return;
     arrived = reply.kept();
     // The broker is in the middle of handing it over.
-    server.turn.atEnd(() => finish(() => request.answer(200, headersOf(arrived!), arrived!.payload())));
+    server.turn.atEnd(() => finish(() => request.answer(200, inertHeadersOf(arrived!), arrived!.payload())));
   };
   const own = message.kept();
   member.expectReply(onReply, (topic, outcome) => {

@@ -3,7 +3,7 @@
 import type { Settlement, SettlementDetail } from '../../broker/port.ts';
 import type { AnswerHeaders } from '../http-exchange.ts';
 import { cborSequence, cborSequenceType } from './cbor.ts';
-import { headersOf } from './convert.ts';
+import { inertHeadersOf } from './convert.ts';
 import { valueOfMessage, type Delivered } from './message-value.ts';
 import { badRequest, notFound, type Problem } from './problem.ts';
 import type { Received, Waiter } from './queue-consumers.ts';
@@ -13,7 +13,7 @@ import { spanMs, type QueueVerb } from './target.ts';
 export function answerQueueVerb(request: Request, queue: string, verb: QueueVerb): void {
   if (verb === 'receive') return receive(request, queue);
   request.exchange.readWhole(request.server.options.maxBodyBytes, (body) => {
-    if (request.isOver || request.member.isOver) return;
+    if (request.isLost) return;
     if (body === 'large') return request.problem({ status: 413, code: 'too-large', title: 'The body is too large' });
     const asked = askedOf(request, body);
     if ('status' in asked) return request.problem(asked);
@@ -48,7 +48,8 @@ function receive(request: Request, queue: string): void {
     },
   };
   // A queue that has something answers within a turn or two, if its messages need not be read from disk.
-  const giveUp = consumer.receive(waiter, clock.monotonicMs() + Math.max(waitMs, shortestWaitMs));
+  const leftMs = member.expiresAtMs - clock.wallMs();
+  const giveUp = consumer.receive(waiter, clock.monotonicMs() + Math.min(leftMs, Math.max(waitMs, shortestWaitMs)));
   request.onGone = () => {
     leaves();
     giveUp();
@@ -73,7 +74,7 @@ function answer(request: Request, items: readonly Received[], form: Form): void 
   if (first === undefined) return request.answer(204, noStore);
   switch (form) {
     case 'raw':
-      return request.answer(200, { ...headersOf(first.message), ...noStore, ...deliveryHeaders(first) }, first.message.payload());
+      return request.answer(200, { ...inertHeadersOf(first.message), ...noStore, ...deliveryHeaders(first) }, first.message.payload());
     case 'cbor': {
       const values = items.map((item) => valueOfMessage(item.message, 'cbor', deliveredOf(item)));
       return request.answer(200, { ...noStore, 'Content-Type': cborSequenceType }, cborSequence(values));

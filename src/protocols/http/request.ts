@@ -1,8 +1,9 @@
 // One request on its way through the API: answered once, and counted when it is.
 
+import { Outcome } from '../../broker/port.ts';
 import type { AnswerHeaders, AnswerStream, HttpExchange } from '../http-exchange.ts';
 import type { Member } from './member.ts';
-import { answerProblem, type Problem } from './problem.ts';
+import { answerProblem, problemOf, type Problem } from './problem.ts';
 import type { HttpServer } from './server.ts';
 import type { Visit } from './visit.ts';
 
@@ -47,6 +48,14 @@ export class Request {
   /** It is answered, or nobody waits for the answer. */
   get isOver(): boolean {
     return this.#done === undefined;
+  }
+
+  /** Nothing more is to be done: it is over, or who sent it cannot be spoken for any more, which is answered here. */
+  get isLost(): boolean {
+    if (this.isOver) return true;
+    if (!this.member.isOver) return false;
+    this.problem(problemOf(Outcome.unavailable)!);
+    return true;
   }
 
   wantsStream(): boolean {

@@ -133,3 +133,69 @@ describe('web pages', () => {
     assert.equal(t.connect().send('OPTIONS', '/v1/queues/q').headers['Allow'], 'POST, OPTIONS');
   });
 });
+
+describe('pages of elsewhere', () => {
+  it('get nothing when they hide where they are from: the browser adds certificates and passwords by itself', async () => {
+    const t = await HttpTest.start();
+    const peer = t.connect();
+    const hidden = { 'Sec-Fetch-Site': 'cross-site', 'Sec-Fetch-Mode': 'no-cors' };
+    for (const site of ['cross-site', 'same-site']) {
+      const stream = peer.stream('/v1/topics/a?subscription=mine', { ...hidden, 'Sec-Fetch-Site': site });
+      assert.equal(stream.status, 403);
+      assert.equal(stream.problem, 'origin-refused');
+    }
+    assert.equal(peer.send('GET', '/v1/topics/a', hidden).status, 403);
+    assert.equal(peer.send('GET', '/v1/topics/a', { ...hidden, 'Sec-Fetch-Site': 'same-origin' }).status, 404);
+    assert.equal(
+      peer.send('GET', '/v1/topics/a', { ...hidden, 'Sec-Fetch-Mode': 'navigate' }).status,
+      404,
+      'a link that somebody followed',
+    );
+  });
+
+  it('get no page, nor script, of this origin by publishing one', async () => {
+    const t = await HttpTest.start();
+    const peer = t.connect();
+    peer.send('PUT', '/v1/topics/a', { 'Content-Type': 'text/html' }, '<script>steal()</script>');
+    peer.send('POST', '/v1/queues/q', { 'Content-Type': 'text/html' }, '<script>steal()</script>');
+    const answers = [peer.send('GET', '/v1/topics/a'), peer.send('POST', '/v1/queues/q/receive', { Accept: 'application/octet-stream' })];
+    for (const { status, headers } of answers) {
+      assert.equal(status, 200);
+      assert.match(String(headers['Content-Security-Policy']), /sandbox/);
+      assert.equal(headers['Cross-Origin-Resource-Policy'], 'same-origin');
+    }
+    assert.match(String(answers[0]!.headers['Vary']), /Origin/, 'caches keep answers for different pages apart');
+  });
+
+  it('that reach us by a name of their own are misdirected at every request, not only at the first of a connection', async () => {
+    const t = await HttpTest.start();
+    const peer = t.connect();
+    assert.equal(peer.send('GET', '/v1/topics/a').status, 404);
+    assert.equal(peer.send('GET', '/v1/topics/a', { Host: 'evil.example' }).status, 421);
+  });
+});
+
+describe('checks of who speaks', () => {
+  it('are bounded on one connection, even when the requests are taken back', async () => {
+    let asked = 0;
+    const t = await HttpTest.start({ security: securityWith({ authenticate: () => void asked++ }), accepts: ['password'] });
+    const peer = t.connect();
+    for (let i = 0; i < 200; i++) {
+      const exchange = peer.send('GET', '/v1/topics/a', { Authorization: basic('app', `guess ${i}`) });
+      if (exchange.status === undefined) exchange.close();
+      else assert.equal(exchange.status, 503);
+    }
+    assert.equal(asked, 16);
+  });
+
+  it('end what waits when what was shown ends', async () => {
+    const expiresAtMs = 1_700_000_005_000;
+    const t = await HttpTest.start({
+      security: securityWith({ authenticate: (_c, answer) => answer({ ok: true, principal: application, expiresAtMs }) }),
+    });
+    const waits = t.connect().send('POST', '/v1/queues/q/receive?wait=60s');
+    assert.equal(waits.status, undefined);
+    t.advance(6000);
+    assert.equal(waits.status, 204);
+  });
+});

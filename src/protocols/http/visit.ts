@@ -9,7 +9,7 @@ import { challenges, credentialsOf, saidBy } from './credentials.ts';
 import { openEventStream } from './event-stream.ts';
 import { answerLastValue } from './last-value.ts';
 import { Member } from './member.ts';
-import { isLocalOrAddress, judgeOrigin, preflightHeaders } from './origins.ts';
+import { isLocalOrAddress, isSentFromElsewhere, judgeOrigin, preflightHeaders } from './origins.ts';
 import { badRequest, notFound, problemOf, type Problem } from './problem.ts';
 import { publishTo } from './publishing.ts';
 import { answerQueueVerb } from './queue-requests.ts';
@@ -20,6 +20,8 @@ import { methodsOf, targetOf, type Target } from './target.ts';
 
 /** Principals that one connection may speak for at a time: a proxy in front of us has many. */
 const maxMembers = 64;
+/** Checked at a time: requests can be taken back while what they showed is still being checked, so they alone bound nothing. */
+const maxChecks = 16;
 /** Refused credentials after which a connection ends: guessing costs a connection, too. */
 const maxFailures = 5;
 
@@ -55,9 +57,17 @@ export class Visit implements HttpVisit {
     }
     this.#open++;
     const { facts } = this.peer;
-    const verdict = judgeOrigin(options.corsOrigins, exchange.header('origin'), exchange.header('host'), facts.secure);
+    const origin = exchange.header('origin');
+    const verdict = judgeOrigin(options.corsOrigins, origin, exchange.header('host'), facts.secure);
     const request = new Request(this.#server, exchange, this, verdict.kind === 'allowed' ? verdict.headers : noHeaders, () => this.#open--);
-    if (verdict.kind === 'refused') return request.problem(originRefused);
+    // With all other methods a page's origin is there.
+    const isHidden = origin === undefined && (exchange.method === 'GET' || exchange.method === 'HEAD');
+    if (
+      verdict.kind === 'refused' ||
+      (isHidden && isSentFromElsewhere(exchange.header('sec-fetch-site'), exchange.header('sec-fetch-mode')))
+    ) {
+      return request.problem(originRefused);
+    }
     this.#dispatch(request, targetOf(exchange.path));
   }
 
@@ -94,6 +104,8 @@ export class Visit implements HttpVisit {
     }
     this.#withMember(request, (member) => {
       if (request.isOver) return;
+      if (member.isOver) return request.problem(problemOf(Outcome.unavailable)!);
+      if (member.principal.kind === 'anonymous' && !isLocalOrAddress(request.exchange.header('host'))) return request.problem(misdirected);
       request.member = member;
       this.#answer(request, target, method);
     });
@@ -161,22 +173,23 @@ export class Visit implements HttpVisit {
       waiting.push(waiter);
       return;
     }
+    if (this.#checks.size >= maxChecks) return request.problem(overloaded);
     this.#checks.set(authorization, [waiter]);
-    this.#check(authorization, request.exchange.header('host'));
+    this.#check(authorization);
   }
 
-  #check(authorization: string, host: string | undefined): void {
+  #check(authorization: string): void {
     const { counters, security } = this.#server;
     const said = saidBy(authorization === '' ? undefined : authorization);
     if (said === undefined) return this.#decided(authorization, this.#unauthorized());
     counters.authentications++;
     security.authenticate(credentialsOf(this.peer.facts, said), (result) => {
       if (this.#isOver) return;
-      this.#authenticated(authorization, host, result);
+      this.#authenticated(authorization, result);
     });
   }
 
-  #authenticated(authorization: string, host: string | undefined, result: AuthenticationResult): void {
+  #authenticated(authorization: string, result: AuthenticationResult): void {
     const { security } = this.#server;
     if (!result.ok) {
       if (result.reason === 'overloaded') return this.#decided(authorization, overloaded);
@@ -184,7 +197,6 @@ export class Visit implements HttpVisit {
     }
     const { principal, expiresAtMs = Infinity } = result;
     if (!security.allows(principal, 'connect', principal.id)) return this.#decided(authorization, mayNotConnect);
-    if (principal.kind === 'anonymous' && !isLocalOrAddress(host)) return this.#decided(authorization, misdirected);
     this.#makeRoom();
     const member = new Member(this.#server, principal, expiresAtMs, {
       lost: (reason) => {
