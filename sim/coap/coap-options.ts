@@ -52,6 +52,7 @@ export const coapOptions: CoapOptions & ResourceOptions = {
   onceKeepSec: 86_400,
   maxQueueWaitSec: 60,
   maxWaitingReceivers: 4,
+  maxQueuesPerPeer: 4,
   leaseSec: 30,
   maxLeaseSec: 60,
   maxRegistrations: 10,

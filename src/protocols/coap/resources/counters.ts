@@ -27,6 +27,7 @@ export class Counters {
   notificationsNotAcceptable = 0;
   queueMessagesFetched = 0;
   leasesExpired = 0;
+  queuesRefused = 0;
   registrations = 0;
   registrationsExpired = 0;
   commandsSent = 0;
@@ -52,6 +53,7 @@ export class Counters {
     yield counter('notifications_dropped', 'Notifications for which there was no room, or no time.', this.notificationsDropped);
     yield counter('notifications_not_acceptable', 'Notifications in a format not accepted.', this.notificationsNotAcceptable);
     yield counter('queue_messages_fetched', 'Messages of queues handed to CoAP peers.', this.queueMessagesFetched);
+    yield counter('queues_refused', 'GETs of queues refused because their CoAP peer reads too many at a time.', this.queuesRefused);
     yield counter('leases_expired', 'Messages of queues that were fetched and not settled in time.', this.leasesExpired);
     yield gauge('registrations', 'Registrations in the resource directory.', this.registrations);
     yield counter('registrations_expired', 'Registrations that were not renewed in time.', this.registrationsExpired);

@@ -31,6 +31,8 @@ export type ResourceOptions = {
   readonly maxQueueWaitSec: number;
   /** Most GETs of one peer that wait for messages of queues. */
   readonly maxWaitingReceivers: number;
+  /** Most queues that one peer reads by GET at a time. */
+  readonly maxQueuesPerPeer: number;
   /** For how long a message that was fetched from a queue is the fetcher's, unless it asks for another time. */
   readonly leaseSec: number;
   readonly maxLeaseSec: number;

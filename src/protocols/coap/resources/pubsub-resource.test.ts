@@ -192,3 +192,13 @@ test('topics outlive the node', async () => {
   assert.equal(peer.ask('get', '/ps').payload, `</ps/${id}>`);
   assert.deepEqual((shown(peer.ask('get', `/ps/${id}`)) as Map<number, unknown>).get(6), 5);
 });
+
+test('a configuration is bounded, for it is kept', async () => {
+  const t = await TestHouse.open({ options: { maxRegistrationBytes: 512 } });
+  const peer = t.peer();
+  const id = idOf(create(peer, [3, 0], [8, new Uint8Array(400)]));
+  assert.equal(create(peer, [3, 0], [8, new Uint8Array(500)]).code, '4.13');
+  const large = new Uint8Array(encode(new Map<number, unknown>([[8, new Uint8Array(600)]])));
+  assert.equal(peer.ask('ipatch', `/ps/${id}`, { payload: large, format: ps }).code, '4.13');
+  assert.equal(peer.ask('fetch', `/ps/${id}`, { payload: new Uint8Array(encode(Array.from({ length: 600 }, () => 0))) }).code, '4.00');
+});

@@ -39,6 +39,7 @@ const badMap = problem(
   'not a map of topic properties: topic-name (0) and resource-type (2) are texts, the others as the draft says',
 );
 const badKeys = problem(Code.badRequest, 'FETCH of a topic takes an array of property keys');
+const tooLong = problem(Code.requestEntityTooLarge, 'the configuration is larger than is taken here');
 const notCbor = problem(Code.unsupportedContentFormat, 'topic properties are application/core-pubsub+cbor (606) or application/cbor (60)');
 const nameTaken = problem(Code.conflict, 'there is a topic with this name: GET /ps tells which');
 const fixed = problem(Code.badRequest, 'topic-name, topic-data and resource-type cannot be changed; where the data is, is told here');
@@ -96,7 +97,7 @@ export class PubsubResource {
     }
     if (code !== Code.post && code !== Code.fetch) return house.answer(reply, notAllowed);
     if (code === Code.post && !isShown(asked)) return house.answer(reply, notAcceptable);
-    const map = mapOf(asked, payload);
+    const map = mapOf(asked, payload, house.options.maxRegistrationBytes);
     if ('code' in map) return house.answer(reply, map);
     if (code === Code.post) return this.#create(client, session, tenant, map, reply);
     const found = seen().filter((topic) => hasProperties(topic, map));
@@ -147,7 +148,7 @@ export class PubsubResource {
     if (code !== Code.delete && !isShown(asked)) return house.answer(reply, notAcceptable);
     if (code === Code.get) return house.answer(reply, shown(Code.content, topic));
     if (code === Code.fetch) {
-      const keys = readCbor(payload);
+      const keys = payload.length > house.options.maxRegistrationBytes ? undefined : readCbor(payload);
       if (!Array.isArray(keys)) return house.answer(reply, badKeys);
       return house.answer(reply, { ...shown(Code.content, topic), payload: writeTopic(topic, keys as number[]) });
     }
@@ -160,7 +161,7 @@ export class PubsubResource {
     }
     const isPartial = code === Code.patch || code === Code.ipatch;
     if (!isPartial && code !== Code.post && code !== Code.put) return house.answer(reply, notAllowed);
-    const map = mapOf(asked, payload);
+    const map = mapOf(asked, payload, house.options.maxRegistrationBytes);
     if ('code' in map) return house.answer(reply, map);
     if (changesIdentity(topic, map)) return house.answer(reply, fixed);
     const { name, resourceType } = topic.configuration;
@@ -272,8 +273,10 @@ function shown(code: number, topic: PubsubTopic): CoapResponse {
   return { code, options: [cborOption], payload: writeTopic(topic) };
 }
 
-function mapOf({ contentFormat }: Asked, payload: Uint8Array): ReadonlyMap<number, unknown> | CoapResponse {
+function mapOf({ contentFormat }: Asked, payload: Uint8Array, maxBytes: number): ReadonlyMap<number, unknown> | CoapResponse {
   if (contentFormat >= 0 && contentFormat !== pubsubFormat && contentFormat !== FormatNumber.cbor) return notCbor;
+  // It is kept for as long as the topic is, what initializes the data included.
+  if (payload.length > maxBytes) return { ...tooLong, options: [uintOption(OptionNumber.size1, maxBytes)] };
   const map = readCbor(payload);
   return map instanceof Map ? (map as ReadonlyMap<number, unknown>) : badMap;
 }

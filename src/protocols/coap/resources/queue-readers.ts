@@ -44,14 +44,30 @@ export class QueueReaders {
     return sum;
   }
 
-  fetch(name: string, request: CoapRequest, reply: Reply, terms: FetchTerms): void {
+  /** False: it reads too many queues. */
+  fetch(name: string, request: CoapRequest, reply: Reply, terms: FetchTerms): boolean {
     let reader = this.#byName.get(name);
     if (reader === undefined) {
+      if (!this.#makeRoom()) return false;
       reader = new QueueReader(this.#client, name, () => this.#byName.delete(name));
       this.#byName.set(name, reader);
       reader.open();
     }
     reader.fetch(request, reply, terms);
+    return true;
+  }
+
+  /** Each reader is a session of the broker. */
+  #makeRoom(): boolean {
+    const { counters, options } = this.#client.house;
+    if (this.#byName.size < options.maxQueuesPerPeer) return true;
+    for (const reader of this.#byName.values()) {
+      if (reader.isBusy) continue;
+      reader.end(undefined);
+      return true;
+    }
+    counters.queuesRefused++;
+    return false;
   }
 
   /** Returns false when there is no such lease any more. */

@@ -109,3 +109,16 @@ test('what is no queue, and too many that wait', async () => {
   peer.ask('get', '/q/a?wait=10', { token: '1' });
   assert.equal(peer.ask('get', '/q/a?wait=10', { token: '2' }).code, '5.03');
 });
+
+test('a peer reads so many queues at a time; those that owe nothing make room', async () => {
+  const t = await TestHouse.open({ options: { maxQueuesPerPeer: 2, maxWaitingReceivers: 9 } });
+  const peer = t.peer();
+  const readers = (): number => t.test.broker.management.sessions('main', { limit: 100, parts: true }).entries.length - 1;
+  for (let i = 0; i < 20; i++) assert.equal(peer.ask('get', `/q/n${i}`).code, '4.04');
+  assert.equal(readers(), 2);
+  peer.ask('get', '/q/a?wait=9');
+  peer.ask('get', '/q/b?wait=9');
+  assert.equal(peer.ask('get', '/q/c').code, '5.03');
+  assert.equal(peer.ask('post', '/q/a', { payload: 'x' }).code, '2.04');
+  assert.equal(t.house.counters.queuesRefused, 1);
+});

@@ -48,7 +48,7 @@ export class QueueResource {
     // Asked to stop observing, it wants no message.
     if (asked.observe === 1) return house.answer(reply, notFound);
     if (client.queues.waiting >= house.options.maxWaitingReceivers) return house.answer(reply, house.answers.tooManyWaiting);
-    client.queues.fetch(name, request, reply, terms);
+    if (!client.queues.fetch(name, request, reply, terms)) house.answer(reply, house.answers.tooManyWaiting);
   }
 
   #send(client: Client, session: Session, name: string, request: CoapRequest, reply: Reply, asked: Asked): void {

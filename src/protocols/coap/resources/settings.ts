@@ -47,6 +47,10 @@ export const resourceFields = {
   onceKeepSec: seconds({ default: 300, min: 1, max: 7 * day }, 'For how long an idempotency key is remembered, if there is room.'),
   maxQueueWaitSec: seconds({ default: 60, min: 0, max: 3600 }, 'Longest `wait` of a GET on a queue.'),
   maxWaitingReceivers: count({ default: 4, min: 1, max: 1000 }, 'Most GETs of one peer that wait for messages of queues.'),
+  maxQueuesPerPeer: count(
+    { default: 16, min: 1, max: 10_000 },
+    'Most queues that one peer reads by GET at a time; one of which nothing is owed or waited for makes room for the next.',
+  ),
   leaseSec: seconds(
     { default: 30, min: 1, max: day },
     "For how long a message that was fetched from a queue is the fetcher's, unless it asks for another time (`lease`).",
@@ -56,7 +60,10 @@ export const resourceFields = {
     { default: 10_000, min: 0, max: 10_000_000 },
     'Most registrations in the resource directory of one tenant. 0: there is no directory.',
   ),
-  maxRegistrationBytes: bytes({ default: 8 * KiB, min: 64, max: 1024 * KiB }, 'Largest set of links of one registration.'),
+  maxRegistrationBytes: bytes(
+    { default: 8 * KiB, min: 64, max: 1024 * KiB },
+    'Largest set of links of one registration, and largest configuration of a topic of the pub/sub draft.',
+  ),
   maxLifetimeSec: seconds(
     { default: 366 * day, min: 60, max: 4_294_967_295 },
     'Longest lifetime of a registration; one that asks for more gets this.',

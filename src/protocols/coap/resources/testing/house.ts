@@ -36,6 +36,7 @@ export const testResourceOptions: ResourceOptions = {
   onceKeepSec: 300,
   maxQueueWaitSec: 60,
   maxWaitingReceivers: 4,
+  maxQueuesPerPeer: 4,
   leaseSec: 30,
   maxLeaseSec: 3600,
   maxRegistrations: 10,
