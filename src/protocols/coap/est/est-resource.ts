@@ -18,7 +18,7 @@ import {
 } from '../codec/index.ts';
 import type { CoapRequest, CoapResponse, Reply, RequestHandler } from '../exchange.ts';
 
-/** RFC 9148 §5.1: the short names are the only ones over CoAP. */
+/** RFC 9148 §4.1: the short names are the only ones over CoAP. */
 const operations = {
   crts: Code.get,
   att: Code.get,

@@ -50,7 +50,7 @@ export class Transport {
   }
 }
 
-/** Of the registry, and not served here: blocks without acknowledgements (RFC 9177 §3.2: so a client finds out), EDHOC (RFC 9668). */
+/** Of the registry, and not served here: blocks without acknowledgements (RFC 9177 §4.1: so a client finds out), EDHOC (RFC 9668). */
 const notServed: ReadonlySet<number> = new Set([OptionNumber.qBlock1, OptionNumber.qBlock2, OptionNumber.edhoc]);
 
 /** Critical options that some layer understands. Each layer looks at its own; what is wrong with them it says itself. */
