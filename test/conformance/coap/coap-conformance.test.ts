@@ -3,6 +3,9 @@
 import './messages.ts';
 import './exchanges.ts';
 import './reliable.ts';
+import './blocks.ts';
+import './resources.ts';
+import './security.ts';
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
