@@ -28,6 +28,8 @@ const settings: DtlsListenerSettings = {
   clientAuthorities: validator.names,
   rawPublicKeys: true,
   connectionIds: true,
+  ccm8: true,
+  requireExtendedMasterSecret: true,
   pskHint: '',
   psk: { keyOf: (identity) => (identity === psk.identity ? psk.key : undefined) },
   verify: (chain, nowMs) => validator.validate(chain, nowMs),
@@ -290,4 +292,23 @@ test('settings that DTLS cannot use are told to the operator', async (t) => {
   await assert.rejects(stand(t, { profile: 'cnsa' }), /cnsa has no cipher suite for DTLS/);
   const broken = [{ certificate: server.pem, privateKey: device.keyPem, serverNames: [] }];
   await assert.rejects(stand(t, { certificates: broken }), /TLS certificate 1 and its key cannot be used for DTLS/);
+});
+
+test('suites with short tags, and devices without the Extended Master Secret, come in as the settings say, from the next handshake on', async (t) => {
+  const { connect, listener } = await stand(t);
+  const short = { psk, suites };
+  const old = { psk, suites: ['PSK-AES128-CCM'] as const, hasExtendedMasterSecret: false };
+  const refused = async (options: Partial<TestClientOptions>): Promise<void> => {
+    const { client } = await connect(options);
+    await until(() => client.alerts.length > 0);
+    assert.equal(client.alerts[0]!.code, 40);
+  };
+  const first = await opened(connect(short));
+  await refused(old);
+  listener.reloadDtls({ ...settings, ccm8: false, requireExtendedMasterSecret: false });
+  await refused(short);
+  const { client: again } = await connect({ ...short, suites: [...suites, 'PSK-AES128-CCM'], resume: first.client.session! });
+  await until(() => again.isOpen);
+  assert.deepEqual([again.isResumed, again.suite?.tagBytes], [false, 16]);
+  await echo(await opened(connect(old)), 'old');
 });

@@ -5,6 +5,7 @@ import { UserError } from '../base/user-error.ts';
 import type { DtlsAdmissionSettings } from './dtls-admission.ts';
 import type { DtlsCredential, DtlsSettings } from './dtls/endpoint.ts';
 import type { DtlsLimits } from './dtls/limits.ts';
+import { suites } from './dtls/suites.ts';
 import { privateKeySigner } from './dtls/private-key-signer.ts';
 import { profileFault } from './tls-profile.ts';
 import { nameMatcher, type TlsCertificate, type TlsSettings } from './tls.ts';
@@ -17,6 +18,10 @@ export type DtlsListenerSettings = DtlsAdmissionSettings &
     readonly rawPublicKeys: boolean;
     /** Offer Connection IDs (RFC 9146). */
     readonly connectionIds: boolean;
+    /** Cipher suites with tags of 8 bytes, too. */
+    readonly ccm8: boolean;
+    /** Refuse clients without RFC 7627. */
+    readonly requireExtendedMasterSecret: boolean;
     /** Shown to clients that have several identities. */
     readonly pskHint: string;
     readonly limits: DtlsLimits;
@@ -31,6 +36,8 @@ export function dtlsSettings(settings: DtlsListenerSettings, listener: string): 
     clientAuthorities,
     rawPublicKeys,
     connectionIds,
+    ccm8,
+    requireExtendedMasterSecret,
     pskHint,
     psk,
     limits,
@@ -50,6 +57,8 @@ export function dtlsSettings(settings: DtlsListenerSettings, listener: string): 
     clientAuthorities,
     rawPublicKeys,
     connectionIds,
+    suites: suites.filter(({ tagBytes }) => ccm8 || tagBytes === 16).map(({ name }) => name),
+    requireExtendedMasterSecret,
     resumption: limits.resumptions > 0,
     ...(psk && { psk: { hint: Buffer.from(pskHint) } }),
     limits,

@@ -24,6 +24,8 @@ export function dtlsListenerSettings(rooms: Rooms, config: Config, name: string,
     pskHint: psk?.hint ?? '',
     rawPublicKeys: security.accepts(name).includes('raw-public-key'),
     connectionIds: config.dtls.connectionIds,
+    ccm8: config.dtls.ccm8,
+    requireExtendedMasterSecret: config.dtls.requireExtendedMasterSecret,
     limits: dtlsLimits(config),
   };
 }

@@ -47,6 +47,14 @@ export const dtlsSection = section(
       'The same with a Connection ID: the device may sleep for long, and come back from another address.',
     ),
     connectionIds: flag({ default: true, live: true }, 'Devices that ask for a Connection ID (RFC 9146) get one.'),
+    ccm8: flag(
+      { default: true, live: true },
+      'Cipher suites with tags of 8 bytes (CCM_8), which CoAP asks of every device (RFC 7252 §9.1.3). false: only those with tags of 16 bytes, where all devices know one.',
+    ),
+    requireExtendedMasterSecret: flag(
+      { default: true, live: true },
+      'Devices must know the Extended Master Secret (RFC 7627). false: old ones that do not are taken, too; their sessions are not resumed.',
+    ),
     resumptions: count(
       { default: 20_000, min: 0, max: 10_000_000, live: true },
       'Sessions of a listener that may be resumed, besides those that are open. 0: none.',

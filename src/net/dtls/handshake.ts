@@ -197,7 +197,8 @@ export class Handshake implements Timed {
     const { settings } = this.#parts;
     // RFC 7627 §5.3: with it then and without it now is an attack.
     if (hasExtendedMasterSecret && !hello.hasExtendedMasterSecret) fail('handshake-failure', 'parameters');
-    if (!settings.resumption || hasExtendedMasterSecret !== hello.hasExtendedMasterSecret) return false;
+    // Without it on both sides a session could be one that somebody in the middle has made twice: a full handshake instead.
+    if (!settings.resumption || !hasExtendedMasterSecret) return false;
     if (!settings.suites.includes(suite) || !hello.suites.includes(suite.code)) return false;
     if (identity.kind === 'none' && settings.clientCertificate === 'require') return false;
     // RFC 6066 §3.

@@ -82,6 +82,12 @@ test('without extended master secret where there was one before, it is refused a
   assert.deepEqual(client.alerts, [{ code: 40, isFatal: true, isProtected: false }]);
 });
 
+test('without extended master secret there and here, the handshake is a full one (RFC 7627 §5.3)', () => {
+  const stand = new DtlsStand({ requireExtendedMasterSecret: false });
+  const client = resumed(stand, stand.connect({ hasExtendedMasterSecret: false }));
+  assert.ok(client.isOpen && !client.isResumed);
+});
+
 test('after a fatal alert there is nothing to resume', () => {
   const stand = new DtlsStand();
   const first = stand.connect();

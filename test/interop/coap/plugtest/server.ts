@@ -47,6 +47,8 @@ const dtlsSettings: DtlsListenerSettings = {
   clientAuthorities: [],
   rawPublicKeys: false,
   connectionIds: true,
+  ccm8: true,
+  requireExtendedMasterSecret: true,
   pskHint: '',
   psk: { keyOf: (identity) => (identity === psk.identity ? Buffer.from(psk.key) : undefined) },
   verify: () => ({ ok: false, fault: 'unknown-authority', certificate: undefined }),
