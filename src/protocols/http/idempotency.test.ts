@@ -37,8 +37,8 @@ describe('what has an Idempotency-Key', () => {
           return Outcome.pending;
         },
       };
-      const { attached } = consumer;
-      consumer.attached = (outcome) => attached.call(consumer, outcome, lost as Session, false);
+      const attached = consumer.attached.bind(consumer);
+      consumer.attached = (outcome) => attached(outcome, lost as Session, false);
       return consumer;
     });
     assert.equal(t.connect().send('POST', '/v1/queues/q', key, 'x').status, 503);

@@ -4,13 +4,20 @@
 
 import { type CloseReason, type Consumer, Outcome, type Session } from '../../../broker/port.ts';
 import type { Message } from '../../../message/message.ts';
+import type { Principal } from '../../../security/security.ts';
 import type { CoapResponse, Reply } from '../exchange.ts';
 import type { Client } from './client.ts';
 import type { House } from './house.ts';
 import { PendingAnswers } from './pending-answers.ts';
 import { waitingBytes, WaitingRoom } from './waiting-room.ts';
 
-type Asked = { readonly message: Message; readonly key: string; readonly reply: Reply; readonly success: CoapResponse };
+type Asked = {
+  readonly principal: Principal;
+  readonly message: Message;
+  readonly key: string;
+  readonly reply: Reply;
+  readonly success: CoapResponse;
+};
 
 export class OncePublishers {
   readonly #house: House;
@@ -30,7 +37,7 @@ export class OncePublishers {
       publisher = new OncePublisher(this.#house, client, isAnonymous);
       this.#byName.set(name, publisher);
     }
-    publisher.publish({ message, key, reply, success });
+    publisher.publish({ principal: client.principal!, message, key, reply, success });
   }
 
   /** Ends those that nobody has used for as long as keys are kept. */
@@ -55,13 +62,17 @@ class OncePublisher implements Consumer {
   readonly #keys = new Map<string, number>();
   #session: Session | undefined = undefined;
   readonly #waiting: WaitingRoom<Asked>;
+  #principal: Principal;
   #isReady = false;
   #held = false;
+  /** Why it has ended. */
+  #outcome: Outcome = Outcome.unavailable;
   ended = false;
 
   constructor(house: House, client: Client, isAnonymous: boolean) {
     this.#house = house;
     this.#publishes = new PendingAnswers(house);
+    this.#principal = client.principal!;
     this.#waiting = new WaitingRoom(house);
     const clientId = isAnonymous ? `${client.session!.clientId}/once` : `$coap/once/${client.principal!.id}`;
     house.broker.attach(
@@ -77,17 +88,27 @@ class OncePublisher implements Consumer {
 
   publish(asked: Asked): void {
     const house = this.#house;
+    // The broker may have said at once that there is no session.
+    if (this.ended) return house.answer(asked.reply, house.answers.failure(this.#outcome));
     if (this.#session !== undefined && this.#isReady) return this.#publish(this.#session, asked);
     const bytes = waitingBytes({ options: [], payload: asked.message.payload() });
     if (!this.#waiting.enter(asked, bytes)) house.answer(asked.reply, house.answers.tooManyWaiting);
   }
 
-  #publish(session: Session, { message, key, reply, success }: Asked): void {
+  #publish(session: Session, { principal, message, key, reply, success }: Asked): void {
     const house = this.#house;
     if (this.#held) return house.answer(reply, house.answers.held);
+    if (principal !== this.#principal) {
+      // What it may do depends on how it is connected.
+      this.#principal = principal;
+      session.renew(principal);
+    }
     this.#remember(session, key);
     const address = session.address(message.topic, message.topicBytes);
-    this.#publishes.decide(session.publish(address, message, this.#publishes.token, tagOf(key)), reply, success);
+    const outcome = session.publish(address, message, this.#publishes.token, tagOf(key));
+    // The broker has ended the session instead: of this publish it says nothing more.
+    if (this.#session !== session) return house.answer(reply, house.answers.failure(Outcome.unavailable));
+    this.#publishes.decide(outcome, reply, success);
   }
 
   #remember(session: Session, key: string): void {
@@ -129,6 +150,7 @@ class OncePublisher implements Consumer {
     this.#session = session;
     if (session === undefined) {
       this.ended = true;
+      this.#outcome = outcome;
       return this.#fail(outcome);
     }
     // From before a restart: how old they are is not known.
