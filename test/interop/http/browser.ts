@@ -18,11 +18,13 @@ const label = 'browser (Chromium): ';
 
 /**
  * A browser adds no password to an EventSource of another origin, and pages set no headers of it: so who shows nothing is let in, by
- * this machine.
+ * this machine. And it cancels a WebSocket where a certificate is asked for, unless a page of that listener was opened before.
  */
 const configuration = `
 http:
   corsOrigins: ['http://localhost:*']
+listeners:
+  wss: {clientCertificate: none}
 security:
   anonymous: {enabled: true, roles: [application]}
 `;
