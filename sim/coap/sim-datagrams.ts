@@ -64,8 +64,6 @@ export class SimDatagrams {
       this.#path.open();
     }
     this.#path.peer.receive(bytes, false);
-    // As a socket's buffer, it is overwritten when the turn is over.
-    this.#world.turn.atEnd(() => bytes.fill(0xee));
   }
 
   deliver(bytes: Uint8Array): void {

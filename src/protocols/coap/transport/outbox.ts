@@ -56,7 +56,7 @@ export class Outbox {
 
   /** Whose the outstanding message with that id is. */
   ownerOf(messageId: number): object | undefined {
-    return this.#outstanding.find((each) => each.messageId === messageId)?.owner;
+    return this.#outstanding[this.#indexOf(messageId)]?.owner;
   }
 
   /** The peer has acknowledged it. Returns whose it was; undefined: no such message is outstanding. */
@@ -118,12 +118,21 @@ export class Outbox {
   }
 
   #settle(messageId: number, fate: Fate, nowMs: number): object | undefined {
-    const index = this.#outstanding.findIndex((each) => each.messageId === messageId);
+    const index = this.#indexOf(messageId);
     if (index < 0) return undefined;
-    const [message] = this.#outstanding.splice(index, 1);
-    message!.done(fate);
+    const outstanding = this.#outstanding;
+    const message = outstanding[index]!;
+    // There is one, as a rule (NSTART): nothing is to be moved.
+    if (index === outstanding.length - 1) outstanding.pop();
+    else outstanding.splice(index, 1);
+    message.done(fate);
     this.#sendNext(nowMs);
-    return message!.owner;
+    return message.owner;
+  }
+
+  #indexOf(messageId: number): number {
+    for (let i = 0; i < this.#outstanding.length; i++) if (this.#outstanding[i]!.messageId === messageId) return i;
+    return -1;
   }
 
   #sendNext(nowMs: number): void {

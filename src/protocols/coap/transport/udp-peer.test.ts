@@ -52,6 +52,17 @@ suite('confirmable requests', () => {
     assert.equal(shape(world.take()), 'ACK 7 0.00');
   });
 
+  test('hold no more memory than their datagram has, though it came in a larger buffer', () => {
+    const world = new UdpWorld();
+    const bytes = encodeUdp(CON, 7, Code.post, textBytes('t'), [], textBytes('a value'));
+    const buffer = new Uint8Array(1000);
+    buffer.set(bytes, 10);
+    world.peer.receive(buffer.subarray(10, 10 + bytes.length), false);
+    const { payload } = world.last.request.message;
+    assert.deepEqual(payload, textBytes('a value'));
+    assert.equal(payload.buffer.byteLength, bytes.length);
+  });
+
   test('are answered once', () => {
     const world = answering().request(CON, 7);
     world.take();

@@ -227,7 +227,7 @@ export class UdpPeer implements DatagramPeer, CoapPeer {
       this.#repeated(known);
       return;
     }
-    const message = decodeUdp(ownBytes(bytes, 0, bytes.length));
+    const message = decodeUdp(whole(bytes));
     if (message === undefined || !(isRequest(message.code) || isResponse(message.code))) {
       // RFC 7252 §4.2, §4.3: confirmable, it must be rejected; else it may be, and is not.
       this.#drop('malformed');
@@ -326,7 +326,7 @@ export class UdpPeer implements DatagramPeer, CoapPeer {
       this.#arm();
       return;
     }
-    const message = isResponse(code) ? decodeUdp(ownBytes(bytes, 0, bytes.length)) : undefined;
+    const message = isResponse(code) ? decodeUdp(whole(bytes)) : undefined;
     const state = message === undefined ? undefined : this.#outgoing?.find(message.token);
     // RFC 7252 §5.3.2: a piggybacked response fits by message id and token. An acknowledgement is never rejected (§4.2).
     if (message === undefined || state !== owner || badCriticalOption(message.options, isUnderstood) !== 0) {
@@ -396,6 +396,11 @@ export class UdpPeer implements DatagramPeer, CoapPeer {
     }
     if (this.#isTraced) trace.packet(name, direction, datagramInWords(bytes));
   }
+}
+
+/** What is kept of a message holds all the memory that it is a view of: no more than the message itself. */
+function whole(bytes: Uint8Array): Uint8Array {
+  return bytes.length === bytes.buffer.byteLength ? bytes : ownBytes(bytes, 0, bytes.length);
 }
 
 function answer(code: number, options: readonly CoapOption[], diagnostic: string): CoapResponse {

@@ -88,11 +88,8 @@ export class UdpWorld {
   }
 
   receive(bytes: Uint8Array, isMulticast = false): this {
-    const lent = Uint8Array.from(bytes);
     this.receivedBytes += bytes.length;
-    this.peer.receive(lent, isMulticast);
-    // Valid during the call only.
-    lent.fill(0xee);
+    this.peer.receive(Uint8Array.from(bytes), isMulticast);
     return this;
   }
 
