@@ -38,3 +38,12 @@ test('what is remembered is bounded', () => {
   record.tell({ ...refusal, remoteAddress: '0' });
   assert.equal(events.length, 1002, 'the oldest was forgotten');
 });
+
+test('all addresses of an IPv6 network are told of together', () => {
+  const events: AuditEvent[] = [];
+  const record = new RefusalRecord(new ManualClock(), silentLog, { record: (event) => events.push(event) });
+  for (let n = 1; n <= 50; n++) record.tell({ ...refusal, remoteAddress: `2001:db8:0:1::${n}` });
+  assert.equal(events.length, 1);
+  record.tell({ ...refusal, remoteAddress: '2001:db8:0:2::1' });
+  assert.equal(events.length, 2);
+});

@@ -1,6 +1,7 @@
 // Tells the log and the audit log of refused certificates and handshakes: at once the first time, then at most once a minute for the same thing.
 // A peer that tries again and again must not fill either.
 
+import { addressKey } from '../../../base/address-key.ts';
 import type { Clock } from '../../../base/clock.ts';
 import type { Log } from '../../../base/log.ts';
 import type { Audit } from '../../audit/audit.ts';
@@ -35,7 +36,8 @@ export class RefusalRecord {
   tell(refusal: Refusal): void {
     const nowMs = this.#clock.monotonicMs();
     const { listener, fault, remoteAddress } = refusal;
-    const key = `${listener} ${fault} ${remoteAddress}`;
+    // Whoever has an IPv6 network could come from another address each time.
+    const key = `${listener} ${fault} ${addressKey(remoteAddress)}`;
     const before = this.#remembered.get(key);
     if (before !== undefined && nowMs < before.untilMs) {
       before.silent++;
