@@ -18,6 +18,10 @@ export const statements: ReadonlyMap<string, string> = read(
 
 /** Why a statement is not kept, or cannot be proved. */
 export const deviations: Readonly<Record<string, string>> = {
+  '7252/4.4-2':
+    'ids go round in order, so that as many as there are lie between two uses; more than 265 messages a second to one peer are not held back for it, for what was asked for would come late and queues would grow. Observe several topics by one wildcard, or by several endpoints',
+  '7252/4.5-4':
+    'what is remembered of a peer, and of all, is bounded (maxRememberedPerPeer and its like); a repetition that comes later is processed again. Where that matters a request has its key (mid), which is remembered durably',
   '7252/4.7-2':
     'what is sent non-confirmable to a peer that does not answer is bounded by the observation (resources) and by three times what it has sent until it is proven, not by PROBING_RATE',
   '7252/5.8.1-1':

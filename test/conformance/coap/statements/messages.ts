@@ -19,9 +19,11 @@ export const messageStatements = `
   7252/4.3-2 a non-confirmable message with a format error is rejected, in silence or by a Reset
   7252/4.3-3 a confirmable empty message is answered by a Reset
   7252/4.4-1 a message id is not used again to the same peer within EXCHANGE_LIFETIME
+  7252/4.4-2 that is so for who is sent more than 65,536 messages in that time, too
   7252/4.5-1 each repetition of a confirmable message is answered by the same acknowledgement or Reset
   7252/4.5-2 a request or response in a repeated message is processed once
   7252/4.5-3 a repeated non-confirmable message is ignored
+  7252/4.5-4 repetitions are recognised for the whole of EXCHANGE_LIFETIME, however many messages came meanwhile
   7252/4.7-1 no more than NSTART confirmable messages are outstanding to a peer
   7252/4.7-2 who does not answer is not sent more than PROBING_RATE
   7252/5.2.1-1 a piggybacked response is carried by the acknowledgement
