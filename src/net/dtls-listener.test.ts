@@ -224,6 +224,8 @@ test('a peer with a Connection ID keeps its session when its address changes', a
   assert.equal(peers[0]!.path.facts.remotePort, client.socket.address().port);
   assert.equal(peers[0]!.path.isProven, false);
   await echo(client, 'still there');
+  assert.equal(peers[0]!.path.isProven, false, 'somebody may send on what it says');
+  peers[0]!.path.proven!();
   assert.equal(peers[0]!.path.isProven, true);
   assert.equal(listener.counters.accepted, 1);
 });

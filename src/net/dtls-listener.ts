@@ -42,7 +42,6 @@ class DtlsPath extends OpenPath<DtlsPath> {
   readonly maxBytes: number;
   readonly #listener: DtlsSender;
   #isProven = true;
-  #hasSentSinceMove = false;
 
   constructor(home: PathHouse<DtlsPath>, listener: DtlsSender, facts: WireFacts, session: SessionId, maxBytes: number) {
     super(home, facts.remoteAddress);
@@ -53,8 +52,9 @@ class DtlsPath extends OpenPath<DtlsPath> {
   }
 
   /**
-   * It has returned a cookie. After a move nothing is sure until something was sent there and something came again (RFC 9146 §6): a
-   * record that is held up and sent on from another address would turn what is sent against that.
+   * It has returned a cookie. After a move nothing is sure until the protocol has had an answer to something that nobody can guess
+   * (RFC 9146 §6): records that are held up and sent on from another address, or sent with a false one, would turn what is sent
+   * against that, and further ones can be sent on alike.
    */
   get isProven(): boolean {
     return this.#isProven;
@@ -63,11 +63,10 @@ class DtlsPath extends OpenPath<DtlsPath> {
   moved(remoteAddress: string, remotePort: number): void {
     this.facts = { ...this.facts, remoteAddress, remotePort };
     this.#isProven = false;
-    this.#hasSentSinceMove = false;
   }
 
-  heard(): void {
-    if (this.#hasSentSinceMove) this.#isProven = true;
+  proven(): void {
+    this.#isProven = true;
   }
 
   /** Its certificate has ended. Wall clock. */
@@ -80,7 +79,6 @@ class DtlsPath extends OpenPath<DtlsPath> {
   }
 
   send(bytes: Uint8Array): void {
-    this.#hasSentSinceMove = true;
     this.#listener.send(this, bytes);
   }
 }
@@ -368,7 +366,6 @@ export class DtlsListener {
     this.counters.reads++;
     this.counters.bytesIn += bytes.length;
     this.#house.heard(path);
-    path.heard();
     path.received(bytes, false);
   }
 

@@ -11,6 +11,8 @@ export interface DatagramPath {
   readonly maxBytes: number;
   /** The peer has shown that it receives what is sent to its address. DTLS: always, but for a moment after its address has changed. */
   readonly isProven: boolean;
+  /** The protocol has found out that the peer receives where it has moved to; absent: it keeps that to itself. */
+  proven?(): void;
   /** Sends one datagram, or drops and counts it. The bytes must not be changed afterwards. */
   send(bytes: Uint8Array): void;
   /** The next deadline on the monotonic clock (Infinity: none). `onDeadline` is called at or after it. */

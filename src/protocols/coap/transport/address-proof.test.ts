@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
-import { Code, encodeUdp, MessageType, noBytes, OptionNumber, uintOption, type UdpMessage } from '../codec/index.ts';
+import { Code, emptyMessage, encodeUdp, MessageType, noBytes, OptionNumber, uintOption, type UdpMessage } from '../codec/index.ts';
 import type { CoapResponse } from '../exchange.ts';
 import { response, UdpWorld, type UdpWorldOptions } from './testing/udp-world.ts';
 
@@ -83,19 +83,61 @@ suite('an address that is not proven (RFC 9175 §2.4)', () => {
     assert.equal(guessed.peer.isProven, false);
   });
 
-  test('a session of DTLS whose address has moved is sent little until it is sure again', () => {
-    const world = answering(large).request(CON, 1);
-    assert.equal(world.take().code, Code.content);
-    world.isProven = false;
-    world.request(CON, 2);
-    const challenge = world.take();
-    assert.equal(challenge.code, Code.unauthorized);
-    world.isProven = true;
-    world.request(CON, 3, { options: challenge.options });
-    assert.equal(world.take().code, Code.content);
-    world.isProven = false;
-    world.request(CON, 4, { options: challenge.options });
-    assert.equal(world.take().code, Code.unauthorized);
+  suite('of a session of DTLS that has moved', () => {
+    const rst = (messageId: number): Uint8Array => emptyMessage(MessageType.reset, messageId);
+
+    /** It has asked for something large from elsewhere; what it got. */
+    function moved(world: UdpWorld, messageId: number): { ping: UdpMessage; answer: UdpMessage } {
+      world.move();
+      world.receivedBytes = world.sentBytes = 0;
+      world.request(CON, messageId);
+      assert.ok(world.sentBytes <= 3 * world.receivedBytes);
+      return { ping: world.take(), answer: world.take() };
+    }
+
+    test('is proven by what answers pings, for that address alone, by whoever knows no Echo', () => {
+      const world = answering(large).request(CON, 1);
+      assert.equal(world.take().code, Code.content);
+      const { ping, answer } = moved(world, 2);
+      assert.deepEqual([ping.type, ping.code, answer.code], [CON, Code.empty, Code.unauthorized]);
+      world.receive(rst(ping.messageId));
+      assert.equal(world.isProven, false, 'it could be guessed');
+      const again = world.take();
+      assert.notEqual(again.messageId, ping.messageId);
+      world.receive(rst(again.messageId));
+      assert.equal(world.isProven, true);
+      world.request(CON, 3);
+      assert.equal(world.take().code, Code.content);
+      assert.equal(moved(world, 4).answer.code, Code.unauthorized);
+    });
+
+    test('is proven by an Echo that was sent there, not by one that was sent elsewhere', () => {
+      const world = answering(large);
+      const { answer: first } = moved(world, 1);
+      world.move();
+      world.request(CON, 2, { options: first.options });
+      world.take();
+      const second = world.take();
+      assert.equal(second.code, Code.unauthorized);
+      world.request(CON, 3, { options: second.options });
+      world.take();
+      assert.equal(world.take().code, Code.content);
+      assert.equal(world.isProven, true);
+    });
+
+    test('is not proven by further datagrams, by guesses, or by what was sent to where it was', () => {
+      const world = answering(large);
+      const { ping } = moved(world, 1);
+      for (let id = 2; id < 12; id++) world.request(CON, id);
+      world.move();
+      world.receive(rst(ping.messageId));
+      for (let id = 0; id < 40; id++) world.receive(rst(id));
+      world.request(CON, 20);
+      const pings = world.sent.map((bytes) => bytes[2]! * 256 + bytes[3]!);
+      for (const id of pings) world.receive(rst(id));
+      assert.equal(world.isProven, false);
+      assert.ok(world.sentBytes <= 3 * world.receivedBytes);
+    });
   });
 
   test('loopback is proven', () => {

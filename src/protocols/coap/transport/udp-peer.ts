@@ -36,7 +36,7 @@ import { Outbox } from './outbox.ts';
 import { OutgoingRequests, type OutgoingRequestState } from './outgoing-requests.ts';
 import { type PeerMessages, Remembered, type ReceivedMessage } from './received-messages.ts';
 import { tokenKey } from './token-key.ts';
-import { isUnderstood, type Transport } from './transport.ts';
+import { isUnderstood, isUnderstoodInDatagrams, type Transport } from './transport.ts';
 import { UdpAnswers } from './udp-answers.ts';
 import { UdpReply } from './udp-reply.ts';
 
@@ -132,6 +132,8 @@ export class UdpPeer implements DatagramPeer, CoapPeer {
     const code = codeOf(bytes);
     counters.received[code]!++;
     if (this.#transport.trace.version > 0) this.#trace('in', bytes);
+    // Before anything else may use up what can be sent there.
+    if (type !== MessageType.reset && !this.#proof.isProven) this.#ping();
     if (type === MessageType.acknowledgement) this.#acknowledged(bytes, code);
     else if (type === MessageType.reset) this.#wasReset(bytes, code);
     else if (code === Code.empty) this.#emptyMessage(bytes, type, isMulticast);
@@ -275,7 +277,7 @@ export class UdpPeer implements DatagramPeer, CoapPeer {
   #refusal({ token, options }: UdpMessage): CoapResponse | undefined {
     // RFC 8974 §2.2: rejecting the message would say that no long token is understood here.
     if (token.length > this.#transport.options.maxTokenBytes) return answer(Code.badRequest, [], 'token too long');
-    const bad = badCriticalOption(options, isUnderstood);
+    const bad = badCriticalOption(options, isUnderstoodInDatagrams);
     if (bad !== 0) return answer(Code.badOption, [], optionName(bad));
     if (this.#answers.unanswered < this.#transport.options.maxRequestsPerPeer) return undefined;
     this.#drop('too many requests');
@@ -342,6 +344,11 @@ export class UdpPeer implements DatagramPeer, CoapPeer {
       this.#drop('malformed');
       return;
     }
+    if (this.#proof.ponged(messageId)) {
+      if (this.#proof.isProven) this.#transport.counters.addressesProven++;
+      else this.#ping();
+      return;
+    }
     const nowMs = this.#transport.clock.monotonicMs();
     if (this.#outbox?.rejected(messageId, nowMs) !== undefined) {
       this.#transport.counters.resets++;
@@ -355,6 +362,12 @@ export class UdpPeer implements DatagramPeer, CoapPeer {
     const state = this.#outgoing?.byMessageId(messageId);
     if (state === undefined) this.#drop('stray acknowledgement');
     else this.#outgoing!.fail(state, 'reset');
+  }
+
+  /** RFC 7252 §4.3: every endpoint answers it by a Reset, also one that knows no Echo. */
+  #ping(): void {
+    const messageId = this.#proof.ping();
+    if (messageId !== undefined) this.transmit(emptyMessage(MessageType.confirmable, messageId));
   }
 
   #sendRequest(outgoing: OutgoingRequests, state: OutgoingRequestState, request: OutgoingRequest): void {

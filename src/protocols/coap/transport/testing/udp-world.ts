@@ -5,6 +5,7 @@ import { ManualClock } from '../../../../base/clock.ts';
 import { SeededRandom } from '../../../../base/random.ts';
 import { noTrace, type Trace } from '../../../trace.ts';
 import type { DatagramPath } from '../../../datagram.ts';
+import type { WireFacts } from '../../../protocol.ts';
 import {
   Code,
   type CoapOption,
@@ -46,6 +47,8 @@ export class UdpWorld {
   isClosed = false;
   /** What the path says; a session of DTLS whose address moved is not sure any more. */
   isProven: boolean;
+  /** The address of a session moves. */
+  move: () => void = () => {};
   /** Called with each request; by default it is only kept. */
   onRequest: (asked: Asked) => void = () => {};
 
@@ -65,14 +68,17 @@ export class UdpWorld {
 
   /** Another peer of the same server; its path is that of the first. */
   open(address: string, isProven: boolean, port = 40_000): UdpPeer {
-    const facts = { listener: 'coap', remoteAddress: address, remotePort: port, secure: isProven, peerCertificate: undefined };
+    let facts: WireFacts = { listener: 'coap', remoteAddress: address, remotePort: port, secure: isProven, peerCertificate: undefined };
     const isStill = (): boolean => this.isProven;
     const path: DatagramPath = {
-      facts,
+      get facts() {
+        return facts;
+      },
       maxBytes: 1152,
       get isProven() {
         return isProven && isStill();
       },
+      ...(isProven && { proven: () => (this.isProven = true) }),
       send: (bytes) => {
         this.sent.push(bytes);
         this.sentBytes += bytes.length;
@@ -83,6 +89,10 @@ export class UdpWorld {
       close: () => {
         this.isClosed = true;
       },
+    };
+    this.move = () => {
+      facts = { ...facts, remotePort: facts.remotePort + 1 };
+      this.isProven = false;
     };
     return new UdpPeer(this.transport, path);
   }
