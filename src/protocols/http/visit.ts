@@ -37,6 +37,7 @@ export class Visit implements HttpVisit {
   #open = 0;
   #failures = 0;
   #isOver = false;
+  #isFlooding = false;
 
   constructor(server: HttpServer, peer: HttpPeer) {
     this.#server = server;
@@ -48,10 +49,11 @@ export class Visit implements HttpVisit {
 
   request(exchange: HttpExchange): void {
     const { counters, options } = this.#server;
-    if (this.#isOver) return;
+    if (this.#isOver || this.#isFlooding) return;
     counters.requests++;
     if (this.#open >= options.maxOpenRequests) {
       counters.cut.flood++;
+      this.#isFlooding = true;
       this.peer.abort();
       return;
     }
