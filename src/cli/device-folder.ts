@@ -26,6 +26,8 @@ type Issued = {
 
 const dayMs = 86_400_000;
 const tlsPort = 8883;
+const dtlsPort = 5684;
+const httpPort = 8443;
 
 export async function issueToDevice(api: ApiClient, given: string, options: CertificateOptions): Promise<void> {
   const { tenant, name } = accountOf(given, 'device');
@@ -121,11 +123,21 @@ paho (Python):
     client.loop_start()
     client.publish(${JSON.stringify(`dev/${name}/hello`)}, 'hello', qos=1).wait_for_publish()
 
+CoAP over DTLS (libcoap), and HTTP:
+
+    coap-client-openssl -C ca.crt -c chain.crt -j device.key -m put -e hello 'coaps://${host}:${dtlsPort}/t/dev/${inUri(name)}/hello'
+    curl --cacert ca.crt --cert chain.crt --key device.key -d hello 'https://${host}:${httpPort}/v1/topics/dev/${inUri(name)}/hello'
+
 openssl:
 
     openssl verify -CAfile ca.crt -untrusted chain.crt device.crt
     openssl s_client -connect ${host}:${tlsPort} -CAfile ca.crt -cert chain.crt -key device.key
 `;
+}
+
+/** As a segment of a path, between single quotes of a shell. */
+function inUri(name: string): string {
+  return encodeURIComponent(name).replaceAll("'", '%27');
 }
 
 /** Makes the file at once, for its owner alone; the answer writes it, and returns when it is on the disk. @throws UserError */

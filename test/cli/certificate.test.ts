@@ -14,6 +14,9 @@ test('a device is added with its folder; its certificates are listed, held, rele
   assert.equal(added.code, 0, added.stderr);
   assert.deepEqual((await readdir(out)).sort(), ['README.md', 'ca.crt', 'chain.crt', 'device.crt', 'device.key', 'mosquitto.conf']);
   assert.match(await readFile(join(out, 'device.key'), 'utf8'), /PRIVATE KEY/);
+  const readMe = await readFile(join(out, 'README.md'), 'utf8');
+  for (const way of ['mosquitto_pub -h localhost', 'coaps://localhost:5684/t/dev/pump-7/', 'https://localhost:8443/v1/topics/dev/pump-7/'])
+    assert.ok(readMe.includes(way), way);
 
   const again = await cli('device', 'add', 'pump-8', '--out', out);
   assert.equal(again.code, 1);
