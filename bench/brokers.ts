@@ -101,8 +101,8 @@ const heliograph: Broker = {
       config,
       [
         `listeners: ${JSON.stringify(listeners)}`,
-        // All devices of the bench have one address.
-        'dtls: { handshakesPerSecondPerAddress: 0 }',
+        // All devices of the bench have one address, and most of them one identity.
+        'dtls: { maxSessionsPerPeer: 1000000, handshakesPerSecondPerAddress: 0, maxPendingHandshakesPerAddress: 10000 }',
         'tls:',
         `  clientCaFile: ${authority}`,
         '  certificates:',

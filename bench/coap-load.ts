@@ -125,20 +125,26 @@ export async function measureDtlsHandshakes(broker: Broker, scale: Scale, cores:
   }
 }
 
-/** What a session costs in which nothing was said: the growth of the whole process, shared by the sessions. */
+/**
+ * What a session costs in which nothing was said: the growth of the whole process, shared by the sessions. They come in on top of as many
+ * others, which are there before and stay: what the first thousands of handshakes leave behind in a process is not of their sessions.
+ */
 export async function measureIdleSessions(broker: Broker, scale: Scale, cores: Cores | undefined, way: Way): Promise<Measurement> {
   const dialect = dialectOf(broker, way);
   const running = await RunningBroker.start(broker, cores?.broker);
   try {
-    const args = wayIn(running, dialect, way);
+    const args = [...wayIn(running, dialect, way), '-I', '-n', scale.sessionsOfDtls];
     const calmMs = Math.min(settleMs, scale.measuredSeconds * 1000);
+    const first = generate('coapload', args, cores?.generator, slackMs);
+    await first.result;
     await wait(calmMs);
     const before = residentBytes(running.pid, 'now');
-    const generating = generate('coapload', [...args, '-I', '-n', scale.sessionsOfDtls], cores?.generator, slackMs);
-    const found = await generating.result;
+    const second = generate('coapload', args, cores?.generator, slackMs);
+    const found = await second.result;
     await wait(calmMs);
     const after = residentBytes(running.pid, 'now');
-    generating.end();
+    first.end();
+    second.end();
     if (running.hasEnded) throw new BrokerFailed(`crashed: ${running.lastWords}`);
     return {
       bytesPerConnection: (after - before) / scale.sessionsOfDtls,
