@@ -20,8 +20,9 @@ export class EventIds {
 
   /** The id of the event that tells of this delivery. */
   add(epoch: number, position: number): string {
-    const last = this.#runs.at(-1);
-    if (last !== undefined && last.epoch === epoch && last.last + 1 === position) last.last = position;
+    // Those of several queues come in turn.
+    const last = this.#runs.findLast((run) => run.epoch === epoch);
+    if (last !== undefined && last.last + 1 === position) last.last = position;
     else this.#runs.push({ epoch, first: position, last: position });
     return this.#text();
   }

@@ -53,9 +53,14 @@ function termsOf(request: Request, name: string, filters: readonly string[]): Te
   return { name, filters, format, guarantee, selector: query.get('selector') ?? undefined, expiryMs, seen };
 }
 
-/** What all deliveries of a subscription made at one time have in common: kept with it, and given back with each delivery. */
+/** What all deliveries of one queue by a subscription made at one time have in common: kept with it, and given back with each delivery. */
 function newEpoch({ random }: HttpServer): number {
   return 1 + random.below(0x0fff_fffe);
+}
+
+/** Its positions are those of a queue of its own, and not of the one where the messages of all other filters wait. */
+function hasOwnQueue(filter: string): boolean {
+  return filter.startsWith('$queue/') || filter.startsWith('$share/');
 }
 
 export class NamedSubscription implements Consumer {
@@ -138,7 +143,8 @@ export class NamedSubscription implements Consumer {
     );
     if (wanted.length === 0) return this.#open();
     this.#asked = wanted;
-    const epoch = newEpoch(this.#request.server);
+    const { server } = this.#request;
+    const epoch = newEpoch(server);
     session.subscribe(
       wanted.map((filter) => ({
         filter,
@@ -146,7 +152,7 @@ export class NamedSubscription implements Consumer {
         noLocal: false,
         retainAsPublished: false,
         retainHandling: 'ifNew',
-        subscriptionId: epoch,
+        subscriptionId: hasOwnQueue(filter) ? newEpoch(server) : epoch,
         ...(selector !== undefined && { selector }),
       })),
       1,
