@@ -42,7 +42,7 @@ describe('a named subscription to what others take from, too', () => {
   });
 
   it('is not ended because two queues take turns', async () => {
-    const t = await HttpTest.start();
+    const t = await HttpTest.start({ http: { subscriptionWindow: 1000 } });
     const publisher = t.broker.connect('publisher');
     const { streamed } = t.connect().stream(target('$queue/q1', '$queue/q2'));
     for (let i = 0; i < 100; i++) for (const queue of ['q1', 'q2']) publisher.publish(`$queue/${queue}`, String(i));
