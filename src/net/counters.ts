@@ -42,6 +42,9 @@ export const handshakeFailures = [
 ] as const;
 export type HandshakeFailure = (typeof handshakeFailures)[number];
 
+/** Why HTTP was ended by us: headers too large, no HTTP, a request or the taking of an answer that took too long, or silence. */
+export type HttpEnd = 'headers' | 'malformed' | 'request' | 'answer' | 'idle';
+
 export class NetCounters implements ListenerCounters {
   readonly listener: string;
   accepted = 0;
@@ -60,6 +63,7 @@ export class NetCounters implements ListenerCounters {
   textMessages = 0;
   /** Connections that were cut because they did not take the last bytes in time. */
   closeTimeouts = 0;
+  readonly httpEnded: Record<HttpEnd, number> = { headers: 0, malformed: 0, request: 0, answer: 0, idle: 0 };
   readonly refused: Record<RefusalReason, number> = { connections: 0, address: 0, rate: 0, handshakes: 0, system: 0, draining: 0 };
   readonly failedHandshakes: Record<HandshakeFailure, number> = {
     timeout: 0,
@@ -127,6 +131,11 @@ export class NetCounters implements ListenerCounters {
         ...counter('failed_handshakes', 'Handshakes that failed, by kind.', this.failedHandshakes[kind]),
         labels: { ...labels, kind },
       };
+    }
+    for (const [reason, value] of Object.entries(this.httpEnded)) {
+      // Most listeners do not speak HTTP.
+      if (value > 0)
+        yield { ...counter('http_ended', 'Requests and connections of HTTP ended by the node.', value), labels: { ...labels, reason } };
     }
     for (const { count, ...agreed } of this.handshakes) {
       yield {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect as connectHttp2 } from 'node:http2';
-import { connect, type Socket } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import { test, type TestContext } from 'node:test';
 import { Stand, until } from '../../test/harness/net/stand.ts';
 import {
@@ -15,6 +15,9 @@ import {
 } from '../protocols/http-exchange.ts';
 import { HttpDoor } from './http-door.ts';
 import { NetCounters } from './counters.ts';
+
+/** More than the system takes for a peer that does not read; not more than time passes in these tests. */
+const huge = Buffer.alloc(16 * 1024 * 1024);
 
 /** Answers with what it was sent; at /stream with a stream, at /wait never. */
 class Echo implements HttpHandler {
@@ -46,6 +49,9 @@ class Echo implements HttpHandler {
     exchange.onClosed = () => void this.gone++;
     if (exchange.path === '/stream') {
       this.streams.push(exchange.stream(200, { 'Content-Type': 'text/plain' }));
+    } else if (exchange.path === '/huge' || exchange.path === '/window') {
+      // More than a window of HTTP/2 is enough there.
+      exchange.answer(200, {}, exchange.path === '/huge' ? huge : huge.subarray(0, 1024 * 1024));
     } else if (exchange.path !== '/wait') {
       exchange.readWhole(1000, (body) => {
         if (body === 'large') exchange.answer(413, {}, 'large');
@@ -86,6 +92,23 @@ async function stand(t: TestContext, limits: Partial<HttpWireLimits> = {}) {
     return net.adopt(new RawClient(socket));
   };
   return { net, echo, listener, client };
+}
+
+async function standHttp2(t: TestContext, limits: Partial<HttpWireLimits> = {}) {
+  const net = new Stand(t);
+  const echo = new Echo(limits);
+  const counters = new NetCounters('test');
+  const door = new HttpDoor(echo, net.loop, counters, 1000);
+  // As after TLS has agreed on it.
+  const facts = { listener: 'test', remoteAddress: '127.0.0.1', remotePort: 1, secure: true, peerCertificate: undefined };
+  const server = createServer((socket) => door.enter(Object.assign(socket, { alpnProtocol: 'h2' }), facts));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => server.close());
+  const { port } = server.address() as { port: number };
+  const connection = connectHttp2(`http://127.0.0.1:${port}`);
+  t.after(() => connection.destroy());
+  return { net, echo, door, connection, counters, port };
 }
 
 const post = (body: string, path = '/a?q=1'): string => `POST ${path} HTTP/1.1\r\nHost: h\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
@@ -214,20 +237,77 @@ test('slow headers, slow bodies and silence end a connection', async (t) => {
   assert.deepEqual([headers!.statuses, body!.statuses, silent!.statuses], [['408'], ['408'], []]);
 });
 
+test('answers that a peer does not take end in time, however it holds them up', async (t) => {
+  const { net, listener, client, echo } = await stand(t, { answerTimeoutMs: 100 });
+  const pass = async (isDone: () => boolean): Promise<void> => {
+    for (let i = 1; i < 900 && !isDone(); i++) {
+      net.loop.timers.advance(net.loop.clock.monotonicMs() + i * 1500);
+      await new Promise((resolve) => void setImmediate(resolve));
+    }
+    await until(isDone);
+  };
+  const deaf = await client();
+  deaf.socket.pause();
+  deaf.socket.write('GET /huge HTTP/1.1\r\nHost: h\r\n\r\n');
+  await until(() => echo.requests === 1);
+  await pass(() => listener.counters.active === 0);
+  assert.equal(echo.gone, 1);
+  const streaming = await client();
+  streaming.socket.pause();
+  streaming.socket.write('GET /stream HTTP/1.1\r\nHost: h\r\n\r\n');
+  await until(() => echo.streams.length === 1);
+  await pass(() => true);
+  assert.equal(listener.counters.active, 1, 'a stream may last');
+  echo.streams[0]!.write(huge);
+  echo.streams[0]!.end();
+  await pass(() => listener.counters.active === 0);
+  assert.equal(listener.counters.httpEnded.answer, 2);
+});
+
+test('HTTP/2: an answer without a window ends in time, and nothing else on its connection', async (t) => {
+  const { net, echo, connection } = await standHttp2(t, { answerTimeoutMs: 100 });
+  const stalled = connection.request({ ':path': '/window' });
+  stalled.on('error', () => {});
+  await once(stalled, 'response');
+  for (let i = 1; i < 900 && echo.gone === 0; i++) {
+    net.loop.timers.advance(net.loop.clock.monotonicMs() + i * 1500);
+    await new Promise((resolve) => void setImmediate(resolve));
+  }
+  await until(() => echo.gone === 1);
+  const other = connection.request({ ':path': '/b' });
+  const [headers] = (await once(other, 'response')) as [{ ':status': number }];
+  assert.equal(headers[':status'], 200);
+});
+
+test('what is no HTTP, behind a request that waits, ends the connection and adds no answer', async (t) => {
+  const { client, listener, echo } = await stand(t);
+  const peer = await client();
+  peer.socket.write('GET /wait HTTP/1.1\r\nHost: h\r\nExpect: wonders\r\n\r\n');
+  await until(() => echo.requests === 1);
+  peer.socket.write('\x16\x03\x01\r\n\r\n');
+  await until(() => peer.ended);
+  assert.equal(peer.text, '');
+  assert.equal(listener.counters.httpEnded.malformed, 1);
+});
+
+test('what has no body may wait, and stream, for longer than a body may take', async (t) => {
+  const { net, client, echo, listener } = await stand(t, { requestTimeoutMs: 1000 });
+  const http2 = await standHttp2(t, { requestTimeoutMs: 1000 });
+  const peers = [await client(), await client(), await client()];
+  peers[0]!.socket.write('GET /wait HTTP/1.1\r\nHost: h\r\n\r\n');
+  peers[1]!.socket.write('POST /wait HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n');
+  peers[2]!.socket.write('GET /stream HTTP/1.1\r\nHost: h\r\n\r\n');
+  for (const path of ['/wait', '/stream']) http2.connection.request({ ':path': path }).on('error', () => {});
+  await until(() => echo.requests === 3 && http2.echo.requests === 2);
+  for (let i = 1; i < 20; i++) {
+    for (const { loop } of [net, http2.net]) loop.timers.advance(loop.clock.monotonicMs() + i * 1500);
+    await new Promise((resolve) => void setImmediate(resolve));
+  }
+  assert.deepEqual([echo.gone, http2.echo.gone, listener.counters.active], [0, 0, 3]);
+});
+
 test('HTTP/2: requests side by side, streams, reset by the peer, going down', async (t) => {
-  const net = new Stand(t);
-  const echo = new Echo();
-  const door = new HttpDoor(echo, net.loop, new NetCounters('test'), 1000);
-  // As after TLS has agreed on it.
-  const { createServer } = await import('node:net');
-  const facts = { listener: 'test', remoteAddress: '127.0.0.1', remotePort: 1, secure: true, peerCertificate: undefined };
-  const server = createServer((socket) => door.enter(Object.assign(socket, { alpnProtocol: 'h2' }), facts));
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  t.after(() => server.close());
-  const { port } = server.address() as { port: number };
-  const client = connectHttp2(`http://127.0.0.1:${port}`);
-  t.after(() => client.destroy());
+  const { echo, door, connection: client } = await standHttp2(t);
   const ask = async (path: string, body?: string): Promise<{ status: number; text: string }> => {
     const stream = client.request({ ':path': path, ':method': body === undefined ? 'GET' : 'POST' });
     stream.end(body);

@@ -35,9 +35,14 @@ export class HttpDoor {
     const { maxHeaderBytes } = handler.limits;
     // RFC 9112 §3.2: a request without Host is a bad one; Node sees to it.
     this.#http1 = createServer({ maxHeaderSize: maxHeaderBytes, keepAliveTimeout: 0, requireHostHeader: true });
-    this.#http1.on('request', (request, response) => this.#request(request, response));
+    const handle = (request: IncomingMessage, response: ServerResponse): void => this.#request(request, response);
+    // What Node answers by itself would not be counted, and pile up behind a request that waits.
+    this.#http1.on('request', handle).on('checkExpectation', handle);
     this.#http1.on('clientError', (error: NodeJS.ErrnoException, socket) => {
-      if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy();
+      if (error.code !== 'ECONNRESET') counters.httpEnded[error.code === 'HPE_HEADER_OVERFLOW' ? 'headers' : 'malformed']++;
+      // Where answers are under way, one more status would stand in the middle of them.
+      const isBusy = this.#connections.get(socket as Socket)?.isBusy === true;
+      if (error.code === 'ECONNRESET' || !socket.writable || isBusy) socket.destroy();
       else refuse(socket as Socket, error.code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : '400 Bad Request');
     });
   }
@@ -117,6 +122,9 @@ class HttpConnection implements HttpPeer, ExchangeHome {
   readonly loop: NetLoop;
   readonly facts: WireFacts;
   isClosing = false;
+  get answerTimeoutMs(): number {
+    return this.#limits.answerTimeoutMs;
+  }
   readonly #limits: HttpWireLimits;
   readonly #counters: NetCounters;
   readonly #socket: Socket;
@@ -155,6 +163,11 @@ class HttpConnection implements HttpPeer, ExchangeHome {
     this.#quietBytes = this.#countedIn = socket.bytesRead;
     this.#countedOut = socket.bytesWritten;
     this.#visit = handler.visit(this);
+  }
+
+  /** There are requests that are not answered whole. */
+  get isBusy(): boolean {
+    return this.#open.length > 0;
   }
 
   request(request: IncomingMessage, response: ServerResponse): void {
@@ -218,6 +231,11 @@ class HttpConnection implements HttpPeer, ExchangeHome {
 
   look(nowMs: number, closeTimeoutMs: number): void {
     this.#count();
+    for (const exchange of [...this.#open]) {
+      if (nowMs < exchange.dueMs) continue;
+      this.#counters.httpEnded.answer++;
+      exchange.cut();
+    }
     if (this.#isGuest) return;
     const { headersTimeoutMs, requestTimeoutMs, idleTimeoutMs } = this.#limits;
     if (this.isClosing && this.#open.length === 0) {
@@ -238,6 +256,7 @@ class HttpConnection implements HttpPeer, ExchangeHome {
 
   /** RFC 9110 §15.5.9 */
   #late(): void {
+    this.#counters.httpEnded.request++;
     if (this.#session === undefined && this.#socket.writable) {
       this.isClosing = true;
       refuse(this.#socket, '408 Request Timeout');
@@ -247,6 +266,7 @@ class HttpConnection implements HttpPeer, ExchangeHome {
   }
 
   #idle(): void {
+    this.#counters.httpEnded.idle++;
     this.#close();
     this.#socket.destroySoon();
   }

@@ -11,6 +11,7 @@ export type ExchangeHome = {
   readonly loop: NetLoop;
   /** No more requests are wanted on this connection. */
   readonly isClosing: boolean;
+  readonly answerTimeoutMs: number;
   /** The answer is sent whole, or nobody wants it. */
   finished(exchange: NodeExchange): void;
 };
@@ -21,9 +22,11 @@ export abstract class NodeExchange implements HttpExchange {
   readonly path: string;
   readonly query: string;
   onClosed: (() => void) | undefined = undefined;
-  /** Not all of the body has come. */
+  /** There is a body, and not all of it has come. */
   isReading = true;
   isAnswered = false;
+  /** By when the peer must have taken the answer. */
+  dueMs = Infinity;
   readonly startedMs: number;
   protected readonly home: ExchangeHome;
   protected abstract readonly source: Readable;
@@ -43,6 +46,8 @@ export abstract class NodeExchange implements HttpExchange {
   abstract stream(status: number, headers: AnswerHeaders): AnswerStream;
   /** The peer was told that the rest of its body is not wanted. */
   protected abstract refuseRest(): void;
+  /** Ends it at once, whatever the peer has got. */
+  abstract cut(): void;
 
   readWhole(maxBytes: number, done: (body: Uint8Array | 'large') => void): void {
     const declared = Number(this.header('content-length') ?? 0);
@@ -103,6 +108,11 @@ export abstract class NodeExchange implements HttpExchange {
     this.home.finished(this);
   }
 
+  /** There is nothing to come but these bytes. */
+  protected handedOver(bytes: number): void {
+    this.dueMs = this.home.loop.clock.monotonicMs() + this.home.answerTimeoutMs + bytes / slowestBytesPerMs;
+  }
+
   /** The answer has begun: only a stream says more. Returns false when there is nobody to answer. */
   protected begin(): boolean {
     if (this.isAnswered || this.#isOver) return false;
@@ -112,6 +122,8 @@ export abstract class NodeExchange implements HttpExchange {
 }
 
 const nothing = new Uint8Array(0);
+/** A peer that takes an answer more slowly holds our memory for nothing. */
+const slowestBytesPerMs = 16;
 
 /** Names and values in turn, which Node writes as they are. With what says that a browser must not second-guess a type. */
 function flatHeaders(headers: AnswerHeaders, length: number | undefined): string[] {
@@ -142,6 +154,8 @@ export class Http1Exchange extends NodeExchange {
     super(home, request.url ?? '');
     this.source = request;
     this.sink = response;
+    // RFC 9112 §6.3
+    this.isReading = this.header('transfer-encoding') !== undefined || Number(this.header('content-length') ?? 0) > 0;
     response.on('close', () => this.over(response.writableFinished));
   }
 
@@ -177,6 +191,7 @@ export class Http1Exchange extends NodeExchange {
     const { sink } = this;
     if (this.home.isClosing) sink.shouldKeepAlive = false;
     const bytes = bytesOf(body);
+    this.handedOver(bytes.length);
     sink.writeHead(status, flatHeaders(headers, hasNoContent(status) ? undefined : bytes.length));
     // Node leaves the body of an answer to HEAD away.
     if (bytes.length > 0) sink.end(bytes);
@@ -189,7 +204,16 @@ export class Http1Exchange extends NodeExchange {
       sink.writeHead(status, flatHeaders(headers, undefined));
       sink.flushHeaders();
     }
-    return new NodeAnswerStream(this.home.loop, sink, () => sink.destroy());
+    return new NodeAnswerStream(
+      this.home.loop,
+      sink,
+      () => sink.destroy(),
+      (bytes) => this.handedOver(bytes),
+    );
+  }
+
+  cut(): void {
+    this.sink.destroy();
   }
 
   protected refuseRest(): void {
@@ -212,6 +236,7 @@ export class Http2Exchange extends NodeExchange {
     this.rawHeaders = rawHeaders;
     this.#headers = headers;
     this.source = this.sink = stream;
+    this.isReading = !stream.endAfterHeaders;
     stream.on('error', () => {});
     // `close` comes only when all that was received is read.
     const over = (): void => this.over(stream.writableEnded && stream.rstCode === constants.NGHTTP2_NO_ERROR);
@@ -228,6 +253,7 @@ export class Http2Exchange extends NodeExchange {
   answer(status: number, headers: AnswerHeaders, body: Uint8Array | string = nothing): void {
     if (!this.begin() || this.sink.destroyed) return;
     const bytes = bytesOf(body);
+    this.handedOver(bytes.length);
     const length = hasNoContent(status) ? {} : { 'content-length': bytes.length };
     const isEmpty = bytes.length === 0 || this.method === 'HEAD' || hasNoContent(status);
     this.sink.respond({ ':status': status, ...lowerCase(headers), ...length }, { endStream: isEmpty });
@@ -239,7 +265,16 @@ export class Http2Exchange extends NodeExchange {
   stream(status: number, headers: AnswerHeaders): AnswerStream {
     const { sink } = this;
     if (this.begin() && !sink.destroyed) sink.respond({ ':status': status, ...lowerCase(headers) });
-    return new NodeAnswerStream(this.home.loop, sink, () => sink.close(constants.NGHTTP2_CANCEL));
+    return new NodeAnswerStream(
+      this.home.loop,
+      sink,
+      () => this.cut(),
+      (bytes) => this.handedOver(bytes),
+    );
+  }
+
+  cut(): void {
+    this.sink.close(constants.NGHTTP2_CANCEL);
   }
 
   protected refuseRest(): void {
@@ -264,11 +299,13 @@ class NodeAnswerStream implements AnswerStream {
   readonly #loop: NetLoop;
   readonly #sink: Writable;
   readonly #abort: () => void;
+  readonly #handedOver: (bytes: number) => void;
   #parts: Uint8Array[] = [];
   #partBytes = 0;
   #isEnding = false;
 
-  constructor(loop: NetLoop, sink: Writable, abort: () => void) {
+  constructor(loop: NetLoop, sink: Writable, abort: () => void, handedOver: (bytes: number) => void) {
+    this.#handedOver = handedOver;
     this.#loop = loop;
     this.#sink = sink;
     this.#abort = abort;
@@ -293,6 +330,7 @@ class NodeAnswerStream implements AnswerStream {
     if (this.#isEnding) return;
     this.#isEnding = true;
     this.#flush();
+    this.#handedOver(this.#sink.writableLength);
     this.#sink.end();
   }
 

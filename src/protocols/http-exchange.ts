@@ -78,6 +78,8 @@ export type HttpWireLimits = {
   readonly headersTimeoutMs: number;
   readonly requestTimeoutMs: number;
   readonly idleTimeoutMs: number;
+  /** For taking an answer, besides a second for each 16 KiB of it. */
+  readonly answerTimeoutMs: number;
   /** HTTP/2: at a time. */
   readonly maxStreamsPerConnection: number;
 };
@@ -88,6 +90,7 @@ export const defaultHttpWireLimits: HttpWireLimits = {
   headersTimeoutMs: 20_000,
   requestTimeoutMs: 60_000,
   idleTimeoutMs: 60_000,
+  answerTimeoutMs: 60_000,
   maxStreamsPerConnection: 128,
 };
 

@@ -11,10 +11,11 @@ import type { Request } from './request.ts';
 import { spanMs, type QueueVerb } from './target.ts';
 
 export function answerQueueVerb(request: Request, queue: string, verb: QueueVerb): void {
-  if (verb === 'receive') return receive(request, queue);
   request.exchange.readWhole(request.server.options.maxBodyBytes, (body) => {
     if (request.isLost) return;
     if (body === 'large') return request.problem({ status: 413, code: 'too-large', title: 'The body is too large' });
+    // Nothing in it is asked for; but unread it would be waited for.
+    if (verb === 'receive') return receive(request, queue);
     const asked = askedOf(request, body);
     if ('status' in asked) return request.problem(asked);
     settle(request, queue, verb, asked);

@@ -73,6 +73,10 @@ export const httpSettings = section(
     ),
     requestTimeoutMs: milliseconds({ default: minute, min: 100, max: hour }, 'From the first byte of a request to the end of its body.'),
     idleTimeoutMs: milliseconds({ default: minute, min: 100, max: day }, 'A connection without a request for so long is closed.'),
+    answerTimeoutMs: milliseconds(
+      { default: minute, min: 100, max: hour },
+      'How long a peer may take to accept an answer, besides a second for each 16 KiB of it. One that needs longer is cut: it holds memory.',
+    ),
     maxStreamsPerConnection: count({ default: 128, min: 1, max: 10_000 }, 'HTTP/2: requests at a time on one connection.'),
   },
   'The HTTP API.',
@@ -80,10 +84,18 @@ export const httpSettings = section(
 
 export function httpOptions(settings: SettingsOf<typeof httpSettings>, { net }: SharedSettings): HttpOptions {
   const { maxRequestsPerConnection, maxHeaderBytes, headersTimeoutMs, requestTimeoutMs, idleTimeoutMs, ...rest } = settings;
-  const { maxStreamsPerConnection, ...options } = rest;
+  const { answerTimeoutMs, maxStreamsPerConnection, ...options } = rest;
   return {
     ...options,
     highWaterBytes: net.outputHighWaterBytes,
-    wire: { maxRequestsPerConnection, maxHeaderBytes, headersTimeoutMs, requestTimeoutMs, idleTimeoutMs, maxStreamsPerConnection },
+    wire: {
+      maxRequestsPerConnection,
+      maxHeaderBytes,
+      headersTimeoutMs,
+      requestTimeoutMs,
+      idleTimeoutMs,
+      answerTimeoutMs,
+      maxStreamsPerConnection,
+    },
   };
 }
