@@ -1,6 +1,6 @@
 // npm run process: real broker processes under load, on bad disks, among hostile peers, and with signals. Linux only (/proc).
 //
-//   --topic NAME   only this topic: memory, disk, data, peers, amqp, garbage, signals
+//   --topic NAME   only this topic: memory, disk, data, peers, amqp, http, garbage, signals
 //   --only TEXT    only checks whose name contains it
 
 import { parseArgs } from 'node:util';
@@ -10,6 +10,7 @@ import { boundedMemory } from './bounded-memory.ts';
 import { damagedData } from './damaged-data.ts';
 import { garbage } from './garbage.ts';
 import { hostileAmqpPeers } from './hostile-amqp-peers.ts';
+import { hostileHttpPeers } from './hostile-http-peers.ts';
 import { hostilePeers } from './hostile-peers.ts';
 import { refusingDisk } from './refusing-disk.ts';
 import { signals } from './signals.ts';
@@ -22,6 +23,7 @@ const topics: Readonly<Record<string, (checks: Checks) => Promise<void>>> = {
   data: damagedData,
   peers: hostilePeers,
   amqp: hostileAmqpPeers,
+  http: hostileHttpPeers,
   garbage,
   signals,
 };
