@@ -66,7 +66,7 @@ export const coapWorks: readonly Work[] = [
   },
   {
     name: 'dtls-idle',
-    title: '5,000 idle DTLS sessions, PSK, CCM_8',
+    title: '10,000 idle DTLS sessions, PSK, CCM_8',
     peers: secure,
     demands: [atMost('bytesPerConnection', 8192)],
     measure: (broker, scale, cores) => measureIdleSessions(broker, scale, cores, 'psk'),

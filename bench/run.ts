@@ -29,7 +29,7 @@ const full: Scale = {
   devices: 2000,
   idleConnections: 10_000,
   observers: 10_000,
-  sessionsOfDtls: 5000,
+  sessionsOfDtls: 10_000,
   filters: 1_000_000,
   sessions: 100_000,
   backlog: 1_000_000,

@@ -454,6 +454,10 @@ int main(int argc, char **argv) {
   read_arguments(argc, argv);
   write_path();
   server = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  struct rlimit files;
+  getrlimit(RLIMIT_NOFILE, &files);
+  files.rlim_cur = files.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &files);
   epoll_fd = epoll_create1(0);
   for (int i = 0; i < BATCH; i++) {
     out_parts[i].iov_base = out[i];
