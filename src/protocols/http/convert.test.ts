@@ -117,6 +117,13 @@ describe('fields of messages and HTTP', () => {
     }
   });
 
+  it('fill no more headers than a client takes, and say how many are missing', () => {
+    const many = Array.from({ length: 300 }, (_, i): Property => ({ key: `k${i}`, value: { type: 'string', value: 'v'.repeat(1000) } }));
+    const raw = rawOf(headersOf(messageWith({ properties: many, subject: 'é'.repeat(100_000) }, 4)));
+    assert.ok(raw.join('').length < 20_000);
+    assert.equal(raw.filter((text) => text.startsWith('property-')).length + Number(raw[raw.indexOf('fields-omitted') + 1]), 301);
+  });
+
   it('what cannot be read is refused by name', () => {
     const faults: [string, string][] = [
       ['Qos', '7'],

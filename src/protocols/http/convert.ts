@@ -22,6 +22,7 @@ export const lostToHttp: readonly string[] = [
   'milliseconds of expiresAt and deliverAt, in headers',
   'lone surrogates in texts: they become U+FFFD',
   'a replyTo topic that starts with $queue/ becomes a queue',
+  'fields beyond 16 KiB, in headers: Fields-Omitted says how many they are',
   'payloadFormat bytes: it is what is meant when nothing is said',
 ];
 
@@ -38,6 +39,8 @@ export type Told = {
 const queuePrefix = '$queue/';
 const propertyPrefix = 'property-';
 const maxPropertyHeaders = 256;
+/** Of a message in headers. Peers end a connection that brings them more: whoever publishes must not choose that. */
+const maxFieldBytes = 16 * 1024;
 
 type Writable = { -readonly [K in keyof Attributes]: Attributes[K] };
 
@@ -200,8 +203,19 @@ export function isWellDeclared(attributes: Attributes | undefined, payload: Uint
 export function headersOf(message: Message): Record<string, string | readonly string[]> {
   const { attributes, priority, expiresAtMs } = message;
   const headers: Record<string, string | readonly string[]> = {};
+  let left = maxFieldBytes;
+  let omitted = 0;
+  const fits = (name: string, value: string): boolean => {
+    const bytes = name.length + value.length;
+    if (bytes > left) {
+      omitted++;
+      return false;
+    }
+    left -= bytes;
+    return true;
+  };
   const set = (name: string, value: string | undefined): void => {
-    if (value !== undefined) headers[name] = value;
+    if (value !== undefined && fits(name, value)) headers[name] = value;
   };
   set(
     'Content-Type',
@@ -227,7 +241,12 @@ export function headersOf(message: Message): Record<string, string | readonly st
     set('Death-From', encodedText(attributes.death.from));
     set('Death-At', dateOf(attributes.death.diedAtMs).toUTCString());
   }
-  for (const { key, value } of attributes.properties ?? []) addProperty(headers, `Property-${encodedName(key)}`, textOf(value));
+  for (const { key, value } of attributes.properties ?? []) {
+    const name = `Property-${encodedName(key)}`;
+    const text = textOf(value);
+    if (fits(name, text)) addProperty(headers, name, text);
+  }
+  if (omitted > 0) headers['Fields-Omitted'] = String(omitted);
   return headers;
 }
 

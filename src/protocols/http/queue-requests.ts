@@ -95,9 +95,13 @@ function deliveredOf({ delivery, leaseUntilMs, redelivered, deliveryCount }: Rec
   return { redelivered, deliveryCount, ...(delivery !== undefined && { delivery, leaseUntilMs }) };
 }
 
+/** Longer ones are in JSON and CBOR only: clients take no such headers. */
+const maxTopicLength = 8192;
+
 function deliveryHeaders({ delivery, leaseUntilMs, deliveryCount, message }: Received): AnswerHeaders {
+  const topic = encodeURI(message.topic);
   return {
-    Topic: encodeURI(message.topic),
+    ...(topic.length <= maxTopicLength && { Topic: topic }),
     ...(delivery !== undefined && { 'Delivery-Id': delivery, 'Lease-Until': new Date(leaseUntilMs).toUTCString() }),
     ...(deliveryCount > 0 && { 'Delivery-Count': String(deliveryCount) }),
   };
