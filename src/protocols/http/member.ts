@@ -98,7 +98,7 @@ export class Member implements Consumer {
     return address;
   }
 
-  /** Runs it when the broker takes more from this peer. */
+  /** Runs it when the broker takes more from this peer, or there is nobody any more who could. */
   whenFree(task: () => void): void {
     if (this.#isHeld) this.#held.push(task);
     else task();
@@ -141,6 +141,10 @@ export class Member implements Consumer {
     const pending = [...this.#pending.values()];
     this.#pending.clear();
     for (const answer of pending) answer(Outcome.unavailable);
+    // Nobody lets it go on any more.
+    const held = this.#held;
+    this.#held = [];
+    for (const task of held) task();
   }
 
   #token(): number {
