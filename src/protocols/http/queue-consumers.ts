@@ -246,6 +246,8 @@ export class QueueConsumer implements Consumer {
   // --- what the broker tells: nothing of it may call the broker back
 
   attached(outcome: Outcome, session: Session | undefined): void {
+    // It has rested before it began: nobody waits any more.
+    if (this.#isOver) return session?.detach(false);
     this.#session = session;
     this.#server.turn.atEnd(() => {
       if (session === undefined) return this.#end(problemOf(outcome) ?? problemOf(Outcome.unavailable)!);
