@@ -58,6 +58,15 @@ describe('a handshake', () => {
       peer.vanish();
     }
     assert.equal(house.server.counters.connectsRefused, 3);
+    const counted = [...house.server.counters.samples()].filter(({ name }) => name === 'heliograph_stomp_errors_total');
+    assert.deepEqual(
+      counted.map(({ labels, value }) => [labels?.['reason'], value]),
+      [
+        ['not authenticated', 1],
+        ['locked out', 1],
+        ['overloaded', 1],
+      ],
+    );
   });
 
   test('gives login and passcode to security, and nothing where there is none', async () => {

@@ -279,6 +279,7 @@ export class StompConnection implements Connection, Consumer, FrameSink {
     const state = this.#state;
     if (this.#isOver) return;
     const { counters, parts } = this.#server;
+    counters.fault(fault.message);
     this.#writer.error(fault, receipt);
     parts.log.debug('stomp connection ended', {
       client: this.#writer.clientId,

@@ -232,6 +232,6 @@ test('a destination comes back as it is written', () => {
 
 test('what is lost is declared, and no frame can be broken by what is in it', () => {
   assert.ok(lostFromStomp.length > 0 && lostToStomp.length > 0);
-  assert.equal(headText('X', [['a\n', 'b\0']], '1.2'), 'X\na\\n:b\0\n');
+  assert.equal(headText('X', [['a\n', 'b\0']], '1.2'), 'X\na\\n:b \n');
   assert.equal(encodeFrame('X', []).toString(), 'X\n\n\0');
 });

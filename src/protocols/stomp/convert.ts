@@ -26,6 +26,7 @@ export const lostToStomp: readonly string[] = [
   'properties without a name, and those that have the name of a header that means something here',
   'lone surrogates in texts: they become U+FFFD',
   'guarantee 2: it becomes 1',
+  'NUL in texts: it becomes a space',
   'line ends in texts for peers of 1.0, carriage returns for peers of 1.1: they become spaces',
 ];
 

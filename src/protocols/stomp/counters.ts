@@ -45,6 +45,14 @@ export class Counters {
   /** Publishes that the broker did not take. */
   refused = 0;
   pauses = 0;
+  /** Why connections were ended with an ERROR, by its message. */
+  readonly faults = new Map<string, number>();
+
+  fault(message: string): void {
+    // Which header is no reason of its own.
+    const reason = message.startsWith('header ') ? 'header missing' : message;
+    this.faults.set(reason, (this.faults.get(reason) ?? 0) + 1);
+  }
 
   *samples(): Iterable<Sample> {
     yield* byName('frames_received', 'Frames received.', 'command', this.received);
@@ -62,6 +70,9 @@ export class Counters {
     yield counter('heart_beats_missed', 'Connections that ended because the client was silent for too long.', this.heartBeatsMissed);
     yield counter('publishes_refused', 'Messages that were not taken.', this.refused);
     yield* byName('messages_dropped', 'Deliveries that were not written.', 'cause', this.dropped);
+    for (const [reason, value] of this.faults) {
+      yield { ...counter('errors', 'Connections ended with an ERROR, by its message.', value), labels: { reason } };
+    }
     yield counter('pauses', 'Times that reading from a client was suspended.', this.pauses);
   }
 }

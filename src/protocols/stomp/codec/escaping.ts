@@ -4,16 +4,21 @@ import { StompFault } from './fault.ts';
 import type { Version } from './frame.ts';
 
 const escaped: Readonly<Record<string, string>> = { '\r': '\\r', '\n': '\\n', ':': '\\c', '\\': '\\\\' };
-const special = /[\r\n:\\]/;
+// oxlint-disable-next-line no-control-regex -- NUL is what is looked for
+const special = /[\0\r\n:\\]/;
 
 /** CONNECT, STOMP and CONNECTED are not escaped, for the sake of 1.0. */
 export function isEscaped(command: string): boolean {
   return command !== 'CONNECT' && command !== 'STOMP' && command !== 'CONNECTED';
 }
 
-/** A name or value as it stands in a frame. What a version cannot say becomes a space. */
-export function escape(text: string, version: Version): string {
-  if (!special.test(text)) return text;
+/**
+ * A name or value as it stands in a frame. What a version cannot say becomes a space; so does NUL, which none can: it ends a frame, and
+ * for many a client within the head, too.
+ */
+export function escape(given: string, version: Version): string {
+  if (!special.test(given)) return given;
+  const text = given.replaceAll('\0', ' ');
   if (version === '1.2') return text.replace(/[\r\n:\\]/g, (character) => escaped[character]!);
   if (version === '1.1') return text.replaceAll('\r', ' ').replace(/[\n:\\]/g, (character) => escaped[character]!);
   return text.replace(/[\r\n]/g, ' ');

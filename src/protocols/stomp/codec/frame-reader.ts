@@ -239,6 +239,8 @@ function headerOf(line: string, version: Version): Header | StompFault {
   const colon = line.indexOf(':');
   if (colon <= 0) return new StompFault('malformed frame', 'a header is a name, a colon and a value');
   if (line.includes('\r')) return new StompFault('malformed frame', 'a carriage return within a header');
+  // It ends a frame: others on the way would see another one begin here.
+  if (line.includes('\0')) return new StompFault('malformed frame', 'the frame ends within a header');
   const name = unescape(line.slice(0, colon), version);
   if (name instanceof StompFault) return name;
   const value = unescape(line.slice(colon + 1), version);
