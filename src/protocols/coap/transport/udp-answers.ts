@@ -7,7 +7,7 @@ import type { AddressProof } from './address-proof.ts';
 import { isUnwanted } from './no-response.ts';
 import type { Fate, Outbox } from './outbox.ts';
 import { type PeerMessages, Remembered } from './received-messages.ts';
-import type { TokenKey } from './token-key.ts';
+import { type TokenKey, tokenKey } from './token-key.ts';
 import type { Transport } from './transport.ts';
 import type { ReplyHome, UdpReply } from './udp-reply.ts';
 
@@ -69,8 +69,11 @@ export class UdpAnswers implements ReplyHome {
   }
 
   /** Its token stands for something else now. */
-  supersede(key: TokenKey): void {
-    const reply = this.#replies?.get(key);
+  supersede(token: Uint8Array): void {
+    const replies = this.#replies;
+    // Most requests are answered at once: there is none, and no key is needed.
+    if (replies === undefined || replies.size === 0) return;
+    const reply = replies.get(tokenKey(token));
     if (reply !== undefined) this.#gone(reply);
   }
 

@@ -35,7 +35,6 @@ import { unwantedClasses } from './no-response.ts';
 import { Outbox } from './outbox.ts';
 import { OutgoingRequests, type OutgoingRequestState } from './outgoing-requests.ts';
 import { type PeerMessages, Remembered, type ReceivedMessage } from './received-messages.ts';
-import { tokenKey } from './token-key.ts';
 import { isUnderstood, isUnderstoodInDatagrams, type Transport } from './transport.ts';
 import { UdpAnswers } from './udp-answers.ts';
 import { UdpReply } from './udp-reply.ts';
@@ -254,12 +253,11 @@ export class UdpPeer implements DatagramPeer, CoapPeer {
     const { options } = message;
     const echo = options.length === 0 ? undefined : optionValue(options, OptionNumber.echo);
     if (echo !== undefined && this.#proof.echoed(echo)) this.#transport.counters.addressesProven++;
-    const key = tokenKey(message.token);
     const confirmable = message.type === MessageType.confirmable;
     const unwanted = options.length === 0 ? 0 : unwantedClasses(options);
     // RFC 7641 §4.1, RFC 7252 §5.3.1: the same token again takes the place of what it stood for.
-    this.#answers.supersede(key);
-    const reply = new UdpReply(this.#answers, message, key, confirmable, isMulticast, unwanted, received);
+    this.#answers.supersede(message.token);
+    const reply = new UdpReply(this.#answers, message, confirmable, isMulticast, unwanted, received);
     const refusal = this.#refusal(message);
     if (refusal !== undefined) {
       // RFC 7252 §5.4.1: a non-confirmable request with an unknown critical option is rejected, not answered.

@@ -6,7 +6,7 @@
 
 import type { CoapResponse, NotificationResult, Reply } from '../exchange.ts';
 import type { ReceivedMessage } from './received-messages.ts';
-import type { TokenKey } from './token-key.ts';
+import { type TokenKey, tokenKey } from './token-key.ts';
 
 export type ReplyState = 'fresh' | 'acknowledged' | 'observing' | 'finished';
 
@@ -26,7 +26,6 @@ export class UdpReply implements Reply {
   state: ReplyState = 'fresh';
   readonly home: ReplyHome;
   readonly token: Uint8Array;
-  readonly key: TokenKey;
   readonly messageId: number;
   readonly code: number;
   readonly confirmable: boolean;
@@ -43,11 +42,11 @@ export class UdpReply implements Reply {
   /** Among those of its peer that are not finished. */
   isListed = false;
   #notified: number[] | undefined = undefined;
+  #key: TokenKey | undefined = undefined;
 
   constructor(
     home: ReplyHome,
     request: { readonly token: Uint8Array; readonly messageId: number; readonly code: number },
-    key: TokenKey,
     confirmable: boolean,
     isMulticast: boolean,
     unwanted: number,
@@ -57,12 +56,16 @@ export class UdpReply implements Reply {
     this.token = request.token;
     this.messageId = request.messageId;
     this.code = request.code;
-    this.key = key;
     this.confirmable = confirmable;
     this.isMulticast = isMulticast;
     this.unwanted = unwanted;
     this.received = received;
     this.receivedSerial = received.serial;
+  }
+
+  /** By which it is found among others; made only for those that are not answered at once. */
+  get key(): TokenKey {
+    return (this.#key ??= tokenKey(this.token));
   }
 
   send(response: CoapResponse): void {
