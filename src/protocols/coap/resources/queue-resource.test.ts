@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { assertBooks } from '../../../broker/testing/test-broker.ts';
+import { OptionNumber, uintOption } from '../codec/index.ts';
 import { TestHouse } from './testing/house.ts';
 
 const queued = (t: TestHouse, name = 'jobs'): number => t.test.broker.spaces.get('main')!.named.get(name)!.queue.ledger.queued;
@@ -121,4 +122,16 @@ test('a peer reads so many queues at a time; those that owe nothing make room', 
   assert.equal(peer.ask('get', '/q/c').code, '5.03');
   assert.equal(peer.ask('post', '/q/a', { payload: 'x' }).code, '2.04');
   assert.equal(t.house.counters.queuesRefused, 1);
+});
+
+test('a message is not given to who does not want to be told of it (RFC 7967)', async () => {
+  const t = await TestHouse.open();
+  const peer = t.peer({ isReliable: true });
+  peer.ask('post', '/q/jobs', { payload: 'one' });
+  const options = [uintOption(OptionNumber.noResponse, 2)];
+  assert.equal(peer.ask('get', '/q/jobs', { options }).code, '4.00');
+  assert.equal(peer.ask('get', '/q/jobs', { options, observe: 0 }).code, '4.00');
+  // The next request would say that the answer has arrived.
+  assert.equal(peer.ask('get', '/q/jobs').payload, 'one');
+  assert.equal(queued(t), 1);
 });

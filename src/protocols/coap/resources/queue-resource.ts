@@ -4,7 +4,7 @@
 
 import { Outcome, type Session, type Settlement } from '../../../broker/port.ts';
 import { defaultPriority, Message } from '../../../message/message.ts';
-import { Code, pathSegments, textBytes } from '../codec/index.ts';
+import { Code, OptionNumber, optionValue, pathSegments, textBytes, uintValue } from '../codec/index.ts';
 import type { CoapRequest, Reply } from '../exchange.ts';
 import { changed, deleted, notAllowed, notFound, problem } from './answers.ts';
 import { type Asked, queryOf, secondsOf } from './asked.ts';
@@ -16,6 +16,7 @@ import { termsOf } from './topic-resource.ts';
 
 const badName = problem(Code.badRequest, 'name one queue: /q/<name>');
 const badQuery = problem(Code.badRequest, 'the query cannot be read: wait and lease in seconds; mid, ttl; outcome=release or reject');
+const unanswered = problem(Code.badRequest, 'a message that is not to be told would be lost: ask without No-Response');
 const notYours = problem(Code.notFound, 'this message is not yours any more: its lease is over, or it was settled');
 
 const settlements: ReadonlyMap<string, Settlement> = new Map([
@@ -41,6 +42,7 @@ export class QueueResource {
     }
     if (code === Code.post) return this.#send(client, session, name, request, reply, asked);
     if (code !== Code.get) return house.answer(reply, notAllowed);
+    if (wantsNoSuccess(request)) return house.answer(reply, unanswered);
     if (asked.observe === 0) return this.#observe(client, session, name, request, reply, asked);
     if (asked.observe === 1) client.observations.cancel(request.message.token);
     const terms = fetchTermsOf(request, house, asked.accept);
@@ -98,6 +100,12 @@ export class QueueResource {
     if (settlement === undefined) return house.answer(reply, badQuery);
     house.answer(reply, client.queues.settle(name, delivery, settlement) ? deleted : notYours);
   }
+}
+
+/** RFC 7967 §2.1. */
+function wantsNoSuccess({ message }: CoapRequest): boolean {
+  const value = optionValue(message.options, OptionNumber.noResponse);
+  return value !== undefined && (uintValue(value) & 2) !== 0;
 }
 
 function fetchTermsOf({ message }: CoapRequest, { options }: House, accept: number): FetchTerms | undefined {
