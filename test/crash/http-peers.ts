@@ -29,7 +29,7 @@ class HttpClient {
 
   begin(method: string, path: string, { headers = {} }: Asking): ClientRequest {
     const asked = request({ port: this.#port, host: '127.0.0.1', agent: this.#agent, method, path, headers });
-    asked.on('socket', () => {
+    asked.on('response', () => {
       if (!asked.reusedSocket) this.connections++;
     });
     this.#open = asked;
@@ -79,7 +79,7 @@ abstract class HttpRole {
   abstract readonly isIdle: boolean;
 }
 
-const sentTo = ['t/a', 't/b', 't/c', '$queue/stomp-q', '$queue/http-q', '$queue/coap-q'];
+const sentTo = ['t/a', 't/b', 't/c', '$queue/stomp-q', '$queue/http-q', '$queue/coap-q', '$queue/http-s1', '$queue/http-s2'];
 
 /** One message after the other, each until it is answered. */
 class HttpPublisher extends HttpRole {
@@ -167,16 +167,17 @@ class HttpConsumer extends HttpRole {
 }
 
 class HttpStream extends HttpRole {
-  readonly #got: Got;
+  /** By filter, of which one has wildcards at most. */
+  readonly #got: ReadonlyMap<string, Got>;
   readonly #name: string;
   #lastId = '';
   #acknowledgedId = '';
   #isOpen = false;
 
-  constructor(client: HttpClient, name: string, filter: string, around: Surroundings) {
+  constructor(client: HttpClient, name: string, filters: readonly string[], around: Surroundings) {
     super(client, around);
     this.#name = name;
-    this.#got = new Got(client.name, filter, around);
+    this.#got = new Map(filters.map((filter) => [filter, new Got(`${client.name} ${filter}`, filter, around)]));
   }
 
   get isIdle(): boolean {
@@ -193,10 +194,10 @@ class HttpStream extends HttpRole {
 
   /** Until the stream ends. */
   #follow(): Promise<void> {
-    const { facts, connection } = { facts: this.#got.facts, connection: this.client.connections + 1 };
     const headers = { Accept: 'text/event-stream', ...(this.#lastId !== '' && { 'Last-Event-ID': this.#lastId }) };
-    const asked = this.client.begin('GET', `/v1/topics?filter=${encodeURIComponent(facts.filter)}&subscription=${this.#name}`, { headers });
-    this.#got.connection = connection;
+    const filters = [...this.#got.keys()].map((filter) => `&filter=${encodeURIComponent(filter)}`).join('');
+    const asked = this.client.begin('GET', `/v1/topics?subscription=${this.#name}${filters}`, { headers });
+    for (const got of this.#got.values()) got.connection++;
     return new Promise((resolve) => {
       asked.on('error', () => {});
       asked.on('close', () => {
@@ -211,7 +212,7 @@ class HttpStream extends HttpRole {
           return;
         }
         this.#isOpen = true;
-        this.#got.subscribed();
+        for (const got of this.#got.values()) got.subscribed();
         let rest = '';
         answer.setEncoding('utf8').on('data', (text: string) => {
           const events = (rest + text).split('\n\n');
@@ -228,7 +229,8 @@ class HttpStream extends HttpRole {
     const data = /^data: (.*)$/m.exec(event)?.[1];
     if (data === undefined) return;
     const { topic, payload, redelivered } = JSON.parse(data) as Leased;
-    this.#got.take(topic, Buffer.from(payload), redelivered === true);
+    const got = this.#got.get(topic) ?? this.#got.values().next().value!;
+    got.take(topic, Buffer.from(payload), redelivered === true);
     if (id !== undefined) this.#lastId = id;
   }
 
@@ -254,7 +256,7 @@ export class HttpPeers implements Peers {
     const client = (name: string): HttpClient => new HttpClient(port, name);
     for (const name of ['http-pub0', 'http-pub1']) this.#roles.push(new HttpPublisher(client(name), around));
     this.#roles.push(new HttpConsumer(client('http-worker'), 'http-q', around));
-    this.#roles.push(new HttpStream(client('http-stream'), 'crash', 't/#', around));
+    this.#roles.push(new HttpStream(client('http-stream'), 'crash', ['t/#', '$queue/http-s1', '$queue/http-s2'], around));
   }
 
   start(): void {
