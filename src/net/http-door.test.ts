@@ -55,6 +55,7 @@ class Echo implements HttpHandler {
     } else if (exchange.path !== '/wait') {
       exchange.readWhole(1000, (body) => {
         if (body === 'large') exchange.answer(413, {}, 'large');
+        else if (exchange.path === '/who') exchange.answer(200, {}, `${exchange.header('host')} ${exchange.header('authorization')}`);
         else exchange.answer(200, { 'X-Query': exchange.query }, `${exchange.method} ${exchange.path} ${Buffer.from(body).toString()}`);
       });
     }
@@ -153,6 +154,20 @@ test('what is too large is refused, declared or not, and what is no HTTP', async
   smuggled.socket.write('POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n');
   await until(() => smuggled.ended);
   assert.deepEqual(smuggled.statuses, ['400']);
+});
+
+test('of Host and Authorization none is chosen when there are two', async (t) => {
+  const { client } = await stand(t);
+  const twice = await client();
+  twice.socket.write(
+    'GET /who HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\nAuthorization: Basic YTpi\r\nAuthorization: Basic YzpkZA==\r\n\r\n',
+  );
+  await until(() => twice.text.endsWith('localhost, evil.example Basic YTpi, Basic YzpkZA=='));
+  const { connection } = await standHttp2(t);
+  const asked = connection.request({ ':path': '/who', ':authority': 'named.example', host: 'other.example' });
+  let text = '';
+  for await (const part of asked) text += String(part);
+  assert.equal(text, 'named.example undefined');
 });
 
 test('a body that is cut, and a peer that does not wait, are told', async (t) => {

@@ -182,6 +182,8 @@ export class Http1Exchange extends NodeExchange {
 
   /** Which of several count depends on the name. */
   #joined(name: string): string | undefined {
+    // There may be one of these (RFC 9112 §3.2, RFC 9110 §11.6.2): no two readers must take different ones for it.
+    if (name === 'host' || name === 'authorization') return this.source.headersDistinct[name]?.join(', ');
     const value = this.source.headers[name];
     return typeof value === 'object' ? value.join(', ') : value;
   }
@@ -245,8 +247,9 @@ export class Http2Exchange extends NodeExchange {
   }
 
   header(name: string): string | undefined {
-    const value =
-      this.#headers[name] ?? (name === 'host' ? (this.#headers[':authority' as keyof IncomingHttpHeaders] as string) : undefined);
+    // RFC 9113 §8.3.1: what Host says beside it does not count.
+    const authority = name === 'host' ? (this.#headers[':authority' as keyof IncomingHttpHeaders] as string | undefined) : undefined;
+    const value = authority ?? this.#headers[name];
     return typeof value === 'object' ? value.join(', ') : value;
   }
 

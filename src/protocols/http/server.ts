@@ -90,6 +90,7 @@ export class HttpServer implements HttpHandler, MetricSource {
 
   /** Of a session that is found again. */
   lastingName({ id }: Principal, what: 'subscription' | 'once', name: string): string {
-    return `${namePrefix}${id}/${what}/${name}`;
+    // Nobody's id and name together are anybody else's.
+    return `${namePrefix}${id.replaceAll('%', '%25').replaceAll('/', '%2F')}/${what}/${name}`;
   }
 }

@@ -202,3 +202,21 @@ describe('checks of who speaks', () => {
     assert.equal(waits.status, 204);
   });
 });
+
+describe('names and batches that somebody made to collide or to cost', () => {
+  it('leave the sessions of principals apart, whatever they are called', async () => {
+    const { server } = await HttpTest.start();
+    const name = (id: string, of: string): string => server.lastingName({ ...application, id }, 'subscription', of);
+    assert.notEqual(name('a', 'x/subscription/y'), name('a/subscription/x', 'y'));
+    assert.notEqual(name('a%2Fsubscription/x', 'y'), name('a/subscription%2Fx', 'y'));
+  });
+
+  it('are empty when they are line ends only', async () => {
+    const t = await HttpTest.start();
+    const lines = { 'Content-Type': 'application/x-ndjson' };
+    assert.equal(t.connect().send('POST', '/v1/messages', lines, '\n'.repeat(50_000)).status, 400);
+    const mixed = '\n{"topic":"a","payload":"1"}\r\n \n{"topic":"a","payload":"2"}';
+    const answer = t.connect().send('POST', '/v1/messages', lines, mixed);
+    assert.deepEqual([answer.status, answer.text.trim().split('\n').length], [200, 2]);
+  });
+});
