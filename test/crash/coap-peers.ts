@@ -29,6 +29,7 @@ class CoapClient {
   readonly #done = new Set<string>();
   #messageId: number;
   #token: number;
+  #isLeft = false;
 
   constructor(port: number, name: string, { random, facts }: Surroundings) {
     this.#port = port;
@@ -104,10 +105,11 @@ class CoapClient {
   }
 
   #send(bytes: Uint8Array): void {
-    this.#socket.send(bytes, this.#port, '127.0.0.1', () => {});
+    if (!this.#isLeft) this.#socket.send(bytes, this.#port, '127.0.0.1', () => {});
   }
 
   leave(): void {
+    this.#isLeft = true;
     this.#socket.close();
   }
 }
