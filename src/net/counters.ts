@@ -42,8 +42,8 @@ export const handshakeFailures = [
 ] as const;
 export type HandshakeFailure = (typeof handshakeFailures)[number];
 
-/** Why HTTP was ended by us: headers too large, no HTTP, a request or the taking of an answer that took too long, or silence. */
-export type HttpEnd = 'headers' | 'malformed' | 'request' | 'answer' | 'idle';
+/** Why HTTP was ended by us: headers too large, no HTTP, a request or the taking of an answer that took too long, silence, or too many unfinished bodies. */
+export type HttpEnd = 'headers' | 'malformed' | 'request' | 'answer' | 'idle' | 'bodies';
 
 export class NetCounters implements ListenerCounters {
   readonly listener: string;
@@ -63,7 +63,7 @@ export class NetCounters implements ListenerCounters {
   textMessages = 0;
   /** Connections that were cut because they did not take the last bytes in time. */
   closeTimeouts = 0;
-  readonly httpEnded: Record<HttpEnd, number> = { headers: 0, malformed: 0, request: 0, answer: 0, idle: 0 };
+  readonly httpEnded: Record<HttpEnd, number> = { headers: 0, malformed: 0, request: 0, answer: 0, idle: 0, bodies: 0 };
   readonly refused: Record<RefusalReason, number> = { connections: 0, address: 0, rate: 0, handshakes: 0, system: 0, draining: 0 };
   readonly failedHandshakes: Record<HandshakeFailure, number> = {
     timeout: 0,

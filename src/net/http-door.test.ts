@@ -294,6 +294,24 @@ test('HTTP/2: an answer without a window ends in time, and nothing else on its c
   assert.equal(headers[':status'], 200);
 });
 
+test('HTTP/2: bodies of which not all has come hold no more than one connection may have', async (t) => {
+  const { connection, counters } = await standHttp2(t, { maxUnfinishedBytes: 1500 });
+  const begin = () => connection.request({ ':path': '/a', ':method': 'POST' });
+  for (let round = 0; round < 3; round++) {
+    const [first, second] = [begin(), begin()];
+    first.write('x'.repeat(800));
+    const isReset = once(second, 'close');
+    second.write('x'.repeat(800));
+    await isReset;
+    first.end();
+    const [headers] = (await once(first, 'response')) as [{ ':status': number }];
+    assert.equal(headers[':status'], 200, 'and what is done counts no more');
+    first.resume();
+    await once(first, 'close');
+  }
+  assert.equal(counters.httpEnded.bodies, 3);
+});
+
 test('what is no HTTP, behind a request that waits, ends the connection and adds no answer', async (t) => {
   const { client, listener, echo } = await stand(t);
   const peer = await client();

@@ -134,6 +134,7 @@ class HttpConnection implements HttpPeer, ExchangeHome {
   /** Mostly one, or none. */
   readonly #open: NodeExchange[] = [];
   #requests = 0;
+  #unfinishedBytes = 0;
   /** Since when there is nothing to answer. */
   #idleMs: number;
   #closingMs = Infinity;
@@ -163,6 +164,13 @@ class HttpConnection implements HttpPeer, ExchangeHome {
     this.#quietBytes = this.#countedIn = socket.bytesRead;
     this.#countedOut = socket.bytesWritten;
     this.#visit = handler.visit(this);
+  }
+
+  keep(bytes: number): boolean {
+    this.#unfinishedBytes += bytes;
+    if (this.#unfinishedBytes <= this.#limits.maxUnfinishedBytes) return true;
+    this.#counters.httpEnded.bodies++;
+    return false;
   }
 
   /** There are requests that are not answered whole. */

@@ -12,6 +12,8 @@ export type ExchangeHome = {
   /** No more requests are wanted on this connection. */
   readonly isClosing: boolean;
   readonly answerTimeoutMs: number;
+  /** It is asked to keep bytes of a body (negative: they are kept no more). Returns whether it may. */
+  keep(bytes: number): boolean;
   /** The answer is sent whole, or nobody wants it. */
   finished(exchange: NodeExchange): void;
 };
@@ -32,6 +34,8 @@ export abstract class NodeExchange implements HttpExchange {
   protected abstract readonly source: Readable;
   protected abstract readonly sink: Writable;
   #isOver = false;
+  /** Of a body of which not all has come. */
+  #keptBytes = 0;
 
   constructor(home: ExchangeHome, target: string) {
     this.home = home;
@@ -61,11 +65,18 @@ export abstract class NodeExchange implements HttpExchange {
     let bytes = 0;
     let isLarge = false;
     this.source.on('data', (part: Uint8Array) => {
-      if (isLarge) return;
+      if (isLarge || this.#isOver) return;
       bytes += part.length;
+      this.#keptBytes += part.length;
+      if (!this.home.keep(part.length)) {
+        more = first = undefined;
+        this.cut();
+        return;
+      }
       if (bytes > maxBytes) {
         isLarge = true;
         more = first = undefined;
+        this.#release();
         this.home.loop.enterTurn();
         this.refuseRest();
         done('large');
@@ -74,10 +85,16 @@ export abstract class NodeExchange implements HttpExchange {
     });
     this.source.on('end', () => {
       this.isReading = false;
+      this.#release();
       if (isLarge || this.#isOver) return;
       this.home.loop.enterTurn();
       done(more === undefined ? (first ?? nothing) : Buffer.concat(more));
     });
+  }
+
+  #release(): void {
+    this.home.keep(-this.#keptBytes);
+    this.#keptBytes = 0;
   }
 
   readParts(reader: BodyReader): void {
@@ -101,6 +118,7 @@ export abstract class NodeExchange implements HttpExchange {
     if (this.#isOver) return;
     this.#isOver = true;
     this.isReading = false;
+    this.#release();
     this.home.loop.enterTurn();
     const { onClosed } = this;
     this.onClosed = undefined;

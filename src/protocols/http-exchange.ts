@@ -80,6 +80,8 @@ export type HttpWireLimits = {
   readonly idleTimeoutMs: number;
   /** For taking an answer, besides a second for each 16 KiB of it. */
   readonly answerTimeoutMs: number;
+  /** Bodies of which not all has come, on one connection together. */
+  readonly maxUnfinishedBytes: number;
   /** HTTP/2: at a time. */
   readonly maxStreamsPerConnection: number;
 };
@@ -91,6 +93,7 @@ export const defaultHttpWireLimits: HttpWireLimits = {
   requestTimeoutMs: 60_000,
   idleTimeoutMs: 60_000,
   answerTimeoutMs: 60_000,
+  maxUnfinishedBytes: 32 * 1024 * 1024,
   maxStreamsPerConnection: 128,
 };
 

@@ -21,6 +21,7 @@ export const httpKind = protocolKind({
   },
   ordered: [
     ['http.leaseMs', 'http.maxLeaseMs', 'a lease that nobody asked for must be possible'],
+    ['http.maxBatchBytes', 'http.maxUnfinishedBytes', 'a batch must be possible'],
     ['http.maxBodyBytes', 'http.maxBatchBytes', 'a batch of one message must be possible'],
   ],
   options: httpOptions,

@@ -77,6 +77,10 @@ export const httpSettings = section(
       { default: minute, min: 100, max: hour },
       'How long a peer may take to accept an answer, besides a second for each 16 KiB of it. One that needs longer is cut: it holds memory.',
     ),
+    maxUnfinishedBytes: bytes(
+      { default: 32 * MiB, min: KiB, max: 4096 * MiB },
+      'Bodies of which not all has come may hold so much on one connection; a request beyond is reset. Stops HTTP/2 peers that begin many.',
+    ),
     maxStreamsPerConnection: count({ default: 128, min: 1, max: 10_000 }, 'HTTP/2: requests at a time on one connection.'),
   },
   'The HTTP API.',
@@ -84,7 +88,7 @@ export const httpSettings = section(
 
 export function httpOptions(settings: SettingsOf<typeof httpSettings>, { net }: SharedSettings): HttpOptions {
   const { maxRequestsPerConnection, maxHeaderBytes, headersTimeoutMs, requestTimeoutMs, idleTimeoutMs, ...rest } = settings;
-  const { answerTimeoutMs, maxStreamsPerConnection, ...options } = rest;
+  const { answerTimeoutMs, maxUnfinishedBytes, maxStreamsPerConnection, ...options } = rest;
   return {
     ...options,
     highWaterBytes: net.outputHighWaterBytes,
@@ -95,6 +99,7 @@ export function httpOptions(settings: SettingsOf<typeof httpSettings>, { net }: 
       requestTimeoutMs,
       idleTimeoutMs,
       answerTimeoutMs,
+      maxUnfinishedBytes,
       maxStreamsPerConnection,
     },
   };
