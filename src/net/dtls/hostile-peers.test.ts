@@ -84,6 +84,19 @@ test('a hello that is too long is not taken', () => {
   assert.equal(opened.state, 'open', 'a long one in one datagram is');
 });
 
+test('a hello with a good cookie and a number that leaves none for the handshake is dropped', () => {
+  for (const sequence of [256, 65_535]) {
+    const stand = new DtlsStand();
+    const client = stand.client();
+    stand.deliver(client.clearMessage({ type: messageTypes.clientHello, sequence: 0, body: client.helloBody(new Uint8Array()) }));
+    const body = client.helloBody(stand.fetch()[0]!.subarray(-16));
+    stand.deliver(client.clearMessage({ type: messageTypes.clientHello, sequence, body }));
+    assert.deepEqual(stand.fetch(), []);
+    assert.equal(stand.endpoint.counters.dropped.malformed, 1);
+    assert.equal(stand.endpoint.counters.handshakesPending, 0);
+  }
+});
+
 test('overlapping fragments that contradict each other do not open a session, nor hurt', () => {
   const stand = new DtlsStand();
   const client = stand.client({ proof: deviceProof, isManual: true });

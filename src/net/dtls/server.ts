@@ -31,6 +31,12 @@ import { isSameIdentity, Session } from './session.ts';
 import { SessionGroups } from './session-groups.ts';
 import { resolved, type ResolvedSettings } from './settings.ts';
 
+/**
+ * RFC 6347 §4.2.2: a client's messages are numbered from 0, and each hello counts. One that begins far up would have a handshake whose
+ * own messages, which go on from there, have no numbers left.
+ */
+const maxHelloSequence = 255;
+
 /** `random`: for tests; the system's when absent. */
 export function createDtlsEndpoint(settings: DtlsSettings, random: Random = secureRandom): DtlsEndpoint {
   return new DtlsServer(settings, random);
@@ -191,6 +197,8 @@ class DtlsServer implements DtlsEndpoint {
       this.#settle(pending, now, out);
     } else if (this.#live.get(key)?.beganWith(start.random) === true) {
       dropped['repeated-hello']++;
+    } else if (fragment.sequence > maxHelloSequence) {
+      dropped.malformed++;
     } else if (this.#cookies.isGood(start.cookie, from, start.random, now)) {
       this.#begin(fragment, { from, key, body, recordSequence }, start, now, out);
     } else if (!isWhole) {
