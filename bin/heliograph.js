@@ -21,12 +21,16 @@ if (version[0] < 24 || (version[0] === 24 && version[1] < 15) || version[0] === 
 }
 
 function start() {
-  Promise.all([import('node:module'), import('node:fs'), import('node:os'), import('node:path')])
+  Promise.all([import('node:module'), import('node:fs'), import('node:os'), import('node:path'), import('node:v8')])
     .then(function (modules) {
       var path = modules[3];
       // A second start reads compiled code. In the user's own directory: others could plant code in a shared one.
       var cache =
         process.env.NODE_COMPILE_CACHE || path.join(process.env.XDG_CACHE_HOME || path.join(modules[2].homedir(), '.cache'), 'heliograph');
+      // V8 makes some objects in the old generation at once, where such objects lived long before; what dead ones there refer to is kept
+      // by each scavenge. With it, a third of all that publishes by HTTP leave behind was kept until the next full collection; without
+      // it, 7 to 19 %. MQTT costs the same either way.
+      modules[4].setFlagsFromString('--no-allocation-site-pretenuring');
       modules[0].enableCompileCache(cache);
       // A clone has src/ and runs as it is; the published package has dist/ alone.
       var source = new URL('../src/main.ts', import.meta.url);
