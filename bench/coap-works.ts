@@ -4,21 +4,21 @@ import { measureDtlsHandshakes, measureIdleSessions, measureObservers, measureRe
 import { atLeast, atMost } from './measurement.ts';
 import type { Work } from './works.ts';
 
-const clear = ['libcoap', 'coap of npm', 'node:dgram'];
-const secure = ['libcoap'];
+const all = ['libcoap', 'coap of npm', 'node:dgram'];
+const onlyLibcoap = ['libcoap'];
 
 export const coapWorks: readonly Work[] = [
   {
     name: 'coap-non',
     title: 'CoAP: 64 devices, 4 requests each under way, NON POST',
-    peers: clear,
+    peers: all,
     demands: [atLeast('perSecond', 80_000)],
     measure: (broker, scale, cores) => measureRequests(broker, scale, cores, { confirmable: false, way: 'clear' }),
   },
   {
     name: 'coap-con',
     title: 'CoAP: 64 devices, 4 requests each under way, CON POST',
-    peers: clear,
+    peers: all,
     demands: [atLeast('perSecond', 50_000), atMost('lost', 0)],
     measure: (broker, scale, cores) => measureRequests(broker, scale, cores, { confirmable: true, way: 'clear' }),
   },
@@ -32,7 +32,7 @@ export const coapWorks: readonly Work[] = [
   {
     name: 'coap-observers',
     title: 'CoAP: 10,000 observers of one topic, NON notifications',
-    peers: secure,
+    peers: onlyLibcoap,
     demands: [atLeast('perSecond', 50_000)],
     measure: (broker, scale, cores) => measureObservers(broker, scale, cores, false),
   },
@@ -46,28 +46,28 @@ export const coapWorks: readonly Work[] = [
   {
     name: 'dtls-non',
     title: 'CoAP over DTLS, CCM_8: NON POST',
-    peers: secure,
+    peers: onlyLibcoap,
     demands: [atLeast('perSecond', 30_000)],
     measure: (broker, scale, cores) => measureRequests(broker, scale, cores, { confirmable: false, way: 'psk' }),
   },
   {
     name: 'dtls-psk',
     title: 'DTLS handshakes, PSK, CCM_8',
-    peers: secure,
+    peers: onlyLibcoap,
     demands: [],
     measure: (broker, scale, cores) => measureDtlsHandshakes(broker, scale, cores, 'psk'),
   },
   {
     name: 'dtls-certificates',
     title: 'DTLS handshakes, mutual certificates, ECDHE_ECDSA, CCM_8',
-    peers: secure,
+    peers: onlyLibcoap,
     demands: [],
     measure: (broker, scale, cores) => measureDtlsHandshakes(broker, scale, cores, 'certificate'),
   },
   {
     name: 'dtls-idle',
     title: '10,000 idle DTLS sessions, PSK, CCM_8',
-    peers: secure,
+    peers: onlyLibcoap,
     demands: [atMost('bytesPerConnection', 8192)],
     measure: (broker, scale, cores) => measureIdleSessions(broker, scale, cores, 'psk'),
   },
