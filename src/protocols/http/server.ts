@@ -8,7 +8,6 @@ import type { Timers } from '../../base/timers.ts';
 import type { BrokerPort } from '../../broker/port.ts';
 import type { Method, Principal, Security } from '../../security/security.ts';
 import type { HttpHandler, HttpPeer, HttpVisit, HttpWireLimits } from '../http-exchange.ts';
-import type { Trace } from '../trace.ts';
 import { Counters } from './counters.ts';
 import { EventEncoder } from './event-encoder.ts';
 import { IdempotencyDesks } from './idempotency.ts';
@@ -26,7 +25,6 @@ export type HttpServerParts = {
   readonly log: Log;
   readonly turn: { atEnd(task: () => void): void };
   readonly timers: Timers;
-  readonly trace: Trace;
   readonly accepts: (listener: string) => readonly Method[];
   readonly product: { readonly name: string; readonly version: string };
   readonly options: HttpOptions;
@@ -44,7 +42,6 @@ export class HttpServer implements HttpHandler, MetricSource {
   readonly random: Random;
   readonly turn: { atEnd(task: () => void): void };
   readonly timers: Timers;
-  readonly trace: Trace;
   readonly accepts: (listener: string) => readonly Method[];
   readonly options: HttpOptions;
   readonly counters = new Counters();
@@ -65,7 +62,6 @@ export class HttpServer implements HttpHandler, MetricSource {
     this.random = parts.random;
     this.turn = parts.turn;
     this.timers = parts.timers;
-    this.trace = parts.trace;
     this.accepts = parts.accepts;
     this.options = parts.options;
     this.limits = parts.options.wire;

@@ -2,7 +2,6 @@
 
 import type { AnswerHeaders, AnswerStream, BodyReader, HttpExchange, HttpPeer, HttpVisit } from '../../http-exchange.ts';
 import type { WireFacts } from '../../protocol.ts';
-import { noTrace } from '../../trace.ts';
 import { SeededRandom } from '../../../base/random.ts';
 import { silentLog } from '../../../base/log.ts';
 import { allowAll, TestBroker, type TestBrokerOptions } from '../../../broker/testing/test-broker.ts';
@@ -188,7 +187,6 @@ export class HttpTest {
       log: silentLog,
       turn: broker.turn,
       timers: broker.broker.timers,
-      trace: noTrace,
       accepts: () => accepts,
       product: { name: 'Heliograph', version: 'test' },
       options: { ...testHttpOptions, ...http },
