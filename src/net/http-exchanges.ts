@@ -3,7 +3,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import type { Readable, Writable } from 'node:stream';
-import type { AnswerHeaders, AnswerStream, BodyReader, HttpExchange } from '../protocols/http-exchange.ts';
+import type { AnswerHeaders, AnswerStream, HttpExchange } from '../protocols/http-exchange.ts';
 import type { NetLoop } from './loop.ts';
 
 /** What an exchange needs of its connection. */
@@ -95,22 +95,6 @@ export abstract class NodeExchange implements HttpExchange {
   #release(): void {
     this.home.keep(-this.#keptBytes);
     this.#keptBytes = 0;
-  }
-
-  readParts(reader: BodyReader): void {
-    this.source.on('data', (part: Uint8Array) => {
-      this.home.loop.enterTurn();
-      if (!reader.part(part)) this.source.pause();
-    });
-    this.source.on('end', () => {
-      this.isReading = false;
-      this.home.loop.enterTurn();
-      reader.end();
-    });
-  }
-
-  resumeBody(): void {
-    this.source.resume();
   }
 
   /** The system has let go of it, or of its connection. `isWhole`: everything was sent. */

@@ -25,9 +25,6 @@ export interface HttpExchange {
    * rest of it is not read, and the connection ends after the answer. Gone peers are told by `onClosed` alone.
    */
   readWhole(maxBytes: number, done: (body: Uint8Array | 'large') => void): void;
-  /** Reads the body in parts of any cut instead; returns false from `part` to wait until `resumeBody`. */
-  readParts(reader: BodyReader): void;
-  resumeBody(): void;
 
   /** The one answer; its length is declared by the server. An answer before the body was read ends the connection after it (HTTP/1.1). */
   answer(status: number, headers: AnswerHeaders, body?: Uint8Array | string): void;
@@ -36,12 +33,6 @@ export interface HttpExchange {
 
   /** Set by the handler: the peer went away before its answer was sent whole. Called once at most, never from within a call of the handler. */
   onClosed: (() => void) | undefined;
-}
-
-export interface BodyReader {
-  /** `bytes` is valid only during the call. */
-  part(bytes: Uint8Array): boolean;
-  end(): void;
 }
 
 export interface AnswerStream {

@@ -3,6 +3,8 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import type { Attributes, MessageId, Property } from '../../message/attributes.ts';
 import { Message } from '../../message/message.ts';
+import { IncomingMessage } from '../amqp/convert.ts';
+import { OutgoingMessage } from '../amqp/outgoing-message.ts';
 import { toMqtt, toNeutral } from '../mqtt/convert.ts';
 import { headersOf, readHeaders } from './convert.ts';
 import { readItem, valueOfMessage } from './message-value.ts';
@@ -94,6 +96,30 @@ describe('fields of messages and HTTP', () => {
         assert.deepEqual(plain(told.attributes?.replyTo), plain(kept.replyTo?.name.match(/[+#]/) ? overMqtt?.replyTo : kept.replyTo));
         assert.equal(told.attributes?.contentEncoding, kept.contentEncoding);
         assert.equal(told.attributes?.payloadFormat, kept.payloadFormat);
+      }),
+    );
+  });
+
+  it('go through AMQP 1.0, with all that there is a header for', () => {
+    const facts = { retained: false, guarantee: 1, redelivered: false, deliveryCount: 0, showsTopic: false, showsSender: false } as const;
+    fc.assert(
+      fc.property(attributes, fc.nat(9), (given, priority) => {
+        const outgoing = new OutgoingMessage();
+        outgoing.set(messageWith(given, priority), facts, nowMs);
+        const bytes = outgoing.copy();
+        const incoming = new IncomingMessage();
+        assert.equal(incoming.read(bytes, 0, bytes.length, 0, nowMs, 'topic'), undefined);
+        const payload = bytes.subarray(incoming.payloadStart, incoming.payloadEnd);
+        assert.equal(Buffer.from(payload).toString(), 'payload');
+        const there = incoming.attributes ?? {};
+        const told = readHeaders(rawOf(headersOf(messageWith(there, incoming.priority))), nowMs);
+        assert.ok(typeof told !== 'string', JSON.stringify(told));
+        const { priority: back, attributes: fields = {} } = told;
+        assert.equal(back, priority);
+        for (const key of ['correlation', 'messageId', 'subject', 'groupId', 'contentEncoding', 'deliverAtMs'] as const) {
+          assert.deepEqual(plain(fields[key]), plain(given[key]), key);
+        }
+        assert.deepEqual(plain(sorted(fields.properties)), plain(sorted(given.properties)));
       }),
     );
   });

@@ -1,6 +1,6 @@
 // Requests without a socket: what a test sends, and what it is answered, on a real broker.
 
-import type { AnswerHeaders, AnswerStream, BodyReader, HttpExchange, HttpPeer, HttpVisit } from '../../http-exchange.ts';
+import type { AnswerHeaders, AnswerStream, HttpExchange, HttpPeer, HttpVisit } from '../../http-exchange.ts';
 import type { WireFacts } from '../../protocol.ts';
 import { SeededRandom } from '../../../base/random.ts';
 import { silentLog } from '../../../base/log.ts';
@@ -86,13 +86,6 @@ export class FakeExchange implements HttpExchange {
   readWhole(maxBytes: number, done: (body: Uint8Array | 'large') => void): void {
     done(this.#body.length > maxBytes ? 'large' : this.#body);
   }
-
-  readParts(reader: BodyReader): void {
-    reader.part(this.#body);
-    reader.end();
-  }
-
-  resumeBody(): void {}
 
   answer(status: number, headers: AnswerHeaders, body: Uint8Array | string = ''): void {
     this.answers++;
