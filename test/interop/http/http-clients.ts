@@ -11,14 +11,13 @@ const limitMs = 60_000;
 export async function httpClientChecks(checks: Checks, { credentials, tlsFacts }: Target, port: number): Promise<void> {
   if (credentials === undefined || tlsFacts === undefined) return;
   const facts = { base: `https://localhost:${port}`, ...credentials, caFile: tlsFacts.caFile, unique: `http${process.pid}` };
-  const file = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
   const env = { ...process.env, NODE_EXTRA_CA_CERTS: tlsFacts.caFile };
   const programs = [
-    ['HTTP, Python', '/usr/bin/python3', 'requests_checks.py'],
-    ['HTTP, fetch (undici)', process.execPath, 'fetch-checks.ts'],
+    ['HTTP, Python', '/usr/bin/python3', new URL('requests_checks.py', import.meta.url)],
+    ['HTTP, fetch (undici)', process.execPath, new URL('fetch-checks.ts', import.meta.url)],
   ] as const;
   for (const [label, command, script] of programs) {
-    if (checks.wanted(label)) await follow(checks, label, new Child(command, [file(script), JSON.stringify(facts)], { env }));
+    if (checks.wanted(label)) await follow(checks, label, new Child(command, [fileURLToPath(script), JSON.stringify(facts)], { env }));
   }
 }
 
