@@ -6,7 +6,7 @@ import { Message } from '../../message/message.ts';
 import { IncomingMessage } from '../amqp/convert.ts';
 import { OutgoingMessage } from '../amqp/outgoing-message.ts';
 import { toMqtt, toNeutral } from '../mqtt/convert.ts';
-import { headersOf, readHeaders } from './convert.ts';
+import { headersOf, lostFromHttp, lostToHttp, readHeaders } from './convert.ts';
 import { readItem, valueOfMessage } from './message-value.ts';
 
 const nowMs = 1_700_000_000_000;
@@ -47,8 +47,11 @@ function rawOf(headers: Record<string, string | readonly string[]>): string[] {
   );
 }
 
-/** Differently named properties may change places; see lostFromHttp. */
+/** What is taken as lost in both directions has to stand in both lists. */
+const orderIsLost = 'order of properties with different names';
+
 function sorted(properties: readonly Property[] | undefined): Property[] | undefined {
+  for (const lost of [lostFromHttp, lostToHttp]) assert.ok(lost.some((each) => each.startsWith(orderIsLost)));
   return properties?.toSorted((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
 }
 

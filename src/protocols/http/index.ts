@@ -5,7 +5,7 @@ import { HttpServer } from './server.ts';
 import { httpOptions, httpSettings } from './settings.ts';
 
 export type { HttpOptions } from './options.ts';
-export { HttpServer, type HttpServerParts } from './server.ts';
+export type { HttpServerParts } from './server.ts';
 export { openApiText } from './openapi.ts';
 
 export const httpKind = protocolKind({

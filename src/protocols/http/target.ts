@@ -14,7 +14,6 @@ export type Target =
 const queueVerbs = ['receive', 'ack', 'nack', 'reject', 'renew'] as const;
 export type QueueVerb = (typeof queueVerbs)[number];
 
-export const pathPrefix = '/v1/';
 const topics = '/v1/topics/';
 const queues = '/v1/queues/';
 const subscriptions = '/v1/subscriptions/';

@@ -4,7 +4,6 @@ import { StompFault } from './fault.ts';
 import type { Version } from './frame.ts';
 
 const escaped: Readonly<Record<string, string>> = { '\r': '\\r', '\n': '\\n', ':': '\\c', '\\': '\\\\' };
-// oxlint-disable-next-line no-control-regex -- NUL is what is looked for
 const special = /[\0\r\n:\\]/;
 
 /** CONNECT, STOMP and CONNECTED are not escaped, for the sake of 1.0. */

@@ -1,4 +1,3 @@
-export { escape, unescape } from './escaping.ts';
 export { StompFault } from './fault.ts';
 export { Frame, type Header, type Version, versions } from './frame.ts';
 export { type FrameLimits, FrameReader, type FrameSink } from './frame-reader.ts';
