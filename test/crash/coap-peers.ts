@@ -131,30 +131,35 @@ abstract class CoapRole {
 
 const sentTo = ['t/a', 't/b', 't/c', '$queue/stomp-q', '$queue/http-q', '$queue/coap-q'];
 
-/** One message after the other, each until it is answered (NSTART). */
+/**
+ * One message after the other, each until it is answered (NSTART). All have a key, or none: with one they are delivered exactly once to who
+ * can, and nobody promises an order between those and others.
+ */
 class CoapPublisher extends CoapRole {
   readonly #letters: Letters;
+  readonly #hasKeys: boolean;
   isIdle = false;
 
-  constructor(client: CoapClient, around: Surroundings) {
+  constructor(client: CoapClient, hasKeys: boolean, around: Surroundings) {
     super(client, around);
+    this.#hasKeys = hasKeys;
     this.#letters = new Letters(client.name, around);
   }
 
   async run(): Promise<void> {
     const { random } = this.around;
     while (!this.isStopped) {
-      await this.#publish(this.#letters.next(pick(random, sentTo), 1), chance(random, 0.5));
+      await this.#publish(this.#letters.next(pick(random, sentTo), 1));
       await sleep(random.below(2 * everyMs));
     }
     this.isIdle = true;
   }
 
-  async #publish(message: SentMessage, withKey: boolean): Promise<void> {
+  async #publish(message: SentMessage): Promise<void> {
     const { topic, key } = message;
     const path = topic.startsWith('$queue/') ? ['q', topic.slice('$queue/'.length)] : ['t', ...topic.split('/')];
     const asking = {
-      query: withKey ? [`mid=${key}`] : [],
+      query: this.#hasKeys ? [`mid=${key}`] : [],
       payload: this.#letters.payloadOf(message),
       again: () => void message.attempts++,
     };
@@ -249,8 +254,8 @@ export class CoapPeers implements Peers {
   constructor(port: number, around: Surroundings) {
     const client = (name: string): CoapClient => new CoapClient(port, name, around);
     this.#roles = [
-      new CoapPublisher(client('coap-pub0'), around),
-      new CoapPublisher(client('coap-pub1'), around),
+      new CoapPublisher(client('coap-pub0'), true, around),
+      new CoapPublisher(client('coap-pub1'), false, around),
       new CoapConsumer(client('coap-worker'), 'coap-q', around),
       new CoapValue(client('coap-value'), 'value/coap', around),
     ];
