@@ -13,7 +13,7 @@ import {
   uintValue,
 } from './codec/index.ts';
 import type { CoapRequest, CoapResponse, Reply, RequestHandler } from './exchange.ts';
-import { isUnderstood } from './transport/transport.ts';
+import { isUnderstood, isUnderstoodInDatagrams } from './transport/transport.ts';
 
 export class RequestCheck implements RequestHandler {
   readonly #next: RequestHandler;
@@ -29,9 +29,9 @@ export class RequestCheck implements RequestHandler {
   }
 }
 
-function refusalOf({ message: { options }, oscore }: CoapRequest): CoapResponse | undefined {
+function refusalOf({ message: { options }, oscore, peer }: CoapRequest): CoapResponse | undefined {
   // What came in clear has been looked at by the transport.
-  const bad = oscore === undefined ? 0 : badCriticalOption(options, isUnderstood);
+  const bad = oscore === undefined ? 0 : badCriticalOption(options, peer.isReliable ? isUnderstood : isUnderstoodInDatagrams);
   if (bad !== 0) return { code: Code.badOption, options: [], payload: textBytes(optionName(bad)) };
   // RFC 8768 §3.
   const hops = optionValue(options, OptionNumber.hopLimit);

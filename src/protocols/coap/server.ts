@@ -39,7 +39,7 @@ export class CoapServer {
   readonly #blocks: BlockWise;
 
   constructor({ clock, random, timers, trace, options, resources, oscore, goingDown }: CoapServerParts) {
-    this.#blocks = new BlockWise({ next: resources, options, clock, timers });
+    this.#blocks = new BlockWise({ next: resources, options, clock, timers, random });
     const checked = new RequestCheck(this.#blocks);
     const handler = oscore === undefined ? checked : oscore(checked);
     const transport = new Transport({ clock, random, options, counters: this.counters, trace, handler, goingDown });

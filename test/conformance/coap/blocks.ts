@@ -80,8 +80,16 @@ beside('8323/6-1', assembly, 'over TCP a message may carry several blocks (RFC 8
 beside('8323/6-1 8323/6-2', answers, 'over TCP what fits into a message stays whole, and what does not has as many blocks in each as fit');
 beside('7959/4-1 9175/3.5-1', outgoing, 'a large command says how large it is, and is told from others by its Request-Tag');
 beside('9175/2.3-2', outgoing, 'a device that asks for an Echo gets the request again with it, once');
-beside(
-  '9177/4.1-1',
-  'src/protocols/coap/transport/udp-peer.test.ts',
-  'options of the registry that are not served are not understood: Q-Block, EDHOC',
-);
+const robust = 'src/protocols/coap/block/q-block.test.ts';
+beside('9177/4.1-1 9177/4.3-1 9177/4.3-4 9177/4.4-2', robust, 'what is not as it must be is refused, and costs nothing');
+beside('9177/4.3-2', robust, 'in any order, and each block twice');
+beside('9177/4.3-3', robust, 'a body arrives once, with one 2.31 for each whole set');
+beside('9177/4.3-3', robust, 'confirmable blocks are acknowledged, and no more said of them');
+beside('9177/4.3-5', robust, 'a Reset to what is asked for ends it');
+beside('9177/4.4-1', robust, 'a block that is asked for twice over is sent once; M asks for the rest of its set');
+beside('9177/4.4-3 9177/7.2-3', robust, 'whichever datagram is lost');
+beside('9177/4.5-1', robust, 'notifications have their Observe in each block, but not in those that are sent again');
+beside('9177/4.7-1', robust, 'both in one exchange');
+beside('9177/4.8-1', robust, 'a group is not answered');
+beside('9177/5-1 9177/7.2-2', robust, 'what is missing is asked for after 4, 8, 16 and 32 seconds more, and then no longer');
+beside('9177/7.2-1', robust, 'without a word from the peer there is a pause of 2 to 3 seconds before the next set');

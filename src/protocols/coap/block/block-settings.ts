@@ -2,6 +2,8 @@
 
 import { bytes, count, milliseconds } from '../../../config/fields.ts';
 
+import type { QBlockOptions } from './q-block-settings.ts';
+
 const KiB = 1024;
 const MiB = 1024 * KiB;
 
@@ -33,7 +35,7 @@ export const blockFields = {
 };
 
 /** What blockFields come to. Read at each use, so that they may change while running. */
-export type BlockOptions = { readonly [Name in keyof typeof blockFields]: number };
+export type BlockOptions = { readonly [Name in keyof typeof blockFields]: number } & QBlockOptions;
 
 /** Sizes that cannot be the other way round; for `ordered` of the protocol's kind. */
 export function blockOrder(section: string): (readonly [lower: string, upper: string, why: string])[] {
@@ -41,5 +43,6 @@ export function blockOrder(section: string): (readonly [lower: string, upper: st
   return [
     [`${section}.maxBodyBytes`, `${section}.maxTransferPeerBytes`, why],
     [`${section}.maxTransferPeerBytes`, `${section}.maxTransferBytes`, why],
+    [`${section}.nonTimeoutMs`, `${section}.nonReceiveTimeoutMs`, 'the next set must have begun before blocks are missed'],
   ];
 }

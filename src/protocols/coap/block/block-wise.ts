@@ -2,6 +2,7 @@
 //
 //   request  Block1: put together (request-assembly.ts). Block2 beyond the first: given from what is kept (answer-blocks.ts)
 //   answer   cut when it does not fit, or when the peer asked for smaller pieces
+//   both     by Q-Block1 and Q-Block2 (RFC 9177) where a peer wants it (q-block.ts)
 //   peer     requests to devices go out and come back whole, too (block-peer.ts)
 
 import { Code } from '../codec/message.ts';
@@ -10,10 +11,12 @@ import { OptionNumber, withOption } from '../codec/options.ts';
 import { AnswerBlocks } from './answer-blocks.ts';
 import { bertSzx, blockOption, readBlock } from './block-option.ts';
 import { BlockPeer } from './block-peer.ts';
+import { QBlock } from './q-block.ts';
 import { RequestAssembly } from './request-assembly.ts';
 
 import type { Clock } from '../../../base/clock.ts';
 import type { Sample } from '../../../base/metrics.ts';
+import type { Random } from '../../../base/random.ts';
 import type { Timers } from '../../../base/timers.ts';
 import type { CoapOption } from '../codec/message.ts';
 import type { CoapPeer, CoapRequest, CoapResponse, NotificationResult, Reply, RequestHandler } from '../exchange.ts';
@@ -27,6 +30,7 @@ export type BlockWiseParts = {
   readonly options: BlockOptions;
   readonly clock: Clock;
   readonly timers: Timers;
+  readonly random: Random;
 };
 
 export class BlockWise implements RequestHandler {
@@ -34,25 +38,30 @@ export class BlockWise implements RequestHandler {
   readonly #options: BlockOptions;
   readonly #assembly: RequestAssembly;
   readonly #answers: AnswerBlocks;
+  readonly #qBlock: QBlock;
   readonly #peers = new WeakMap<CoapPeer, BlockPeer>();
   readonly #outgoing: BlockPeerCounters = { requests: 0, answers: 0, failed: 0, bytes: 0 };
 
-  constructor({ next, options, clock, timers }: BlockWiseParts) {
+  constructor({ next, options, clock, timers, random }: BlockWiseParts) {
     this.#next = next;
     this.#options = options;
     this.#assembly = new RequestAssembly(options, clock, timers);
     this.#answers = new AnswerBlocks(options, clock, timers);
+    this.#qBlock = new QBlock(next, options, clock, timers, random);
   }
 
   handle(request: CoapRequest, reply: Reply): void {
     const { options } = request.message;
     let hasBlocks = false;
+    let hasQBlocks = false;
     for (let i = 0; i < options.length; i++) {
       const { number } = options[i]!;
       hasBlocks ||= isOfBlocks(number);
+      hasQBlocks ||= number === OptionNumber.qBlock1 || number === OptionNumber.qBlock2;
     }
     const peer = this.peer(request.peer);
-    if (!hasBlocks) {
+    if (hasQBlocks) this.#qBlock.handle(request, peer, reply);
+    else if (!hasBlocks) {
       const whole = { ...request, peer };
       this.#next.handle(whole, new BlockReply(this.#answers, request, request.message.payload, undefined, undefined, reply));
     } else this.#blocks(request, peer, reply);
@@ -89,6 +98,22 @@ export class BlockWise implements RequestHandler {
       answers: fetched,
       failed,
     });
+    yield* this.#qMetrics();
+  }
+
+  *#qMetrics(): Iterable<Sample> {
+    const { requests, answers } = this.#qBlock;
+    yield gauge('qblock_requests', 'Bodies by Q-Block1 of which blocks are still to come.', requests.held.size);
+    yield gauge('qblock_request_bytes', 'Memory of those.', requests.held.bytes);
+    yield gauge('qblock_completed', 'Bodies by Q-Block1 that were complete and are remembered.', requests.completed.size);
+    yield gauge('qblock_answers', 'Answers by Q-Block2 that are kept for blocks to be asked for again.', answers.held.size);
+    yield gauge('qblock_answer_bytes', 'Memory of those.', answers.held.bytes);
+    const { askedAgain, duplicates, givenUp, tooLarge, ...others } = requests.counters;
+    const { expired, dropped, refused } = requests.held.counters;
+    const events = { ...others, asked_again: askedAgain, duplicates, given_up: givenUp, too_large: tooLarge, expired, dropped, refused };
+    yield* counters('qblock_request_events_total', 'Bodies by Q-Block1: what became of them, and answers in between.', events);
+    const kept = { ...answers.counters, expired: answers.held.counters.expired, dropped: answers.held.counters.dropped };
+    yield* counters('qblock_answer_events_total', 'Answers by Q-Block2: bodies, blocks, sets and missing blocks asked for.', kept);
   }
 
   #blocks(request: CoapRequest, peer: CoapPeer, reply: Reply): void {

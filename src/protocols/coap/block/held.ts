@@ -9,6 +9,9 @@ import type { Timer, Timers } from '../../../base/timers.ts';
 import type { CoapPeer } from '../exchange.ts';
 import type { BlockOptions } from './block-settings.ts';
 
+/** How much, and for how long. Read at each use. */
+export type HeldLimits = Pick<BlockOptions, 'maxTransfersPerPeer' | 'maxTransferPeerBytes' | 'maxTransferBytes' | 'transferTimeoutMs'>;
+
 /** What to do when all peers together have as much as they may. */
 export type WhenFull = 'refuse' | 'dropOldest';
 
@@ -22,7 +25,7 @@ type Shelf<T> = { readonly entries: Map<string, Entry<T>>; bytes: number };
 
 export class Held<T> {
   readonly counters: HeldCounters = { expired: 0, dropped: 0, refused: 0 };
-  readonly #limits: BlockOptions;
+  readonly #limits: HeldLimits;
   readonly #whenFull: WhenFull;
   readonly #onRemoved: ((value: T) => void) | undefined;
   readonly #clock: Clock;
@@ -36,7 +39,7 @@ export class Held<T> {
   #timer: Timer | undefined;
 
   /** `onRemoved` is told of everything that is kept no more, whatever the reason. */
-  constructor(limits: BlockOptions, whenFull: WhenFull, clock: Clock, timers: Timers, onRemoved?: (value: T) => void) {
+  constructor(limits: HeldLimits, whenFull: WhenFull, clock: Clock, timers: Timers, onRemoved?: (value: T) => void) {
     this.#limits = limits;
     this.#whenFull = whenFull;
     this.#onRemoved = onRemoved;

@@ -20,7 +20,26 @@ export function answerKey(request: CoapRequest): string {
 }
 
 export function isBlockWise(number: number): boolean {
-  return number === OptionNumber.block1 || number === OptionNumber.block2 || number === OptionNumber.noResponse;
+  switch (number) {
+    case OptionNumber.block1:
+    case OptionNumber.block2:
+    case OptionNumber.qBlock1:
+    case OptionNumber.qBlock2:
+    case OptionNumber.noResponse:
+      return true;
+    default:
+      return false;
+  }
+}
+
+/** The same for answers by Q-Block2: who asks for more of them need not repeat the Request-Tag either (RFC 9177 §10.3.2). */
+export function qAnswerKey(request: CoapRequest): string {
+  return keyOf(
+    request.message.code,
+    request.message.options,
+    request.oscore,
+    (number) => number === OptionNumber.requestTag || isOfFirstOnly(number),
+  );
 }
 
 function isOfFirstOnly(number: number): boolean {

@@ -50,10 +50,16 @@ export class Transport {
   }
 }
 
-/** Of the registry, and not served here: blocks without acknowledgements (RFC 9177 §4.1: so a client finds out), EDHOC (RFC 9668). */
-const notServed: ReadonlySet<number> = new Set([OptionNumber.qBlock1, OptionNumber.qBlock2, OptionNumber.edhoc]);
+/** Blocks without acknowledgements: asked for by peers over UDP and DTLS, never by us. */
+const qBlock: ReadonlySet<number> = new Set([OptionNumber.qBlock1, OptionNumber.qBlock2]);
 
 /** Critical options that some layer understands. Each layer looks at its own; what is wrong with them it says itself. */
 export function isUnderstood(number: number): boolean {
-  return optionFacts(number) !== undefined && !notServed.has(number);
+  // EDHOC (RFC 9668) is of the registry, and not served here.
+  return optionFacts(number) !== undefined && number !== OptionNumber.edhoc && !qBlock.has(number);
+}
+
+/** The same in requests over UDP and DTLS: Q-Block, too (RFC 9177). */
+export function isUnderstoodInDatagrams(number: number): boolean {
+  return qBlock.has(number) || isUnderstood(number);
 }

@@ -175,14 +175,13 @@ suite('what is no good message', () => {
     assert.equal(world.asked.length, 0);
   });
 
-  test('options of the registry that are not served are not understood: Q-Block, EDHOC', () => {
-    for (const option of [uintOption(OptionNumber.qBlock1, 0x0e), uintOption(OptionNumber.qBlock2, 6), emptyOption(OptionNumber.edhoc)]) {
-      const world = answering().request(CON, 1, { options: [option] });
-      assert.equal(shape(world.take()), 'ACK 1 4.02');
-      world.request(NON, 2, { options: [option] });
-      assert.equal(shape(world.take()), 'RST 2 0.00');
-      assert.equal(world.asked.length, 0);
-    }
+  test('an option of the registry that is not served is not understood: EDHOC', () => {
+    const option = emptyOption(OptionNumber.edhoc);
+    const world = answering().request(CON, 1, { options: [option] });
+    assert.equal(shape(world.take()), 'ACK 1 4.02');
+    world.request(NON, 2, { options: [option] });
+    assert.equal(shape(world.take()), 'RST 2 0.00');
+    assert.equal(world.asked.length, 0);
   });
 
   test('a critical option of a wrong length, or twice, counts as unknown; an elective one as absent', () => {

@@ -35,7 +35,7 @@ import { unwantedClasses } from './no-response.ts';
 import { Outbox } from './outbox.ts';
 import { OutgoingRequests, type OutgoingRequestState } from './outgoing-requests.ts';
 import { type PeerMessages, Remembered, type ReceivedMessage } from './received-messages.ts';
-import { isUnderstood, type Transport } from './transport.ts';
+import { isUnderstood, isUnderstoodInDatagrams, type Transport } from './transport.ts';
 import { UdpAnswers } from './udp-answers.ts';
 import { UdpReply } from './udp-reply.ts';
 
@@ -275,7 +275,7 @@ export class UdpPeer implements DatagramPeer, CoapPeer {
   #refusal({ token, options }: UdpMessage): CoapResponse | undefined {
     // RFC 8974 §2.2: rejecting the message would say that no long token is understood here.
     if (token.length > this.#transport.options.maxTokenBytes) return answer(Code.badRequest, [], 'token too long');
-    const bad = badCriticalOption(options, isUnderstood);
+    const bad = badCriticalOption(options, isUnderstoodInDatagrams);
     if (bad !== 0) return answer(Code.badOption, [], optionName(bad));
     if (this.#answers.unanswered < this.#transport.options.maxRequestsPerPeer) return undefined;
     this.#drop('too many requests');

@@ -1,6 +1,7 @@
 // Two ends for the tests of this folder: a node that serves through BlockWise, and messages handed to it without a network.
 
 import { ManualClock } from '../../../../base/clock.ts';
+import { SeededRandom } from '../../../../base/random.ts';
 import { Timers } from '../../../../base/timers.ts';
 import { Code } from '../../codec/message.ts';
 import { noBytes } from '../../codec/option-values.ts';
@@ -29,6 +30,12 @@ export const roomy: BlockOptions = {
   maxTransferPeerBytes: 4 << 20,
   maxTransferBytes: 16 << 20,
   transferTimeoutMs: 60_000,
+  qBlock: true,
+  maxPayloads: 10,
+  nonTimeoutMs: 2000,
+  nonReceiveTimeoutMs: 4000,
+  nonMaxRetransmit: 4,
+  nonPartialTimeoutMs: 247_000,
 };
 
 type PeerOptions = { readonly isReliable?: boolean; readonly maxMessageBytes?: number };
@@ -101,7 +108,13 @@ export class BlockWorld {
         this.answer(request, reply);
       },
     };
-    this.layer = new BlockWise({ next, options: { ...roomy, ...options }, clock: this.clock, timers: this.timers });
+    this.layer = new BlockWise({
+      next,
+      options: { ...roomy, ...options },
+      clock: this.clock,
+      timers: this.timers,
+      random: new SeededRandom(9),
+    });
   }
 
   pass(ms: number): void {
