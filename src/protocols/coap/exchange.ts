@@ -54,6 +54,8 @@ export type CoapRequest = {
   readonly confirmable: boolean;
   /** It came to a group address (RFC 7252 §8): what would be an error is not answered. */
   readonly isMulticast: boolean;
+  /** Only a part of the answer is wanted, and what it is a part of is not kept: not for what is given only once. */
+  readonly isRest?: boolean;
   /** Set by the layer of OSCORE: whom the security context belongs to, which may not be whom the peer is. */
   readonly oscore?: OscoreIdentity;
 };
@@ -77,6 +79,8 @@ export interface Reply {
    * reliable transports). `done` is called once.
    */
   sendConfirmed(response: CoapResponse, done: (result: NotificationResult) => void): void;
+  /** The acknowledgement of the request goes now, if it waits: it carries no answer, so that what follows is known to arrive or not. */
+  acknowledge(): void;
   /**
    * One notification of an observation (RFC 7641), the first one included: the transport adds nothing, the Observe option is the caller's.
    * `done` is called once. The caller waits for it before it sends the next confirmable one (NSTART), and over reliable transports

@@ -149,7 +149,8 @@ export class BlockWise implements RequestHandler {
       }
     }
     const whole = { code: message.code, token: message.token, options: rest, payload: body };
-    this.#next.handle({ ...request, message: whole, peer }, way);
+    const further = block2 !== undefined && block2.number > 0 ? { isRest: true } : undefined;
+    this.#next.handle({ ...request, ...further, message: whole, peer }, way);
   }
 }
 
@@ -199,6 +200,10 @@ class BlockReply implements Reply {
   /** The peer has it when it has the last block: who fetches the rest tells so. */
   sendConfirmed(response: CoapResponse, done: (result: NotificationResult) => void): void {
     this.passOn(this.#answers.first(this.#request, this.#body, this.#block2, response, done));
+  }
+
+  acknowledge(): void {
+    this.#under.acknowledge();
   }
 
   notify(response: CoapResponse, confirmable: boolean, done: (result: NotificationResult) => void): void {

@@ -53,13 +53,17 @@ type Run = {
 
 type Kept = {
   readonly peer: CoapPeer;
+  /** Where it is held, and for which requests it has more. */
   readonly key: string;
+  readonly asked: string;
   readonly response: CoapResponse;
   readonly requestBody: Uint8Array;
   readonly bytes: number;
   readonly szx: number;
   readonly total: number;
   readonly sinceMs: number;
+  /** All of it goes out by itself, not only what was asked for. */
+  isWhole: boolean;
   main: Run | undefined;
   recovery: Run | undefined;
   /** Who wants to know whether the peer has all of it. */
@@ -76,6 +80,8 @@ const overhead = 4 + 8 + 1 + 5 + 6 + 9;
 export class QAnswers {
   readonly counters: QAnswerCounters = { bodies: 0, blocks: 0, continued: 0, recovered: 0, again: 0 };
   readonly held: Held<Kept>;
+  /** By what they have more for, the newest last: a notification and an answer may be under way at a time. */
+  readonly #byRequest = new WeakMap<CoapPeer, Map<string, Set<Kept>>>();
   readonly #options: BlockOptions;
   readonly #clock: Clock;
   readonly #timers: Timers;
@@ -103,20 +109,42 @@ export class QAnswers {
   /** A request for more of what is kept. False: it has to be answered, or answered anew. */
   more(asked: QAsked): boolean {
     const { request, body, blocks, reply } = asked;
-    if (isInitial(blocks)) return false;
-    const kept = this.held.get(request.peer, qAnswerKey(request));
+    if (asksForWhole(blocks)) return false;
     const isSafe = request.message.code === Code.get || request.message.code === Code.fetch;
-    const isOther = kept !== undefined && body.length > 0 && !sameBytes(body, kept.requestBody);
-    const isTooOld = kept !== undefined && isSafe && this.#clock.monotonicMs() - kept.sinceMs > 2 * this.#options.transferTimeoutMs;
-    if (kept === undefined || isOther || isTooOld) {
+    const found = this.#keptFor(request, isSafe).filter((kept) => body.length === 0 || sameBytes(body, kept.requestBody));
+    // Block 0 alone: a block that was lost, or an answer of which only the beginning is wanted.
+    const kept = isFirstAlone(blocks) ? found.find(({ isWhole }) => isWhole) : found[0];
+    if (kept === undefined) {
+      if (isFirstAlone(blocks)) return false;
       this.counters.again++;
       // What was done once must not be done again for the rest of its answer.
       if (!isSafe) reply.send(notKept);
       return !isSafe;
     }
-    this.held.touch(kept.peer, kept.key, kept.bytes);
-    if (this.#isContinue(blocks) && this.#continue(kept, blocks[0]!)) reply.send(noAnswer);
+    for (const each of found) this.held.touch(each.peer, each.key, each.bytes);
+    if (this.#isContinue(blocks) && found.some((each) => this.#continue(each, blocks[0]!))) reply.send(noAnswer);
     else this.#recover(kept, asked);
+    return true;
+  }
+
+  /** The newest first. */
+  #keptFor(request: CoapRequest, isSafe: boolean): Kept[] {
+    const found: Kept[] = [];
+    const oldestMs = this.#clock.monotonicMs() - 2 * this.#options.transferTimeoutMs;
+    for (const kept of this.#byRequest.get(request.peer)?.get(qAnswerKey(request)) ?? []) {
+      if (!isSafe || kept.sinceMs >= oldestMs) found.unshift(kept);
+    }
+    // What is too old may be removed by this.
+    return found.filter((kept) => this.held.get(kept.peer, kept.key) === kept);
+  }
+
+  #keep(kept: Kept): boolean {
+    if (!this.held.put(kept.peer, kept.key, kept, kept.bytes)) return false;
+    let ofPeer = this.#byRequest.get(kept.peer);
+    if (ofPeer === undefined) this.#byRequest.set(kept.peer, (ofPeer = new Map()));
+    const others = ofPeer.get(kept.asked);
+    if (others === undefined) ofPeer.set(kept.asked, new Set([kept]));
+    else others.add(kept);
     return true;
   }
 
@@ -129,18 +157,23 @@ export class QAnswers {
     if (blocks.length === 0 && length <= room) return deliver(reply, response, notice, done);
     const szx = Math.min(blocks[0]?.szx ?? largestSzx, szxWithin(Math.min(this.#options.blockBytes, room)));
     const total = Math.max(1, Math.ceil(length / blockBytes(szx)));
+    const key = qAnswerKey(request);
+    // What somebody waits for is not replaced by what others ask of the same.
+    const isOwn = notice !== undefined || done !== undefined;
     const kept: Kept = {
-      ...{ peer, key: qAnswerKey(request), response: described(response, total), requestBody: body, bytes: length + body.length },
-      ...{ szx, total, sinceMs: this.#clock.monotonicMs(), main: undefined, recovery: undefined, done },
+      ...{ peer, key: isOwn ? ownKey(request) + key : key, asked: key, response: described(response, total), requestBody: body },
+      ...{ bytes: length + body.length, szx, total, sinceMs: this.#clock.monotonicMs(), isWhole: false },
+      ...{ main: undefined, recovery: undefined, done },
     };
     if (total === 1 && isInitial(blocks)) return deliver(reply, blockOf(kept, 0), notice, done);
-    if (!this.held.put(peer, kept.key, kept, kept.bytes)) {
+    if (!this.#keep(kept)) {
       done?.('lost');
       return deliver(reply, full, notice, undefined);
     }
     this.counters.bodies++;
     if (!isInitial(blocks) && notice === undefined) return this.#recover(kept, asked);
-    const only = blocks.length === 1 && !blocks[0]!.more && isInitial(blocks) && notice === undefined ? [0] : undefined;
+    const only = isFirstAlone(blocks) && notice === undefined ? [0] : undefined;
+    kept.isWhole = only === undefined;
     // What goes to an address that is not proven is confirmable anyway.
     const confirmable = notice === undefined ? request.confirmable || !peer.isProven : notice.confirmable || !peer.isProven;
     const run = this.#run(kept, reply, only, confirmable, notice);
@@ -206,7 +239,11 @@ export class QAnswers {
   #go(kept: Kept, run: Run): void {
     if (run.isOver) return;
     run.sentMs = this.#clock.monotonicMs();
-    if (run.confirmable) return this.#nextConfirmable(kept, run);
+    if (run.confirmable) {
+      // On the acknowledgement of the request a block could be lost: the next one would end the repetitions of the request (RFC 7252 §5.2.2).
+      if (run.count > 1) run.reply.acknowledge();
+      return this.#nextConfirmable(kept, run);
+    }
     const { maxPayloads } = this.#options;
     const set = Math.floor(numberAt(run) / maxPayloads);
     while (run.at < run.count && Math.floor(numberAt(run) / maxPayloads) === set) {
@@ -274,6 +311,10 @@ export class QAnswers {
   }
 
   #dropped(kept: Kept): void {
+    const ofPeer = this.#byRequest.get(kept.peer);
+    const others = ofPeer?.get(kept.asked);
+    others?.delete(kept);
+    if (others?.size === 0) ofPeer!.delete(kept.asked);
     this.#end(kept, kept.main, 'lost');
     this.#end(kept, kept.recovery, 'lost');
     settle(kept, 'lost');
@@ -288,7 +329,21 @@ function settle(kept: Kept, result: NotificationResult): void {
 
 /** It asks for the whole, or for no more than its beginning: what is answered is made now. */
 function isInitial(blocks: readonly Block[]): boolean {
-  return blocks.length === 0 || (blocks.length === 1 && blocks[0]!.number === 0);
+  return asksForWhole(blocks) || isFirstAlone(blocks);
+}
+
+/** RFC 9177 §4.4: block 0 with M, or an answer to a request that has but Q-Block1. */
+export function asksForWhole(blocks: readonly Block[]): boolean {
+  return blocks.length === 0 || (blocks.length === 1 && blocks[0]!.number === 0 && blocks[0]!.more);
+}
+
+function isFirstAlone(blocks: readonly Block[]): boolean {
+  return blocks.length === 1 && blocks[0]!.number === 0 && !blocks[0]!.more;
+}
+
+/** Before what the same peer asks for otherwise: no code of a request begins so. */
+function ownKey({ message: { token } }: CoapRequest): string {
+  return String.fromCharCode(0xffff, token.length, ...token);
 }
 
 function numberAt(run: Run): number {

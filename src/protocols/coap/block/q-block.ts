@@ -8,7 +8,7 @@ import { noBytes, textBytes } from '../codec/option-values.ts';
 import { hasOption, OptionNumber } from '../codec/options.ts';
 import { isUnwanted, unwantedClasses } from '../transport/no-response.ts';
 import { readBlock } from './block-option.ts';
-import { QAnswers } from './q-answers.ts';
+import { asksForWhole, QAnswers } from './q-answers.ts';
 import { noAnswer, QRequestBodies } from './q-request-bodies.ts';
 
 import type { Clock } from '../../../base/clock.ts';
@@ -47,11 +47,11 @@ export class QBlock {
     if (isMixed || !this.#options.qBlock || request.peer.isReliable) return reply.send(refusal(Code.badOption, 'Q-Block'));
     let block1: Block | undefined;
     const blocks: Block[] = [];
-    const rest: CoapOption[] = [];
+    const others: CoapOption[] = [];
     for (const option of message.options) {
       if (option.number === OptionNumber.qBlock1) block1 = readBlock(option.value);
       else if (option.number === OptionNumber.qBlock2) blocks.push(readBlock(option.value));
-      else if (!isOfQBlocks(option.number)) rest.push(option);
+      else if (!isOfQBlocks(option.number)) others.push(option);
     }
     const fault = this.answers.fault(blocks);
     if (fault !== undefined) return reply.send(refusal(Code.badRequest, fault));
@@ -64,8 +64,9 @@ export class QBlock {
     }
     const asked = { request, body, blocks, reply };
     if (block1 === undefined && this.answers.more(asked)) return;
-    const whole = { code: message.code, token: message.token, options: rest, payload: body };
-    this.#next.handle({ ...request, message: whole, peer }, new QBlockReply(this.answers, asked, completed));
+    const whole = { code: message.code, token: message.token, options: others, payload: body };
+    const rest = block1 === undefined && !asksForWhole(blocks) ? { isRest: true } : undefined;
+    this.#next.handle({ ...request, ...rest, message: whole, peer }, new QBlockReply(this.answers, asked, completed));
   }
 }
 
@@ -101,6 +102,10 @@ class QBlockReply implements Reply {
     this.#remember(response);
     if (isUnwanted(this.#unwanted, response.code)) this.#asked.reply.sendConfirmed(response, done);
     else this.#answers.answer(this.#asked, response, undefined, done);
+  }
+
+  acknowledge(): void {
+    this.#asked.reply.acknowledge();
   }
 
   notify(response: CoapResponse, confirmable: boolean, done: (result: NotificationResult) => void): void {

@@ -84,6 +84,8 @@ class TestReply implements Reply {
     done('acknowledged');
   }
 
+  acknowledge(): void {}
+
   notify(response: CoapResponse, _confirmable: boolean, done: (result: NotificationResult) => void): void {
     this.notified.push(response);
     done('sent');
@@ -114,6 +116,7 @@ class Way implements CoapPeer {
       onGone: undefined,
       send: back,
       sendConfirmed: (response, done) => (back(response), done('sent')),
+      acknowledge() {},
       notify: (response, _confirmable, done) => (back(response), done('sent')),
     };
     this.#layer({ message: { code, token: none, options, payload }, peer: this, confirmable: true, isMulticast: false }, reply);

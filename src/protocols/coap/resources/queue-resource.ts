@@ -17,6 +17,7 @@ import { termsOf } from './topic-resource.ts';
 const badName = problem(Code.badRequest, 'name one queue: /q/<name>');
 const badQuery = problem(Code.badRequest, 'the query cannot be read: wait and lease in seconds; mid, ttl; outcome=release or reject');
 const unanswered = problem(Code.badRequest, 'a message that is not to be told would be lost: ask without No-Response');
+const notKept = problem(Code.requestEntityIncomplete, 'the answer is not kept: a part of another message would be the rest of none');
 const notYours = problem(Code.notFound, 'this message is not yours any more: its lease is over, or it was settled');
 
 const settlements: ReadonlyMap<string, Settlement> = new Map([
@@ -43,6 +44,7 @@ export class QueueResource {
     if (code === Code.post) return this.#send(client, session, name, request, reply, asked);
     if (code !== Code.get) return house.answer(reply, notAllowed);
     if (wantsNoSuccess(request)) return house.answer(reply, unanswered);
+    if (request.isRest === true) return house.answer(reply, notKept);
     if (asked.observe === 0) return this.#observe(client, session, name, request, reply, asked);
     if (asked.observe === 1) client.observations.cancel(request.message.token);
     const terms = fetchTermsOf(request, house, asked.accept);
