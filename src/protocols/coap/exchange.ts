@@ -79,8 +79,6 @@ export interface Reply {
    * reliable transports). `done` is called once.
    */
   sendConfirmed(response: CoapResponse, done: (result: NotificationResult) => void): void;
-  /** The acknowledgement of the request goes now, if it waits: it carries no answer, so that what follows is known to arrive or not. */
-  acknowledge(): void;
   /**
    * One notification of an observation (RFC 7641), the first one included: the transport adds nothing, the Observe option is the caller's.
    * `done` is called once. The caller waits for it before it sends the next confirmable one (NSTART), and over reliable transports

@@ -123,7 +123,7 @@ class World {
       if (optionValue(response.options, OptionNumber.oscore) !== undefined) this.#sealedWith(response.options);
       answers.push(response);
     };
-    const reply: Reply = { onGone: undefined, send: take, sendConfirmed: take, acknowledge() {}, notify: take };
+    const reply: Reply = { onGone: undefined, send: take, sendConfirmed: take, notify: take };
     const before = this.#store.writes;
     const options = [{ number: OptionNumber.oscore, value }];
     this.#underWay = number;

@@ -202,10 +202,6 @@ class BlockReply implements Reply {
     this.passOn(this.#answers.first(this.#request, this.#body, this.#block2, response, done));
   }
 
-  acknowledge(): void {
-    this.#under.acknowledge();
-  }
-
   notify(response: CoapResponse, confirmable: boolean, done: (result: NotificationResult) => void): void {
     const cut = this.#answers.first(this.#request, this.#body, this.#block2, response, undefined);
     this.#under.notify(this.#withBlock1(cut.response), confirmable, done);

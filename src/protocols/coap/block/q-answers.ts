@@ -239,11 +239,7 @@ export class QAnswers {
   #go(kept: Kept, run: Run): void {
     if (run.isOver) return;
     run.sentMs = this.#clock.monotonicMs();
-    if (run.confirmable) {
-      // On the acknowledgement of the request a block could be lost: the next one would end the repetitions of the request (RFC 7252 §5.2.2).
-      if (run.count > 1) run.reply.acknowledge();
-      return this.#nextConfirmable(kept, run);
-    }
+    if (run.confirmable) return this.#nextConfirmable(kept, run);
     const { maxPayloads } = this.#options;
     const set = Math.floor(numberAt(run) / maxPayloads);
     while (run.at < run.count && Math.floor(numberAt(run) / maxPayloads) === set) {
@@ -267,7 +263,10 @@ export class QAnswers {
 
   #nextConfirmable(kept: Kept, run: Run): void {
     this.#emit(kept, run, (result) => {
-      if (result === 'lost' || result === 'rejected' || run.at === run.count) return this.#end(kept, run, result);
+      // It went on the acknowledgement of the request. Was that lost, the next block would end the repetitions of the request (RFC 7252
+      // §5.2.2), and nobody would know: so it goes once more, as a message of its own.
+      if (result === 'sent' && run.at === 1 && !run.isOver && run.count > 1) run.at = 0;
+      else if (result === 'lost' || result === 'rejected' || run.at === run.count) return this.#end(kept, run, result);
       if (run.isOver) return;
       this.held.touch(kept.peer, kept.key, kept.bytes);
       this.#nextConfirmable(kept, run);

@@ -104,10 +104,6 @@ class QBlockReply implements Reply {
     else this.#answers.answer(this.#asked, response, undefined, done);
   }
 
-  acknowledge(): void {
-    this.#asked.reply.acknowledge();
-  }
-
   notify(response: CoapResponse, confirmable: boolean, done: (result: NotificationResult) => void): void {
     this.#answers.answer(this.#asked, response, { confirmable, done }, undefined);
   }

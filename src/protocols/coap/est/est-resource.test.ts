@@ -51,7 +51,7 @@ async function bench(t: TestContext, limits: Partial<DeskLimits> = {}) {
     const wire = { listener: 'coaps', remoteAddress: '192.0.2.7', remotePort: 1, secure: true, peerCertificate: certificate, ...facts };
     const peer = { facts: wire } as unknown as CoapPeer;
     const { promise, resolve } = Promise.withResolvers<CoapResponse>();
-    const reply = { send: resolve, sendConfirmed() {}, acknowledge() {}, notify() {}, onGone: undefined };
+    const reply = { send: resolve, sendConfirmed() {}, notify() {}, onGone: undefined };
     resource.handle({ message, peer, confirmable: true, isMulticast: false, ...(oscore && { oscore }) }, reply);
     return promise;
   };

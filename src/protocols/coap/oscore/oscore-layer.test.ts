@@ -84,8 +84,6 @@ class TestReply implements Reply {
     done('acknowledged');
   }
 
-  acknowledge(): void {}
-
   notify(response: CoapResponse, _confirmable: boolean, done: (result: NotificationResult) => void): void {
     this.notified.push(response);
     done('sent');
@@ -116,7 +114,6 @@ class Way implements CoapPeer {
       onGone: undefined,
       send: back,
       sendConfirmed: (response, done) => (back(response), done('sent')),
-      acknowledge() {},
       notify: (response, _confirmable, done) => (back(response), done('sent')),
     };
     this.#layer({ message: { code, token: none, options, payload }, peer: this, confirmable: true, isMulticast: false }, reply);

@@ -225,10 +225,6 @@ class OscoreReply implements Reply {
     this.#seal(response, this.#isNonceUsed, (sealed) => this.#under.sendConfirmed(sealed ?? comeLater, done));
   }
 
-  acknowledge(): void {
-    if (!this.#isOver) this.#under.acknowledge();
-  }
-
   notify(response: CoapResponse, confirmable: boolean, done: (result: NotificationResult) => void): void {
     if (this.#isOver) return done('lost');
     // RFC 8613 §4.1.3.5.2: notifications are told apart by their Partial IVs.

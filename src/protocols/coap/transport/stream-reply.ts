@@ -41,10 +41,6 @@ export class StreamReply implements Reply {
     done('sent');
   }
 
-  acknowledge(): void {
-    // RFC 8323 §3: there are no acknowledgements.
-  }
-
   notify(response: CoapResponse, _confirmable: boolean, done: Done): void {
     if (this.state === 'finished') done('lost');
     else this.home.notification(this, response, done);

@@ -60,7 +60,7 @@ export class UdpAnswers implements ReplyHome {
     if (!reply.confirmable || reply.state !== 'fresh') return;
     const { piggybackMs } = this.#transport.options;
     if (piggybackMs === 0) {
-      this.acknowledge(reply);
+      this.#acknowledge(reply);
       return;
     }
     reply.dueMs = this.#transport.clock.monotonicMs() + piggybackMs;
@@ -95,7 +95,7 @@ export class UdpAnswers implements ReplyHome {
 
   advance(nowMs: number): void {
     while (this.#firstUnacknowledged !== undefined && this.#firstUnacknowledged.dueMs <= nowMs) {
-      this.acknowledge(this.#firstUnacknowledged);
+      this.#acknowledge(this.#firstUnacknowledged);
     }
     if (this.#delayed === undefined) return;
     const due = this.#delayed.filter(({ dueMs }) => dueMs <= nowMs);
@@ -116,7 +116,7 @@ export class UdpAnswers implements ReplyHome {
     // RFC 7252 §8.2: errors to requests that went to a group are not sent.
     if (isUnwanted(reply.unwanted, response.code) || (isMulticast && isError(response.code))) {
       // RFC 7967 §2: the acknowledgement is sent all the same.
-      if (confirmable && reply.state === 'fresh') this.acknowledge(reply);
+      if (confirmable && reply.state === 'fresh') this.#acknowledge(reply);
       this.#finish(reply);
       done?.('sent');
       return;
@@ -136,7 +136,7 @@ export class UdpAnswers implements ReplyHome {
       this.#finish(reply);
       done?.('rejected');
     } else {
-      if (reply.state === 'fresh') this.acknowledge(reply);
+      if (reply.state === 'fresh') this.#acknowledge(reply);
       this.#separate(reply, allowed, refused ? () => done?.('rejected') : done);
     }
   }
@@ -176,14 +176,6 @@ export class UdpAnswers implements ReplyHome {
     done('sent');
   }
 
-  /** RFC 7252 §5.2.2: the answer will be a message of its own. */
-  acknowledge(reply: UdpReply): void {
-    this.#unlink(reply);
-    reply.state = 'acknowledged';
-    if (reply.received.serial === reply.receivedSerial) reply.received.state = Remembered.acknowledged;
-    this.#path.transmit(emptyMessage(MessageType.acknowledgement, reply.messageId));
-  }
-
   // --- within ---
 
   #encode(reply: UdpReply, type: MessageType, messageId: number, { code, options, payload }: CoapResponse): Uint8Array {
@@ -197,6 +189,14 @@ export class UdpAnswers implements ReplyHome {
       this.#received.store(reply.received, bytes);
     }
     this.#path.transmit(bytes);
+  }
+
+  /** RFC 7252 §5.2.2: the answer will be a message of its own. */
+  #acknowledge(reply: UdpReply): void {
+    this.#unlink(reply);
+    reply.state = 'acknowledged';
+    if (reply.received.serial === reply.receivedSerial) reply.received.state = Remembered.acknowledged;
+    this.#path.transmit(emptyMessage(MessageType.acknowledgement, reply.messageId));
   }
 
   #separate(reply: UdpReply, response: CoapResponse, done: Done | undefined): void {

@@ -15,7 +15,6 @@ type Done = (result: NotificationResult) => void;
 /** The peer as its replies see it. */
 export interface ReplyHome {
   answer(reply: UdpReply, response: CoapResponse, done: Done | undefined): void;
-  acknowledge(reply: UdpReply): void;
   notification(reply: UdpReply, response: CoapResponse, confirmable: boolean, done: Done): void;
 }
 
@@ -76,10 +75,6 @@ export class UdpReply implements Reply {
   sendConfirmed(response: CoapResponse, done: Done): void {
     if (this.state === 'finished') done('lost');
     else this.home.answer(this, response, done);
-  }
-
-  acknowledge(): void {
-    if (this.state === 'fresh' && this.confirmable) this.home.acknowledge(this);
   }
 
   notify(response: CoapResponse, confirmable: boolean, done: Done): void {

@@ -87,8 +87,6 @@ export class FakeReply implements Reply {
     this.done = done;
   }
 
-  acknowledge(): void {}
-
   notify(response: CoapResponse, _confirmable: boolean, done: (result: NotificationResult) => void): void {
     this.notifications.push(response);
     done('acknowledged');

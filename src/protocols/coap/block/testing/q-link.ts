@@ -92,7 +92,6 @@ class LinkReply implements Reply {
   readonly token: number;
   onGone: (() => void) | undefined;
   isFinished = false;
-  isAcknowledged = false;
   readonly #link: QLink;
 
   constructor(link: QLink, token: number) {
@@ -107,10 +106,6 @@ class LinkReply implements Reply {
   sendConfirmed(response: CoapResponse, done: Done): void {
     if (this.isFinished) done('lost');
     else this.#link.out(this, response, true, true, done);
-  }
-
-  acknowledge(): void {
-    this.isAcknowledged = true;
   }
 
   notify(response: CoapResponse, confirmable: boolean, done: Done): void {
