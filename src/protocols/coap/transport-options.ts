@@ -20,6 +20,8 @@ export type TransportOptions = {
   readonly maxRemembered: number;
   readonly maxRememberedBytes: number;
   /** Longest token that is taken (RFC 8974); at least 8. */
+  /** Q-Block (RFC 9177) is understood in requests. */
+  readonly qBlock: boolean;
   readonly maxTokenBytes: number;
   /** As many times what an unproven address has sent is sent to it at most (RFC 9175 §2.4); 0: no limit. */
   readonly maxAmplification: number;

@@ -165,6 +165,55 @@ async function inClear(checks: Checks, target: CoapTarget): Promise<void> {
   await overTcp('1 MiB up and down', (client) => carries(client, MiB));
 }
 
+/** Q-Block (RFC 9177), in builds that have it. They ask first whether it is understood. */
+async function robust(checks: Checks, target: CoapTarget): Promise<void> {
+  const names = ['confirmable', 'not confirmable'].map((how) => `libcoap: 100 KiB by Q-Block, ${how}`);
+  const [lossy, queue, seen] = ['not confirmable, datagrams lost', 'a message of a queue', 'an observed value'].map(
+    (what) => `libcoap: by Q-Block: ${what}`,
+  ) as [string, string, string];
+  const all = [...names, lossy, queue, seen];
+  if (!all.some((name) => checks.wanted(name))) return;
+  const { output } = await run('bash', ['-c', `exec coap-client-notls -B 5 -v 7 -L 5 coap://127.0.0.1:${target.coap.port}/t`], { env });
+  if (!output.includes('Testing for Q-Block support')) {
+    for (const name of all) checks.skip(name, 'this libcoap is built without Q-Block');
+    return;
+  }
+  const check = (name: string, body: (client: Libcoap) => Promise<void>): Promise<void> =>
+    checks.check(
+      name,
+      async (context) => {
+        // Else it would go on with the blocks that are acknowledged, and nothing be tried.
+        if (!output.includes('Q-Block support available')) throw new Error(output);
+        await body(new Libcoap(target, context));
+      },
+      limitMs,
+    );
+  await check(names[0]!, (client) => carries(client, 100 * 1024, '-L', '5'));
+  await check(names[1]!, (client) => carries(client, 100 * 1024, '-L', '5', '-N'));
+  // Confirmable, it does not acknowledge a block again (RFC 7252 §4.2): what is lost is no concern of ours there.
+  await check(lossy, (client) => carries(client, 20 * 1024, '-L', '5', '-N', '-l', '5,14,19'));
+  await check(queue, async (client) => {
+    const path = `q/${client.context.unique}`;
+    const [up, down] = [client.file('queued'), client.file('taken')];
+    const payload = randomBytes(20_000);
+    for (const how of [[], ['-N']]) {
+      await writeFile(up, payload);
+      same(await client.ask('post', path, '-f', up, '-L', '5', ...how), '');
+      same(await client.ask('get', path, '-o', down, '-L', '5', ...how), '');
+      if (!payload.equals(await readFile(down))) throw new Error('what came out of the queue is not what went in');
+      same((await client.ask('get', path)).slice(0, 4), '4.04');
+    }
+  });
+  await check(seen, async (client) => {
+    const topic = `t/${client.context.unique}/wide`;
+    await client.ask('put', topic, '-e', 'a'.repeat(15_000));
+    const observer = client.observe(topic, '-L', '5', '-N');
+    await observer.waitFor((line) => line.includes('a'.repeat(15_000)));
+    await client.ask('put', topic, '-e', 'b'.repeat(15_000));
+    await observer.waitFor((line) => line.includes('b'.repeat(15_000)));
+  });
+}
+
 async function secured(checks: Checks, target: CoapTarget, build: 'openssl' | 'gnutls'): Promise<void> {
   const { caFile, client, psk } = target;
   const dtls = `coaps://localhost:${target.coaps.port}`;
@@ -212,5 +261,6 @@ async function secured(checks: Checks, target: CoapTarget, build: 'openssl' | 'g
 
 export async function libcoapChecks(checks: Checks, target: CoapTarget): Promise<void> {
   await inClear(checks, target);
+  await robust(checks, target);
   for (const build of ['openssl', 'gnutls'] as const) await secured(checks, target, build);
 }

@@ -44,6 +44,8 @@ type Run = {
   readonly observed: boolean;
   readonly pauseMs: number;
   at: number;
+  /** Its first block went twice. */
+  isRepeated: boolean;
   timer: Timer | undefined;
   sentMs: number;
   /** Of a notification; called once. */
@@ -229,7 +231,7 @@ export class QAnswers {
       ...{ reply, list, count: list?.length ?? kept.total, confirmable, observed: notice !== undefined },
       // RFC 9177 §7.2: NON_TIMEOUT_RANDOM, chosen once for a body.
       pauseMs: this.#options.nonTimeoutMs * (1 + this.#random.float() / 2),
-      ...{ at: 0, timer: undefined, sentMs: 0, done: notice?.done, isOver: false },
+      ...{ at: 0, isRepeated: false, timer: undefined, sentMs: 0, done: notice?.done, isOver: false },
     };
     // Who gets notifications has set this for all of them.
     if (notice === undefined) reply.onGone = () => this.#end(kept, run, 'lost');
@@ -265,8 +267,11 @@ export class QAnswers {
     this.#emit(kept, run, (result) => {
       // It went on the acknowledgement of the request. Was that lost, the next block would end the repetitions of the request (RFC 7252
       // §5.2.2), and nobody would know: so it goes once more, as a message of its own.
-      if (result === 'sent' && run.at === 1 && !run.isOver && run.count > 1) run.at = 0;
-      else if (result === 'lost' || result === 'rejected' || run.at === run.count) return this.#end(kept, run, result);
+      const isUnsure = result === 'sent' && run.at === 1 && run.count > 1 && !run.isOver && !run.isRepeated;
+      if (isUnsure) {
+        run.isRepeated = true;
+        run.at = 0;
+      } else if (result === 'lost' || result === 'rejected' || run.at === run.count) return this.#end(kept, run, result);
       if (run.isOver) return;
       this.held.touch(kept.peer, kept.key, kept.bytes);
       this.#nextConfirmable(kept, run);

@@ -135,3 +135,14 @@ test('a message is not given to who does not want to be told of it (RFC 7967)', 
   assert.equal(peer.ask('get', '/q/jobs').payload, 'one');
   assert.equal(queued(t), 1);
 });
+
+test('no part of another message is given for the rest of an answer that is not kept', async () => {
+  const t = await TestHouse.open();
+  const peer = t.peer();
+  peer.ask('post', '/q/jobs', { payload: 'one' });
+  for (const words of [{}, { con: false }, { observe: 0 }]) {
+    assert.equal(peer.ask('get', '/q/jobs', { ...words, isRest: true }).code, '4.08');
+  }
+  assert.equal(queued(t), 1);
+  assert.equal(peer.ask('get', '/q/jobs').payload, 'one');
+});

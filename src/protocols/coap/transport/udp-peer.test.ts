@@ -184,6 +184,17 @@ suite('what is no good message', () => {
     assert.equal(world.asked.length, 0);
   });
 
+  test('Q-Block, switched off, is not understood: a peer finds out before it sends a body', () => {
+    for (const option of [uintOption(OptionNumber.qBlock1, 0x0e), uintOption(OptionNumber.qBlock2, 6)]) {
+      const world = new UdpWorld({ qBlock: false }).request(CON, 1, { options: [option] });
+      assert.equal(shape(world.take()), 'ACK 1 4.02');
+      world.request(NON, 2, { options: [option] });
+      assert.equal(shape(world.take()), 'RST 2 0.00');
+      assert.equal(world.asked.length, 0);
+      assert.equal(new UdpWorld().request(CON, 1, { options: [option] }).asked.length, 1);
+    }
+  });
+
   test('a critical option of a wrong length, or twice, counts as unknown; an elective one as absent', () => {
     const world = answering().request(CON, 1, { options: [uintOption(OptionNumber.accept, 0x1_0000)] });
     assert.equal(shape(world.take()), 'ACK 1 4.02');

@@ -275,7 +275,7 @@ export class UdpPeer implements DatagramPeer, CoapPeer {
   #refusal({ token, options }: UdpMessage): CoapResponse | undefined {
     // RFC 8974 §2.2: rejecting the message would say that no long token is understood here.
     if (token.length > this.#transport.options.maxTokenBytes) return answer(Code.badRequest, [], 'token too long');
-    const bad = badCriticalOption(options, isUnderstoodInDatagrams);
+    const bad = badCriticalOption(options, this.#transport.options.qBlock ? isUnderstoodInDatagrams : isUnderstood);
     if (bad !== 0) return answer(Code.badOption, [], optionName(bad));
     if (this.#answers.unanswered < this.#transport.options.maxRequestsPerPeer) return undefined;
     this.#drop('too many requests');

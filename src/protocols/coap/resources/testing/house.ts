@@ -104,6 +104,7 @@ export type RequestWords = {
   readonly options?: readonly CoapOption[];
   readonly oscore?: OscoreIdentity;
   readonly isMulticast?: boolean;
+  readonly isRest?: boolean;
 };
 
 type Sent = { readonly request: OutgoingRequest; readonly answer: (result: CoapResponse | RequestFailure) => void };
@@ -189,6 +190,7 @@ export class TestPeer implements CoapPeer {
       peer: this,
       confirmable: words.con ?? true,
       isMulticast: words.isMulticast ?? false,
+      ...(words.isRest && { isRest: true }),
       ...(words.oscore && { oscore: words.oscore }),
     };
     const reply = new TestReply(this.#house, this.isReliable);

@@ -14,6 +14,7 @@ export const testOptions: TransportOptions = {
   maxRememberedPeerBytes: 16_384,
   maxRemembered: 128,
   maxRememberedBytes: 65_536,
+  qBlock: true,
   maxTokenBytes: 16,
   maxAmplification: 3,
   echoLifetimeMs: 60_000,
