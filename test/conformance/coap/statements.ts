@@ -32,6 +32,8 @@ export const deviations: Readonly<Record<string, string>> = {
     'who observes a topic at most once wants each message, not only the newest state; how many there are is for the quotas of the broker to bound, and an observer that is congested asks for confirmable notifications',
   '8613/4.1.3.4-1':
     'blocks outside of OSCORE come from proxies that cut what they carry: put together before anything is opened, they would let strangers fill memory; they are refused by 4.02, and blocks inside are taken',
+  '9177/7.2-4':
+    'as 7252/4.7-2: who observes without acknowledging is asked for a confirmable notification from time to time, and is sent nothing more when that is lost; sets of one body keep to NON_TIMEOUT_RANDOM',
   '9176/6.2-3': 'not offered: what is kept of registrations are last values of $coap/rd/#, which may be observed as a topic',
 };
 

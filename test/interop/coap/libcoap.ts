@@ -165,6 +165,9 @@ async function inClear(checks: Checks, target: CoapTarget): Promise<void> {
   await overTcp('1 MiB up and down', (client) => carries(client, MiB));
 }
 
+/** It asks for answers by Q-Block only with a size. */
+const byQBlock = ['-L', '5', '-b', '1024'];
+
 /** Q-Block (RFC 9177), in builds that have it. They ask first whether it is understood. */
 async function robust(checks: Checks, target: CoapTarget): Promise<void> {
   const names = ['confirmable', 'not confirmable'].map((how) => `libcoap: 100 KiB by Q-Block, ${how}`);
@@ -188,18 +191,18 @@ async function robust(checks: Checks, target: CoapTarget): Promise<void> {
       },
       limitMs,
     );
-  await check(names[0]!, (client) => carries(client, 100 * 1024, '-L', '5'));
-  await check(names[1]!, (client) => carries(client, 100 * 1024, '-L', '5', '-N'));
+  await check(names[0]!, (client) => carries(client, 100 * 1024, ...byQBlock));
+  await check(names[1]!, (client) => carries(client, 100 * 1024, ...byQBlock, '-N'));
   // Confirmable, it does not acknowledge a block again (RFC 7252 §4.2): what is lost is no concern of ours there.
-  await check(lossy, (client) => carries(client, 20 * 1024, '-L', '5', '-N', '-l', '5,14,19'));
+  await check(lossy, (client) => carries(client, 20 * 1024, ...byQBlock, '-N', '-l', '3,14'));
   await check(queue, async (client) => {
     const path = `q/${client.context.unique}`;
     const [up, down] = [client.file('queued'), client.file('taken')];
     const payload = randomBytes(20_000);
     for (const how of [[], ['-N']]) {
       await writeFile(up, payload);
-      same(await client.ask('post', path, '-f', up, '-L', '5', ...how), '');
-      same(await client.ask('get', path, '-o', down, '-L', '5', ...how), '');
+      same(await client.ask('post', path, '-f', up, ...byQBlock, ...how), '');
+      same(await client.ask('get', path, '-o', down, ...byQBlock, ...how), '');
       if (!payload.equals(await readFile(down))) throw new Error('what came out of the queue is not what went in');
       same((await client.ask('get', path)).slice(0, 4), '4.04');
     }
@@ -207,7 +210,7 @@ async function robust(checks: Checks, target: CoapTarget): Promise<void> {
   await check(seen, async (client) => {
     const topic = `t/${client.context.unique}/wide`;
     await client.ask('put', topic, '-e', 'a'.repeat(15_000));
-    const observer = client.observe(topic, '-L', '5', '-N');
+    const observer = client.observe(topic, ...byQBlock, '-N');
     await observer.waitFor((line) => line.includes('a'.repeat(15_000)));
     await client.ask('put', topic, '-e', 'b'.repeat(15_000));
     await observer.waitFor((line) => line.includes('b'.repeat(15_000)));

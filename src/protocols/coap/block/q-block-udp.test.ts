@@ -18,7 +18,6 @@ import {
   OptionNumber,
   optionValue,
   textOption,
-  uintOption,
   uintValue,
 } from '../codec/index.ts';
 import { CoapServer } from '../server.ts';

@@ -31,6 +31,7 @@ export const blockStatements = `
   9175/3.5-1 a client gives bodies that may be under way at one time different tags
   9175/3.8-1 answers in blocks are told apart by ETags that are not used again for others
   9177/4.1-1 Q-Block and Block in one message are refused with 4.02
+  9177/4.1-2 a server without Q-Block refuses its options as unknown critical ones
   9177/4.3-1 a request with Q-Block1 and without Request-Tag or Size1 is refused with 4.00
   9177/4.3-2 a block that comes again is not a body of its own, and is answered like the first
   9177/4.3-3 2.31 is for whole sets of blocks that are not confirmable, never for each block
@@ -39,11 +40,15 @@ export const blockStatements = `
   9177/4.4-1 a block that is asked for several times in one request is sent once
   9177/4.4-2 Q-Block2 options that do not ascend are refused with 4.00
   9177/4.4-3 all blocks of an answer have one ETag, and the exact size
+  9177/4.4-4 blocks that were lost are given again, of the same body
   9177/4.5-1 all blocks of a notification have its Observe, those sent again have none
+  9177/4.5-2 blocks of a notification that were lost can be asked for like those of an answer
   9177/4.7-1 a request and its answer may both go by Q-Block
   9177/4.8-1 a request to a group with Q-Block2 is ignored
   9177/5-1 missing blocks are told ascending, once each, as application/missing-blocks+cbor-seq
+  9177/7.1-1 confirmable blocks keep to NSTART and the repetitions of RFC 7252
   9177/7.2-1 a set is followed by the next after NON_TIMEOUT_RANDOM, or at once when it is asked for
   9177/7.2-2 missing blocks are asked for after NON_RECEIVE_TIMEOUT, then after twice as long, NON_MAX_RETRANSMIT times at most
+  9177/7.2-4 bodies to a peer that does not answer are not more than PROBING_RATE or NON_PROBING_WAIT allow
   9177/7.2-3 when a later set begins, what is missing of those before is asked for
 `;
