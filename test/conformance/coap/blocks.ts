@@ -97,11 +97,13 @@ beside(
 );
 const given = 'src/protocols/coap/block/q-answers.test.ts';
 beside('9177/4.4-4', given, 'block 0 that was lost is given from what is kept: the resource is not asked again');
+beside('9177/7.2-6', given, 'after blocks that were missing the next set waits anew');
 beside('9177/4.5-2', given, 'a GET of the same does not stop a notification under way');
 beside('9177/4.5-2', robust, 'notifications have their Observe in each block, but not in those that are sent again');
 const overUdp = 'src/protocols/coap/block/q-block-udp.test.ts';
 beside('9177/7.1-1', overUdp, 'what is given only once is settled when the client has all of it, whichever datagram is lost');
 beside('9177/7.1-1', overUdp, 'a client that acknowledges no more is given up, and nothing is left');
 beside('9177/4.8-1', robust, 'a group is not answered');
+beside('9177/5-2 9177/7.2-5', robust, 'a list of missing blocks fits into one packet, and waits for the longest pause between sets');
 beside('9177/5-1 9177/7.2-2', robust, 'what is missing is asked for after 4, 8, 16 and 32 seconds more, and then no longer');
 beside('9177/7.2-1', robust, 'without a word from the peer there is a pause of 2 to 3 seconds before the next set');

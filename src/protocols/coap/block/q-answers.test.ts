@@ -50,6 +50,20 @@ suite('answers by Q-Block2', () => {
     assert.equal(made, 2);
   });
 
+  test('after blocks that were missing the next set waits anew', () => {
+    const link = new QLink();
+    link.world.answer = (_request, reply) => reply.send(content(whole));
+    link.send(Code.get, [path, block2(0, true)], noBytes);
+    link.pass(1900);
+    link.arrived();
+    link.send(Code.get, [path, block2(4, false)], noBytes);
+    assert.deepEqual(numbers(link.arrived()), [4]);
+    link.pass(1900);
+    assert.deepEqual(link.arrived(), []);
+    link.pass(1200);
+    assert.deepEqual(numbers(link.arrived()), [10, 11, 12, 13, 14, 15, 16, 17, 18, 19]);
+  });
+
   test('who wants but the beginning gets it made anew each time', () => {
     const link = new QLink();
     link.world.answer = (_request, reply) => reply.send(content(whole));

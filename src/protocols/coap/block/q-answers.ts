@@ -210,6 +210,7 @@ export class QAnswers {
     const run = this.#run(kept, reply, list, request.confirmable || !kept.peer.isProven, undefined);
     kept.recovery = run;
     this.#go(kept, run);
+    this.#pause(kept);
   }
 
   /** Each once, ascending; undefined: there is none of them. In sizes of what is kept: a smaller one asked for is a part of it. */
@@ -257,7 +258,19 @@ export class QAnswers {
     run.done = undefined;
     done?.('sent');
     if (run.isOver) return;
-    run.timer = this.#timers.at(run.sentMs + run.pauseMs, () => {
+    this.#armNext(kept, run, run.sentMs);
+  }
+
+  /** RFC 9177 §7.2: after blocks that were missing the next set waits anew. */
+  #pause(kept: Kept): void {
+    const { main } = kept;
+    if (main?.timer === undefined) return;
+    this.#timers.cancel(main.timer);
+    this.#armNext(kept, main, this.#clock.monotonicMs());
+  }
+
+  #armNext(kept: Kept, run: Run, fromMs: number): void {
+    run.timer = this.#timers.at(fromMs + run.pauseMs, () => {
       run.timer = undefined;
       this.#go(kept, run);
     });

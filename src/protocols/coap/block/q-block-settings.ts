@@ -17,7 +17,7 @@ export const qBlockFields = {
   ),
   nonReceiveTimeoutMs: milliseconds(
     { default: 4000, min: 100, max: 600_000, live: true },
-    'Missing blocks are asked for after so long a silence (NON_RECEIVE_TIMEOUT), and each time after twice as long.',
+    'Missing blocks are asked for after so long a silence (NON_RECEIVE_TIMEOUT), and each time after twice as long. Never less than 1.5 × nonTimeoutMs and a second.',
   ),
   nonMaxRetransmit: count(
     { default: 4, min: 0, max: 20, live: true },

@@ -199,6 +199,22 @@ suite('Q-Block1 (RFC 9177)', () => {
     assert.equal(link.world.timers.size, 0);
   });
 
+  test('a list of missing blocks fits into one packet, and waits for the longest pause between sets', () => {
+    const link = new QLink({ maxPayloads: 1000, nonReceiveTimeoutMs: 2000 });
+    link.peer.maxMessageBytes = 628;
+    const large = body(2000 * step);
+    for (const number of [0, 999]) {
+      const { options, payload } = block1(number, large);
+      link.send(Code.put, options, payload);
+    }
+    link.pass(3900);
+    assert.deepEqual(link.arrived(), []);
+    link.pass(200);
+    const [asked] = link.arrived();
+    assert.ok(asked!.response.payload.length <= 500);
+    assert.deepEqual(missing(asked!.response).slice(0, 3), [1, 2, 3]);
+  });
+
   test('a Reset to what is asked for ends it', () => {
     const link = new QLink();
     const { options, payload } = block1(1, whole);

@@ -62,6 +62,9 @@ export type Completed = { response: CoapResponse | undefined };
 export const noAnswer: CoapResponse = { code: Code.empty, options: [], payload: noBytes };
 /** Beside its bytes: what a block takes among others. */
 const blockCost = 128;
+/** Around a list of missing blocks: header, the longest token, options, and what DTLS or OSCORE add; and the most that one of them takes. */
+const answerOverhead = 128;
+const missingBytes = 5;
 /** Reserved for the answer to a body that was complete. */
 const answerBytes = 1500;
 
@@ -203,7 +206,9 @@ export class QRequestBodies {
   }
 
   #dueMs(body: Body): number {
-    return body.sinceMs + this.#options.nonReceiveTimeoutMs * 2 ** body.repeats;
+    const { nonReceiveTimeoutMs, nonTimeoutMs } = this.#options;
+    // RFC 9177 §7.2: a second more than the longest pause between two sets.
+    return body.sinceMs + Math.max(nonReceiveTimeoutMs, nonTimeoutMs * 1.5 + 1000) * 2 ** body.repeats;
   }
 
   #silent(body: Body, nowMs: number): void {
@@ -228,7 +233,9 @@ export class QRequestBodies {
   /** For what is missing before block `end`: no more than goes at once. */
   #askAgain(body: Body, end: number): void {
     const missing: number[] = [];
-    for (let number = body.lowest; number < end && missing.length < this.#options.maxPayloads; number++) {
+    // RFC 9177 §5: it fits into one packet.
+    const most = Math.min(this.#options.maxPayloads, Math.max(1, Math.floor((body.peer.maxMessageBytes - answerOverhead) / missingBytes)));
+    for (let number = body.lowest; number < end && missing.length < most; number++) {
       if (!body.blocks.has(number)) missing.push(number);
     }
     if (missing.length === 0) return;

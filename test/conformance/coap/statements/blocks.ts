@@ -47,7 +47,10 @@ export const blockStatements = `
   9177/4.8-1 a request to a group with Q-Block2 is ignored
   9177/5-1 missing blocks are told ascending, once each, as application/missing-blocks+cbor-seq
   9177/7.1-1 confirmable blocks keep to NSTART and the repetitions of RFC 7252
+  9177/5-2 a list of missing blocks fits into one packet
+  9177/7.2-5 NON_RECEIVE_TIMEOUT is a second more than NON_TIMEOUT_RANDOM at least
   9177/7.2-1 a set is followed by the next after NON_TIMEOUT_RANDOM, or at once when it is asked for
+  9177/7.2-6 blocks that were missing go before the next set, which then waits NON_TIMEOUT_RANDOM anew
   9177/7.2-2 missing blocks are asked for after NON_RECEIVE_TIMEOUT, then after twice as long, NON_MAX_RETRANSMIT times at most
   9177/7.2-4 bodies to a peer that does not answer are not more than PROBING_RATE or NON_PROBING_WAIT allow
   9177/7.2-3 when a later set begins, what is missing of those before is asked for
