@@ -112,6 +112,23 @@ suite('answers by Q-Block2', () => {
     }
   });
 
+  test('what is kept for one OSCORE context is not given to another of the same peer', () => {
+    const link = new QLink();
+    link.world.answer = ({ oscore }, reply) => reply.send(content(body(25 * step, oscore!.contextId.length)));
+    const ask = (contextId: string, ...blocks: readonly CoapOption[]): Arrived[] => {
+      link.send(Code.get, [path, ...blocks], noBytes, { oscore: { contextId, tenant: 'main', principal: contextId } });
+      return link.arrived();
+    };
+    const a = ask('a', block2(0, true));
+    const b = ask('bb', block2(0, true));
+    assert.equal(link.world.requests.length, 2);
+    assert.deepEqual(ask('a', block2(3, false))[0]!.response, a[3]!.response);
+    assert.deepEqual(ask('bb', block2(3, false))[0]!.response, b[3]!.response);
+    assert.notDeepEqual(a[3]!.response.payload, b[3]!.response.payload);
+    assert.equal(ask('ccc', block2(3, false)).length, 1);
+    assert.equal(link.world.requests.length, 3);
+  });
+
   test('two answers for which somebody waits do not replace each other', () => {
     const link = new QLink();
     const results: string[] = [];
