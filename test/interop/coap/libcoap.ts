@@ -232,6 +232,10 @@ async function secured(checks: Checks, target: CoapTarget, build: 'openssl' | 'g
     await check(`DTLS by ${name}`, dtls, who, (libcoap) => keeps(libcoap));
     await check(`observes over DTLS by ${name}`, dtls, who, (libcoap) => observes(libcoap));
     await check(`1 MiB over DTLS by ${name}`, dtls, who, (libcoap) => carries(libcoap, MiB));
+    // Without Q-Block it takes the other blocks.
+    await check(`100 KiB over DTLS by ${name}, by Q-Block where it has that`, dtls, who, (libcoap) =>
+      carries(libcoap, 100 * 1024, ...byQBlock, '-N'),
+    );
     await check(`each datagram of a handshake lost in turn, by ${name}`, dtls, who, async (libcoap) => {
       const topic = `t/${libcoap.context.unique}/lost`;
       await libcoap.ask('put', topic, '-e', 'there');
